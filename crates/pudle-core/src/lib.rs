@@ -33,6 +33,7 @@
 //! The method is that of *Stable and Interpretable Unrolled Dictionary Learning* (Tolooshams & Ba,
 //! TMLR 08/2022, arXiv 2106.00058).
 
+mod backend;
 mod config;
 mod dictionary;
 mod encoder;
@@ -40,9 +41,11 @@ mod error;
 mod gradient;
 mod implicit;
 mod model;
+mod padding;
 mod proximal;
 mod threshold;
 
+pub use backend::{Backend, BackendError};
 pub use config::{Conv1dConfig, Conv2dConfig, DenseConfig, DictionaryConfig, PudleConfig, Step};
 pub use dictionary::{ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary};
 pub use encoder::{Algorithm, Encoder, Layer};

@@ -12,6 +12,7 @@ use crate::encoder::{Encoder, Layer};
 use crate::error::ConfigError;
 use crate::gradient::{Loss, Response};
 use crate::implicit::solve_on_support;
+use crate::padding::reflect_to;
 use crate::proximal::{Level, Proximal, along_atoms};
 use crate::threshold::Threshold;
 
@@ -189,11 +190,17 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         self.dictionary.synthesize(code, extent)
     }
 
-    /// `D z_T` of `x`, without a graph.
+    /// `D z_T` of `x`, without a graph. Data of any extent: `x` is reflected at the end of each axis
+    /// until the atoms cover it, and the result cropped back.
+    ///
+    /// # Panics
+    /// Where `x` has other channels, or another dimension, than the atoms.
     pub fn reconstruct(&self, x: Tensor<D>) -> Tensor<D> {
         let model = self.valid();
-        let x = x.inner();
-        model.decode(model.encode(x.clone()), x.dims())
+        let extent = x.dims();
+        let x = reflect_to(x.inner(), self.dictionary.covering(extent));
+        let covered = x.dims();
+        model.decode(model.encode(x), covered).slice(extent.map(|length| 0..length))
     }
 
     /// The forward pass of `x` against `target` (the datum itself, or the clean datum behind a

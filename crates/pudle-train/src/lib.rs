@@ -1,1 +1,38 @@
+//! Training, checkpoints, denoising and evaluation of [`pudle_core`] models.
+//!
+//! * [`RunConfig`] describes a run completely; [`train`] performs it with Burn's Learner in a run
+//!   directory and [`resume`] continues it, bit for bit as if it had not stopped.
+//! * [`Checkpoint`] is a directory with `config.toml` and `model.safetensors`: a run directory is
+//!   one, so is what [`Checkpoint::import`] makes from a bare dictionary.
+//! * [`Denoiser`] applies a checkpoint to images of any size, [`evaluate`] scores one.
 
+mod atoms;
+mod checkpoint;
+mod config;
+mod data;
+mod denoiser;
+mod error;
+mod evaluate;
+mod files;
+mod learner;
+mod metrics;
+mod progress;
+mod run;
+mod ssim;
+mod strategy;
+
+pub use atoms::atoms_picture;
+pub use checkpoint::{AnyPudle, Checkpoint, Format, import_dictionary};
+pub use config::{
+    AmplitudeConfig, DataConfig, Initialization, Preset, RunConfig, Schedule, TrainingConfig,
+    Versions,
+};
+pub use denoiser::Denoiser;
+pub use error::{Result, TrainError};
+pub use evaluate::{Evaluation, ImageScore, Protocol, evaluate};
+pub use metrics::StepRecord;
+pub use run::{Outcome, resume, train};
+pub use ssim::ssim;
+
+/// The handle that ends a training after its current step, from any thread.
+pub use burn::train::Interrupter;

@@ -1,0 +1,109 @@
+//! The choice of a device at run time, among the backends that were compiled in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A backend of Burn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// Burn's own CPU backend; the default.
+    #[default]
+    Flex,
+    /// The older CPU backend on the `ndarray` crate.
+    Ndarray,
+    /// GPUs through Vulkan, Metal, DirectX or WebGPU.
+    Wgpu,
+    /// NVIDIA GPUs.
+    Cuda,
+}
+
+/// A backend that cannot be used.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum BackendError {
+    /// No such backend.
+    #[error("unknown backend \"{0}\": it must be flex, ndarray, wgpu or cuda")]
+    Unknown(String),
+    /// The backend exists, but this binary was built without it.
+    #[error(
+        "backend \"{0}\" is not compiled in: build with `--features {0}` \
+         (`cargo run --release --features {0} -- …`)"
+    )]
+    NotCompiled(Backend),
+    /// The backend found nothing to run on.
+    #[error("backend \"{0}\" finds no device on this machine")]
+    NoDevice(Backend),
+}
+
+impl Backend {
+    /// All backends.
+    pub const ALL: [Backend; 4] = [Backend::Flex, Backend::Ndarray, Backend::Wgpu, Backend::Cuda];
+
+    /// The backend's default device, without autodiff.
+    ///
+    /// # Errors
+    /// Where the backend was not compiled in, or has no device here.
+    pub fn device(self) -> Result<Device, BackendError> {
+        match self {
+            #[cfg(feature = "flex")]
+            Backend::Flex => Ok(Device::flex()),
+            #[cfg(feature = "ndarray")]
+            Backend::Ndarray => Ok(Device::ndarray()),
+            #[cfg(feature = "wgpu")]
+            Backend::Wgpu => present(
+                self,
+                burn::tensor::DeviceType::Wgpu,
+                || Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
+            ),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda => present(
+                self,
+                burn::tensor::DeviceType::Cuda,
+                || Device::cuda(burn::tensor::DeviceIndex::Default),
+            ),
+            #[allow(unreachable_patterns, reason = "reached where a feature is off")]
+            other => Err(BackendError::NotCompiled(other)),
+        }
+    }
+}
+
+/// The device, once the backend has listed at least one: opening a missing one panics.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn present(
+    backend: Backend,
+    kind: burn::tensor::DeviceType,
+    open: impl FnOnce() -> Device,
+) -> Result<Device, BackendError> {
+    // Drivers may panic while they are probed; that is as good as no device.
+    let devices = std::panic::catch_unwind(|| Device::enumerate(kind).into_vec());
+    match devices {
+        Ok(devices) if !devices.is_empty() => Ok(open()),
+        _ => Err(BackendError::NoDevice(backend)),
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Backend::Flex => "flex",
+            Backend::Ndarray => "ndarray",
+            Backend::Wgpu => "wgpu",
+            Backend::Cuda => "cuda",
+        })
+    }
+}
+
+impl FromStr for Backend {
+    type Err = BackendError;
+
+    fn from_str(text: &str) -> Result<Self, BackendError> {
+        Backend::ALL
+            .into_iter()
+            .find(|backend| backend.to_string() == text)
+            .ok_or_else(|| BackendError::Unknown(text.to_owned()))
+    }
+}

@@ -1,0 +1,40 @@
+//! Reflection at the end of each axis, so that strided atoms cover data of any extent.
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+/// Grows `x` to `extent` at the end of every axis but the batch's and the channels', by reflection
+/// that does not repeat the edge; repeated as often as needed, also from a single sample.
+pub(crate) fn reflect_to<const D: usize>(x: Tensor<D>, extent: [usize; D]) -> Tensor<D> {
+    (2..D).fold(x, |x, axis| {
+        let length = x.dims()[axis];
+        if extent[axis] <= length {
+            return x;
+        }
+        let indices: Vec<i64> =
+            (0..extent[axis]).map(|i| reflected(i, length) as i64).collect();
+        let shape = [indices.len()];
+        let indices =
+            Tensor::<1, Int>::from_data(TensorData::new(indices, shape), &x.device());
+        x.select(axis, indices)
+    })
+}
+
+/// Where position `i` of the grown axis lies on the axis of `length` samples.
+fn reflected(i: usize, length: usize) -> usize {
+    let period = (2 * (length - 1)).max(1);
+    let i = i % period;
+    if i < length { i } else { period - i }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reflection_does_not_repeat_the_edge() {
+        let reflect = |n, length| (0..n).map(|i| reflected(i, length)).collect::<Vec<_>>();
+        assert_eq!(reflect(8, 3), [0, 1, 2, 1, 0, 1, 2, 1]);
+        assert_eq!(reflect(4, 1), [0, 0, 0, 0]);
+        assert_eq!(reflect(5, 2), [0, 1, 0, 1, 0]);
+    }
+}

@@ -1,0 +1,79 @@
+//! Whole pictures, one at a time.
+
+use super::{Pictures, Readable};
+use crate::error::{Result, check_count, check_real};
+use crate::noise::add_noise;
+use crate::rng::{Stream, step_rng};
+use crate::source::{Batch, Source};
+
+/// Whole pictures for validation: step `k` is picture `k` (modulo their number) as a batch of one,
+/// `[1, channels, height, width]`, with noise that depends on the seed and the picture's number
+/// alone, so that every evaluation sees the same.
+#[derive(Debug)]
+pub struct WholePictures<P> {
+    pictures: Readable<P>,
+    count: usize,
+    max_side: usize,
+    sigma: f32,
+    seed: u64,
+}
+
+impl<P: Pictures> WholePictures<P> {
+    /// All of `pictures`, with noise of standard deviation `sigma` on the 0 to 255 scale.
+    ///
+    /// # Errors
+    /// If `sigma` is not in 0 to 255 or there are no pictures.
+    pub fn new(pictures: P, sigma: f32, seed: u64) -> Result<Self> {
+        check_real("sigma", sigma, 0.0, 255.0)?;
+        let count = pictures.len();
+        let pictures = Readable::new(pictures)?;
+        Ok(Self { pictures, count, max_side: usize::MAX, sigma, seed })
+    }
+
+    /// Only the first `n` pictures, or all if there are fewer.
+    ///
+    /// # Errors
+    /// If `n` is 0.
+    pub fn first(mut self, n: usize) -> Result<Self> {
+        check_count("number of validation pictures", n, 1, usize::MAX)?;
+        self.count = self.count.min(n);
+        Ok(self)
+    }
+
+    /// Cuts the central part out of pictures with a side longer than `side`.
+    ///
+    /// # Errors
+    /// If `side` is 0.
+    pub fn max_side(mut self, side: usize) -> Result<Self> {
+        check_count("largest side of validation pictures", side, 1, usize::MAX)?;
+        self.max_side = side;
+        Ok(self)
+    }
+
+    /// Number of pictures, at least one.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Never true.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl<P: Pictures> Source for WholePictures<P> {
+    fn batch(&self, step: u64) -> Result<Batch> {
+        let i = step % self.count as u64;
+        let picture = self.pictures.get(i as usize)?.crop_center(self.max_side, self.max_side);
+        let shape = vec![1, picture.channels, picture.height, picture.width];
+        let mut input = picture.data.clone();
+        let mut rng = step_rng(self.seed, Stream::ValidationNoise, i);
+        add_noise(&mut input, self.sigma / 255.0, &mut rng);
+        Ok(Batch { shape, input, target: picture.data })
+    }
+
+    fn describe(&self) -> String {
+        let from = self.pictures.pictures.describe();
+        format!("first {} whole of {from}, σ = {}", self.count, self.sigma)
+    }
+}

@@ -1,0 +1,231 @@
+//! Folders of pictures.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use image::ImageDecoder;
+use walkdir::WalkDir;
+
+use crate::cache::Cache;
+use crate::crops::Pictures;
+use crate::error::{DataError, Result};
+use crate::image::{ColorMode, Image, open_picture};
+
+/// How many decoded pictures are kept unless told otherwise.
+const CAPACITY: usize = 512;
+
+/// How many unreadable files a warning names.
+const NAMED: usize = 3;
+
+/// The PNG and JPEG files in a folder and all folders below it.
+///
+/// Files are found by extension (`.png`, `.jpg`, `.jpeg`, in any case), told apart by content, and
+/// ordered by path, so that picture `i` is the same one on every system. Links are followed.
+#[derive(Debug)]
+pub struct ImageFolder {
+    dir: PathBuf,
+    color: ColorMode,
+    channels: usize,
+    paths: Vec<PathBuf>,
+    skipped: usize,
+    cache: Cache,
+}
+
+impl ImageFolder {
+    /// Finds the pictures of `dir` and reads their headers, not yet their pixels.
+    ///
+    /// Files without a valid header are skipped; one warning counts them and names up to three.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] if `dir` does not exist, [`DataError::NotAFolder`] if it is something
+    /// else, [`DataError::NoImages`] if nothing in it can be used.
+    pub fn open(dir: &Path, color: ColorMode) -> Result<Self> {
+        let meta = std::fs::metadata(dir).map_err(|e| DataError::io(dir, e))?;
+        if !meta.is_dir() {
+            return Err(DataError::NotAFolder { path: dir.to_owned() });
+        }
+        let (mut paths, mut unreadable, mut colored) = (Vec::new(), Vec::new(), false);
+        for entry in WalkDir::new(dir).follow_links(true) {
+            match entry {
+                Ok(entry) if entry.file_type().is_file() && is_picture(entry.path()) => {
+                    match has_color(entry.path()) {
+                        Ok(c) => {
+                            colored |= c;
+                            paths.push(entry.into_path());
+                        }
+                        Err(e) => unreadable.push(e.to_string()),
+                    }
+                }
+                Ok(_) => {}
+                // A folder that may not be entered, a link to nothing or in a circle.
+                Err(e) => unreadable.push(e.to_string()),
+            }
+        }
+        // By path, whatever order the file system lists its entries in.
+        paths.sort();
+        unreadable.sort();
+        let skipped = unreadable.len();
+        if skipped > 0 {
+            let more = if skipped > NAMED { "; …" } else { "" };
+            let named = unreadable[..skipped.min(NAMED)].join("; ");
+            log::warn!("{}: {skipped} unreadable skipped: {named}{more}", dir.display());
+        }
+        if paths.is_empty() {
+            return Err(DataError::NoImages { dir: dir.to_owned(), skipped });
+        }
+        let channels = match color {
+            ColorMode::Gray => 1,
+            ColorMode::Rgb => 3,
+            ColorMode::AsIs => 1 + 2 * usize::from(colored),
+        };
+        let cache = Cache::new(CAPACITY);
+        Ok(Self { dir: dir.to_owned(), color, channels, paths, skipped, cache })
+    }
+
+    /// Keeps at most `pictures` decoded pictures instead of 512, and in any case no more than
+    /// 256 MiB of them. The first ones asked for that fit stay; others are decoded anew.
+    pub fn with_capacity(mut self, pictures: usize) -> Self {
+        self.cache = Cache::new(pictures);
+        self
+    }
+
+    /// Number of pictures, at least one.
+    pub fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Never true: a folder without pictures cannot be opened.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
+    /// The files, in order.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// How many entries were skipped as unreadable.
+    pub fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    /// Picture `i`, of `0..len()`.
+    ///
+    /// # Errors
+    /// If `i` is out of range or the file cannot be read or decoded.
+    pub fn get(&self, i: usize) -> Result<Arc<Image>> {
+        let Some(path) = self.paths.get(i) else {
+            return Err(DataError::range("picture", i, format!("below {}", self.len())));
+        };
+        self.cache.get(i, || Image::read(path, self.color))
+    }
+}
+
+impl Pictures for ImageFolder {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn picture(&self, i: usize) -> Result<Arc<Image>> {
+        self.get(i)
+    }
+
+    /// 1 or 3; for [`ColorMode::AsIs`] 3 if any file is in colour.
+    fn channels(&self) -> usize {
+        self.channels
+    }
+
+    fn describe(&self) -> String {
+        let kind = match self.color {
+            ColorMode::Gray => "grey",
+            ColorMode::Rgb => "RGB",
+            ColorMode::AsIs => "as they are",
+        };
+        format!("{} pictures of {} ({kind})", self.len(), self.dir.display())
+    }
+}
+
+fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+    ["png", "jpg", "jpeg"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// Reads a file's header.
+fn has_color(path: &Path) -> Result<bool> {
+    let decoder = open_picture(path)?.into_decoder().map_err(|e| DataError::decode(path, e))?;
+    Ok(decoder.color_type().has_color())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gray(value: f32) -> Image {
+        Image::from_fn(1, 4, 4, |_, _, _| value)
+    }
+
+    #[test]
+    fn nested_files_are_found_in_order_and_unreadable_ones_skipped() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        std::fs::create_dir_all(root.join("b/deep")).unwrap();
+        gray(0.2).write(&root.join("b/deep/x.PNG")).unwrap();
+        gray(0.4).write(&root.join("c.png")).unwrap();
+        gray(0.0).write(&root.join("a.JPeG")).unwrap();
+        std::fs::write(root.join("notes.txt"), "not for us").unwrap();
+        for i in 0..4 {
+            std::fs::write(root.join(format!("text{i}.png")), "no picture").unwrap();
+        }
+        std::fs::create_dir(root.join("folder.png")).unwrap();
+
+        let folder = ImageFolder::open(root, ColorMode::Gray).unwrap();
+        let names: Vec<_> =
+            folder.paths().iter().map(|p| p.strip_prefix(root).unwrap().to_owned()).collect();
+        assert_eq!(names, ["a.JPeG", "b/deep/x.PNG", "c.png"].map(PathBuf::from));
+        assert_eq!((folder.len(), folder.skipped()), (3, 4));
+        assert_eq!(folder.get(2).unwrap().data[0], 102.0 / 255.0);
+        assert!(folder.get(3).is_err());
+    }
+
+    #[test]
+    fn only_what_fits_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        for i in 0..3 {
+            gray(0.0).write(&dir.path().join(format!("{i}.png"))).unwrap();
+        }
+        let folder = ImageFolder::open(dir.path(), ColorMode::Gray).unwrap().with_capacity(2);
+        for i in 0..3 {
+            folder.get(i).unwrap();
+            std::fs::remove_file(&folder.paths()[i]).unwrap();
+        }
+        assert!(folder.get(0).is_ok() && folder.get(1).is_ok());
+        assert!(matches!(folder.get(2), Err(DataError::Io { .. })));
+    }
+
+    #[test]
+    fn channels_follow_the_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        gray(0.5).write(&dir.path().join("a.png")).unwrap();
+        let channels = |mode| {
+            let folder = ImageFolder::open(dir.path(), mode).unwrap();
+            (Pictures::channels(&folder), folder.get(0).unwrap().channels)
+        };
+        assert_eq!(channels(ColorMode::Gray), (1, 1));
+        assert_eq!(channels(ColorMode::Rgb), (3, 3));
+        assert_eq!(channels(ColorMode::AsIs), (1, 1));
+        Image::from_fn(3, 2, 2, |_, _, _| 0.0).write(&dir.path().join("b.png")).unwrap();
+        assert_eq!(channels(ColorMode::AsIs), (3, 1));
+    }
+
+    #[test]
+    fn useless_folders_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |path: &Path| ImageFolder::open(path, ColorMode::Gray).unwrap_err();
+        assert!(matches!(open(dir.path()), DataError::NoImages { skipped: 0, .. }));
+        let file = dir.path().join("text.jpg");
+        std::fs::write(&file, "no picture").unwrap();
+        assert!(matches!(open(dir.path()), DataError::NoImages { skipped: 1, .. }));
+        assert!(matches!(open(&file), DataError::NotAFolder { .. }));
+        assert!(matches!(open(&dir.path().join("none")), DataError::Io { .. }));
+    }
+}

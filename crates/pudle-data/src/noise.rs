@@ -1,0 +1,52 @@
+//! Additive noise.
+
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use crate::image::Image;
+use crate::rng::{Stream, step_rng};
+
+/// The picture plus white Gaussian noise of standard deviation `sigma_255 / 255`.
+///
+/// `sigma_255` is on the 0 to 255 scale in which noise levels are usually given (σ = 25, say),
+/// while pixels are in \[0, 1\]. The result is not clipped: a clipped Gaussian is no longer the
+/// zero-mean noise that models assume. The noise depends on `seed` and the picture's shape alone;
+/// `sigma_255 = 0` returns the picture as it is.
+pub fn add_gaussian(image: &Image, sigma_255: f32, seed: u64) -> Image {
+    let mut noisy = image.clone();
+    add_noise(&mut noisy.data, sigma_255 / 255.0, &mut step_rng(seed, Stream::Noise, 0));
+    noisy
+}
+
+/// Adds white Gaussian noise of standard deviation `sd`, on the scale of `data`.
+pub(crate) fn add_noise(data: &mut [f32], sd: f32, rng: &mut ChaCha8Rng) {
+    if sd == 0.0 {
+        return;
+    }
+    for value in data {
+        let draw: f32 = StandardNormal.sample(rng);
+        *value += sd * draw;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_has_the_given_deviation_and_is_not_clipped() {
+        let white = Image::from_fn(1, 100, 100, |_, _, _| 1.0);
+        let noisy = add_gaussian(&white, 25.0, 3);
+        let n = noisy.data.len() as f64;
+        let mean = noisy.data.iter().map(|&v| f64::from(v) - 1.0).sum::<f64>() / n;
+        let var = noisy.data.iter().map(|&v| (f64::from(v) - 1.0).powi(2)).sum::<f64>() / n;
+        let sigma = 25.0 / 255.0;
+        // The mean's standard error is sigma/100, the deviation's about sigma/141.
+        assert!(mean.abs() < 5.0 * sigma / 100.0, "mean {mean}");
+        assert!((var.sqrt() - sigma).abs() < 5.0 * sigma / 141.0, "deviation {}", var.sqrt());
+        assert!(noisy.max() > 1.1);
+        assert_eq!(noisy, add_gaussian(&white, 25.0, 3));
+        assert_ne!(noisy, add_gaussian(&white, 25.0, 4));
+        assert_eq!(white, add_gaussian(&white, 0.0, 4));
+    }
+}

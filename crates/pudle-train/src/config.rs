@@ -1,0 +1,549 @@
+//! A run, described completely.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use pudle_core::{
+    Backend, Conv2dConfig, DenseConfig, DictionaryConfig, GradientEstimator, Proximal, PudleConfig,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, TrainError};
+use crate::files::write_whole;
+
+/// Everything that a run depends on; the `config.toml` of a run directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Seed of the initial atoms, the order of the data, crops, flips and noise.
+    #[serde(default)]
+    pub seed: u64,
+    /// Backend that the run used, or shall use.
+    #[serde(default)]
+    pub backend: Backend,
+    /// The versions that wrote the file.
+    #[serde(default)]
+    pub versions: Versions,
+    /// The model.
+    pub model: PudleConfig,
+    /// What it is trained on.
+    pub data: DataConfig,
+    /// How it is trained.
+    #[serde(default)]
+    pub training: TrainingConfig,
+}
+
+/// Versions that a run was made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Versions {
+    /// Of this project.
+    pub pudle: String,
+    /// Of Burn.
+    pub burn: String,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Self { pudle: env!("CARGO_PKG_VERSION").into(), burn: BURN_VERSION.into() }
+    }
+}
+
+/// Burn exports no version; the workspace pins this one, and a test compares the two.
+pub(crate) const BURN_VERSION: &str = "0.22.1";
+
+/// What a model is trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum DataConfig {
+    /// Noisy random crops of a folder of PNG and JPEG files against the clean crops.
+    Photographs {
+        /// The folder, searched with everything below it.
+        dir: PathBuf,
+        /// Photographs that the run validates on, whole and with fixed noise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        valid: Option<PathBuf>,
+        /// Side of a crop in pixels.
+        crop: usize,
+        /// Standard deviation of the noise, on the scale 0 … 255.
+        sigma: f32,
+        /// Whether crops are flipped at random along both axes.
+        flips: bool,
+    },
+    /// The same, of generated pictures: occluding discs.
+    DeadLeaves {
+        /// Side of a picture in pixels.
+        side: usize,
+        /// Number of different pictures.
+        count: usize,
+        /// Side of a crop in pixels.
+        crop: usize,
+        /// Standard deviation of the noise, on the scale 0 … 255.
+        sigma: f32,
+        /// Whether crops are flipped at random along both axes.
+        flips: bool,
+    },
+    /// Draws `x = D* z* + noise` from a dictionary of the model's shape.
+    SparseCoding {
+        /// Non-zeros of a code, `s`.
+        sparsity: usize,
+        /// Number of different data.
+        count: usize,
+        /// Distribution of the non-zeros.
+        amplitude: AmplitudeConfig,
+        /// Standard deviation of the noise in `x`.
+        noise: f32,
+    },
+    /// Digits from IDX files (MNIST), as vectors in [0, 1].
+    Digits {
+        /// The folder of the IDX files, or the images' file.
+        path: PathBuf,
+        /// Which digits to keep.
+        classes: Vec<u8>,
+    },
+    /// Generated digits, strokes on 28×28 pixels, as vectors in [0, 1].
+    Strokes {
+        /// Number of different digits.
+        count: usize,
+        /// Which digits to draw.
+        classes: Vec<u8>,
+    },
+}
+
+/// Distribution of the non-zeros of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum AmplitudeConfig {
+    /// Uniform on ±[`low`, `high`].
+    Uniform {
+        /// Smallest magnitude, ≥ 0.
+        low: f32,
+        /// Largest magnitude.
+        high: f32,
+        /// One random sign for all non-zeros of a datum, instead of one for each.
+        sign_per_datum: bool,
+    },
+    /// `N(mean, sd)` times a random sign.
+    Gaussian {
+        /// Mean.
+        mean: f32,
+        /// Standard deviation, ≥ 0.
+        sd: f32,
+    },
+}
+
+/// How a model is trained: Adam, with atoms projected after every step.
+///
+/// | name | default | purpose | range |
+/// | --- | --- | --- | --- |
+/// | `steps` | 1000 | optimisation steps | ≥ 1 |
+/// | `batch` | 1 | data per step | ≥ 1 |
+/// | `learning_rate` | 1e-3 | of Adam | in (0, 1] |
+/// | `schedule` | `constant` | of the learning rate | `constant`, `cosine` (to 0 at `steps`) |
+/// | `beta_1`, `beta_2` | 0.9, 0.999 | of Adam | in [0, 1) |
+/// | `epsilon` | 1e-3 | of Adam | > 0 |
+/// | `initialization` | `random` | of the atoms | see [`Initialization`] |
+/// | `checkpoint_every` | 500 | steps between checkpoints | ≥ 1 |
+/// | `keep` | 2 | checkpoints that stay | ≥ 1 |
+/// | `valid_every` | 500 | steps between validations | ≥ 1 |
+/// | `ahead` | 4 | batches loaded ahead of training | ≥ 1 |
+/// | `cached_images` | 512 | decoded images held in memory | ≥ 0 |
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Optimisation steps.
+    pub steps: u64,
+    /// Data per step.
+    pub batch: usize,
+    /// Adam's learning rate.
+    pub learning_rate: f64,
+    /// What becomes of it.
+    pub schedule: Schedule,
+    /// Adam's decay of the first moment.
+    pub beta_1: f32,
+    /// Adam's decay of the second moment.
+    pub beta_2: f32,
+    /// Adam's ε.
+    pub epsilon: f32,
+    /// Where the atoms start.
+    pub initialization: Initialization,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Checkpoints that stay.
+    pub keep: usize,
+    /// Steps between validations.
+    pub valid_every: u64,
+    /// Batches loaded ahead of training.
+    pub ahead: usize,
+    /// Decoded images held in memory.
+    pub cached_images: usize,
+}
+
+/// The learning rate over a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// The same at every step.
+    Constant,
+    /// Half a cosine, from the learning rate to 0 at the last step.
+    Cosine,
+}
+
+/// Where the atoms start.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Initialization {
+    /// `N(0, 1)`, projected onto the unit sphere.
+    Random,
+    /// The true dictionary plus `N(0, sd²)`, projected; for sparse-coding data only.
+    Perturbed {
+        /// Standard deviation of the perturbation, ≥ 0.
+        sd: f32,
+    },
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            steps: 1000,
+            batch: 1,
+            learning_rate: 1e-3,
+            schedule: Schedule::Constant,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-3,
+            initialization: Initialization::Random,
+            checkpoint_every: 500,
+            keep: 2,
+            valid_every: 500,
+            ahead: 4,
+            cached_images: 512,
+        }
+    }
+}
+
+/// A named set of settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// The published image denoiser: 64 filters 9×9, stride 4, 15 layers of step 0.1, λ = 0.16,
+    /// ae-ls, crops of 129×129 at σ = 25, Adam with ε = 1e-3, one crop a step. The learning rate is
+    /// 1e-3 where the publication has 1e-4.
+    Denoise,
+    /// The published recovery of a dictionary of 100 atoms in 50 dimensions from 10,000 data with
+    /// five non-zeros, all of them in every step, from a perturbed start.
+    Dense,
+    /// The published digits: 500 atoms for 28×28 pixels, codes ≥ 0, λ = 0.7, step 1, ae-lasso.
+    Digits,
+}
+
+impl Preset {
+    /// The settings, on generated data.
+    pub fn config(self) -> RunConfig {
+        let run = |model, data, training| RunConfig {
+            seed: 0,
+            backend: Backend::default(),
+            versions: Versions::default(),
+            model,
+            data,
+            training,
+        };
+        match self {
+            Preset::Denoise => run(
+                PudleConfig::conv2d(Conv2dConfig { atoms: 64, channels: 1, size: 9, stride: 4 })
+                    .with_step(0.1)
+                    .with_lambda(0.16),
+                DataConfig::DeadLeaves { side: 180, count: 1000, crop: 129, sigma: 25.0, flips: true },
+                TrainingConfig { steps: 4320, ..TrainingConfig::default() },
+            ),
+            Preset::Dense => run(
+                PudleConfig::dense(DenseConfig { dim: 50, atoms: 100 })
+                    .with_layers(100)
+                    .with_step(0.2)
+                    .with_lambda(0.2),
+                DataConfig::SparseCoding {
+                    sparsity: 5,
+                    count: 10_000,
+                    amplitude: AmplitudeConfig::Uniform {
+                        low: 1.0,
+                        high: 2.0,
+                        sign_per_datum: true,
+                    },
+                    noise: 0.0,
+                },
+                TrainingConfig {
+                    steps: 600,
+                    batch: 10_000,
+                    epsilon: 1e-8,
+                    initialization: Initialization::Perturbed { sd: 0.1 },
+                    checkpoint_every: 50,
+                    ..TrainingConfig::default()
+                },
+            ),
+            Preset::Digits => run(
+                PudleConfig::dense(DenseConfig { dim: 784, atoms: 500 })
+                    .with_step(1.0)
+                    .with_lambda(0.7)
+                    .with_prox(Proximal::Relu)
+                    .with_gradient(GradientEstimator::AE_LASSO),
+                DataConfig::Strokes { count: 5000, classes: vec![0, 1, 2, 3, 4] },
+                TrainingConfig {
+                    steps: 4000,
+                    batch: 32,
+                    learning_rate: 1e-4,
+                    ..TrainingConfig::default()
+                },
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Preset::Denoise => "denoise",
+            Preset::Dense => "dense",
+            Preset::Digits => "digits",
+        })
+    }
+}
+
+impl FromStr for Preset {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Preset::Denoise, Preset::Dense, Preset::Digits]
+            .into_iter()
+            .find(|preset| preset.to_string() == text)
+            .ok_or_else(|| format!("unknown preset \"{text}\": it must be denoise, dense or digits"))
+    }
+}
+
+impl RunConfig {
+    /// Reads and validates a TOML file.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong in it.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
+        let config: RunConfig = toml::from_str(&text).map_err(|error| TrainError::ConfigFile {
+            path: path.to_path_buf(),
+            reason: error.to_string().trim_end().replace('\n', " "),
+        })?;
+        config.validate().map_err(|source| TrainError::InFile {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        })?;
+        Ok(config)
+    }
+
+    /// Writes the TOML file, whole or not at all.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = toml::to_string(self).map_err(|error| TrainError::ConfigFile {
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        })?;
+        write_whole(path, text.as_bytes())
+    }
+
+    /// Uses the data in `path`, of the kind that the present data have.
+    ///
+    /// # Errors
+    /// Where these data are drawn and have no folder.
+    pub fn set_data(&mut self, path: PathBuf) -> Result<()> {
+        self.data = match self.data.clone() {
+            DataConfig::Photographs { valid, crop, sigma, flips, .. } => {
+                DataConfig::Photographs { dir: path, valid, crop, sigma, flips }
+            }
+            DataConfig::DeadLeaves { crop, sigma, flips, .. } => {
+                DataConfig::Photographs { dir: path, valid: None, crop, sigma, flips }
+            }
+            DataConfig::Digits { classes, .. } | DataConfig::Strokes { classes, .. } => {
+                DataConfig::Digits { path, classes }
+            }
+            DataConfig::SparseCoding { .. } => {
+                return Err(TrainError::range(
+                    "data.kind",
+                    "sparse-coding",
+                    "photographs, dead-leaves, digits or strokes where a data folder is given: \
+                     sparse-coding data are drawn",
+                ));
+            }
+        };
+        Ok(())
+    }
+
+    /// Validates on the photographs in `dir`.
+    ///
+    /// # Errors
+    /// Where the data are no photographs.
+    pub fn set_valid(&mut self, dir: PathBuf) -> Result<()> {
+        match &mut self.data {
+            DataConfig::Photographs { valid, .. } => {
+                *valid = Some(dir);
+                Ok(())
+            }
+            _ => Err(TrainError::range(
+                "data.kind",
+                "not photographs",
+                "photographs where a validation folder is given (with --data)",
+            )),
+        }
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// The first one out of its range, with the value and the range.
+    pub fn validate(&self) -> Result<()> {
+        self.model.validate()?;
+        self.data.validate(&self.model.dictionary)?;
+        self.training.validate()?;
+        let draws = matches!(self.data, DataConfig::SparseCoding { .. });
+        match self.training.initialization {
+            Initialization::Perturbed { sd } if !(sd >= 0.0 && sd.is_finite()) => {
+                Err(TrainError::range("training.initialization.sd", sd, "a number ≥ 0"))
+            }
+            Initialization::Perturbed { .. } if !draws => Err(TrainError::range(
+                "training.initialization.kind",
+                "perturbed",
+                "random where the true dictionary is unknown",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl DataConfig {
+    fn validate(&self, dictionary: &DictionaryConfig) -> Result<()> {
+        let at_least_one = |field, value: usize| match value {
+            0 => Err(TrainError::range(field, value, "at least 1")),
+            _ => Ok(()),
+        };
+        match self {
+            DataConfig::Photographs { crop, sigma, .. }
+            | DataConfig::DeadLeaves { crop, sigma, .. } => {
+                let DictionaryConfig::Conv2d(filters) = dictionary else {
+                    return Err(kind_mismatch("conv2d", "images"));
+                };
+                if !matches!(filters.channels, 1 | 3) {
+                    return Err(TrainError::range(
+                        "model.dictionary.channels",
+                        filters.channels,
+                        "1 (grey) or 3 (colour) for images",
+                    ));
+                }
+                if !(filters.size..=4096).contains(crop) {
+                    return Err(TrainError::range(
+                        "data.crop",
+                        crop,
+                        "between `model.dictionary.size` and 4096",
+                    ));
+                }
+                if !(0.0..=255.0).contains(sigma) {
+                    return Err(TrainError::range("data.sigma", sigma, "between 0 and 255"));
+                }
+                if let DataConfig::DeadLeaves { side, count, .. } = self {
+                    if !(*crop..=4096).contains(side) {
+                        return Err(TrainError::range(
+                            "data.side",
+                            side,
+                            "between `data.crop` and 4096",
+                        ));
+                    }
+                    at_least_one("data.count", *count)?;
+                }
+                Ok(())
+            }
+            DataConfig::SparseCoding { sparsity, count, noise, amplitude } => {
+                let DictionaryConfig::Dense(dense) = dictionary else {
+                    return Err(kind_mismatch("dense", "sparse-coding draws"));
+                };
+                if !(1..=dense.atoms).contains(sparsity) {
+                    return Err(TrainError::range(
+                        "data.sparsity",
+                        sparsity,
+                        "between 1 and `model.dictionary.atoms`",
+                    ));
+                }
+                at_least_one("data.count", *count)?;
+                if !(*noise >= 0.0 && noise.is_finite()) {
+                    return Err(TrainError::range("data.noise", noise, "a number ≥ 0"));
+                }
+                amplitude.validate()
+            }
+            DataConfig::Digits { classes, .. } | DataConfig::Strokes { classes, .. } => {
+                let DictionaryConfig::Dense(_) = dictionary else {
+                    return Err(kind_mismatch("dense", "digits"));
+                };
+                if classes.is_empty() || classes.iter().any(|class| *class > 9) {
+                    return Err(TrainError::range(
+                        "data.classes",
+                        format!("{classes:?}"),
+                        "at least one digit, each between 0 and 9",
+                    ));
+                }
+                if let DataConfig::Strokes { count, .. } = self {
+                    at_least_one("data.count", *count)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl AmplitudeConfig {
+    fn validate(&self) -> Result<()> {
+        match *self {
+            AmplitudeConfig::Uniform { low, high, .. }
+                if !(low >= 0.0 && low <= high && high.is_finite()) =>
+            {
+                Err(TrainError::range(
+                    "data.amplitude",
+                    format!("[{low}, {high}]"),
+                    "0 ≤ low ≤ high",
+                ))
+            }
+            AmplitudeConfig::Gaussian { mean, sd } if !(mean.is_finite() && sd >= 0.0 && sd.is_finite()) => {
+                Err(TrainError::range("data.amplitude", format!("N({mean}, {sd})"), "sd ≥ 0"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn kind_mismatch(needed: &str, data: &str) -> TrainError {
+    TrainError::range("model.dictionary.kind", "another kind", format!("{needed} for {data}"))
+}
+
+impl TrainingConfig {
+    fn validate(&self) -> Result<()> {
+        let at_least_one = |field, value: u64| match value {
+            0 => Err(TrainError::range(field, value, "at least 1")),
+            _ => Ok(()),
+        };
+        at_least_one("training.steps", self.steps)?;
+        at_least_one("training.batch", self.batch as u64)?;
+        at_least_one("training.checkpoint_every", self.checkpoint_every)?;
+        at_least_one("training.keep", self.keep as u64)?;
+        at_least_one("training.valid_every", self.valid_every)?;
+        at_least_one("training.ahead", self.ahead as u64)?;
+        if self.batch > 1_000_000 {
+            return Err(TrainError::range("training.batch", self.batch, "at most 1000000"));
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
+            return Err(TrainError::range("training.learning_rate", self.learning_rate, "in (0, 1]"));
+        }
+        for (field, beta) in
+            [("training.beta_1", self.beta_1), ("training.beta_2", self.beta_2)]
+        {
+            if !(0.0..1.0).contains(&beta) {
+                return Err(TrainError::range(field, beta, "in [0, 1)"));
+            }
+        }
+        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+            return Err(TrainError::range("training.epsilon", self.epsilon, "a number > 0"));
+        }
+        Ok(())
+    }
+}

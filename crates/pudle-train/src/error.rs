@@ -1,0 +1,104 @@
+//! What can go wrong around a model.
+
+use std::path::{Path, PathBuf};
+
+use pudle_core::{BackendError, ConfigError};
+use pudle_data::DataError;
+use thiserror::Error;
+
+/// The result of most functions here.
+pub type Result<T, E = TrainError> = std::result::Result<T, E>;
+
+/// An error with the file, value or step it is about.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A setting of the model is out of its range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A setting of the run is out of its range.
+    #[error("`{field}` is {value}, but must be {range}")]
+    OutOfRange {
+        /// Path of the field in the configuration.
+        field: &'static str,
+        /// The value that was given.
+        value: String,
+        /// What it must be.
+        range: String,
+    },
+    /// A configuration file that is no TOML, lacks a key or has an unknown one.
+    #[error("{path}: {reason}")]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says, with the line.
+        reason: String,
+    },
+    /// The configuration file is well-formed, but a value in it is not allowed.
+    #[error("{path}: {source}")]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<TrainError>,
+    },
+    /// The data cannot be read or drawn.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The backend cannot be used.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file of weights that is damaged or does not belong to its configuration.
+    #[error("{path}: {reason}")]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A run directory without any whole checkpoint.
+    #[error("{0}: no whole checkpoint to resume from (model, optim and scheduler of one step)")]
+    NoCheckpoint(PathBuf),
+    /// A run directory that already holds a run.
+    #[error("{0}: already holds a run; continue it with `--resume {0}` or name another with `--out`")]
+    RunExists(PathBuf),
+    /// The loss or a weight stopped being a finite number.
+    #[error("step {step}: the loss is {loss}, no longer a finite number; {cause}")]
+    NotFinite {
+        /// The step, from 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
+        /// What the likely cause is.
+        cause: String,
+    },
+    /// The checkpoint is not for what was asked of it.
+    #[error("{0}")]
+    Unsuitable(String),
+    /// Burn's Learner stopped.
+    #[error("training stopped: {0}")]
+    Learner(String),
+}
+
+impl TrainError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError {
+        let path = path.to_path_buf();
+        move |source| TrainError::Io { path, source }
+    }
+
+    pub(crate) fn range(
+        field: &'static str,
+        value: impl ToString,
+        range: impl Into<String>,
+    ) -> TrainError {
+        TrainError::OutOfRange { field, value: value.to_string(), range: range.into() }
+    }
+}
