@@ -54,17 +54,13 @@ impl Backend {
             #[cfg(feature = "ndarray")]
             Backend::Ndarray => Ok(Device::ndarray()),
             #[cfg(feature = "wgpu")]
-            Backend::Wgpu => present(
-                self,
-                burn::tensor::DeviceType::Wgpu,
-                || Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
-            ),
+            Backend::Wgpu => present(self, burn::tensor::DeviceType::Wgpu, || {
+                Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)
+            }),
             #[cfg(feature = "cuda")]
-            Backend::Cuda => present(
-                self,
-                burn::tensor::DeviceType::Cuda,
-                || Device::cuda(burn::tensor::DeviceIndex::Default),
-            ),
+            Backend::Cuda => present(self, burn::tensor::DeviceType::Cuda, || {
+                Device::cuda(burn::tensor::DeviceIndex::Default)
+            }),
             #[allow(unreachable_patterns, reason = "reached where a feature is off")]
             other => Err(BackendError::NotCompiled(other)),
         }

@@ -227,6 +227,13 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         Objective { loss, fit, code, reconstruction }
     }
 
+    /// [`objective`](Self::objective) on data of any extent, for validation: both are reflected as in
+    /// [`reconstruct`](Self::reconstruct), and the padding counts as data.
+    pub fn covered_objective(&self, x: Tensor<D>, target: Tensor<D>) -> Objective<D> {
+        let extent = self.dictionary.covering(x.dims());
+        self.objective(reflect_to(x, extent), reflect_to(target, extent))
+    }
+
     fn encoder(&self, extent: [usize; D]) -> Encoder {
         Encoder {
             proximal: self.config.prox,

@@ -10,11 +10,9 @@ pub(crate) fn reflect_to<const D: usize>(x: Tensor<D>, extent: [usize; D]) -> Te
         if extent[axis] <= length {
             return x;
         }
-        let indices: Vec<i64> =
-            (0..extent[axis]).map(|i| reflected(i, length) as i64).collect();
+        let indices: Vec<i64> = (0..extent[axis]).map(|i| reflected(i, length) as i64).collect();
         let shape = [indices.len()];
-        let indices =
-            Tensor::<1, Int>::from_data(TensorData::new(indices, shape), &x.device());
+        let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, shape), &x.device());
         x.select(axis, indices)
     })
 }

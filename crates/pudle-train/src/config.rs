@@ -253,7 +253,13 @@ impl Preset {
                 PudleConfig::conv2d(Conv2dConfig { atoms: 64, channels: 1, size: 9, stride: 4 })
                     .with_step(0.1)
                     .with_lambda(0.16),
-                DataConfig::DeadLeaves { side: 180, count: 1000, crop: 129, sigma: 25.0, flips: true },
+                DataConfig::DeadLeaves {
+                    side: 180,
+                    count: 1000,
+                    crop: 129,
+                    sigma: 25.0,
+                    flips: true,
+                },
                 TrainingConfig { steps: 4320, ..TrainingConfig::default() },
             ),
             Preset::Dense => run(
@@ -315,7 +321,9 @@ impl FromStr for Preset {
         [Preset::Denoise, Preset::Dense, Preset::Digits]
             .into_iter()
             .find(|preset| preset.to_string() == text)
-            .ok_or_else(|| format!("unknown preset \"{text}\": it must be denoise, dense or digits"))
+            .ok_or_else(|| {
+                format!("unknown preset \"{text}\": it must be denoise, dense or digits")
+            })
     }
 }
 
@@ -504,7 +512,9 @@ impl AmplitudeConfig {
                     "0 ≤ low ≤ high",
                 ))
             }
-            AmplitudeConfig::Gaussian { mean, sd } if !(mean.is_finite() && sd >= 0.0 && sd.is_finite()) => {
+            AmplitudeConfig::Gaussian { mean, sd }
+                if !(mean.is_finite() && sd >= 0.0 && sd.is_finite()) =>
+            {
                 Err(TrainError::range("data.amplitude", format!("N({mean}, {sd})"), "sd ≥ 0"))
             }
             _ => Ok(()),
@@ -532,11 +542,13 @@ impl TrainingConfig {
             return Err(TrainError::range("training.batch", self.batch, "at most 1000000"));
         }
         if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
-            return Err(TrainError::range("training.learning_rate", self.learning_rate, "in (0, 1]"));
+            return Err(TrainError::range(
+                "training.learning_rate",
+                self.learning_rate,
+                "in (0, 1]",
+            ));
         }
-        for (field, beta) in
-            [("training.beta_1", self.beta_1), ("training.beta_2", self.beta_2)]
-        {
+        for (field, beta) in [("training.beta_1", self.beta_1), ("training.beta_2", self.beta_2)] {
             if !(0.0..1.0).contains(&beta) {
                 return Err(TrainError::range(field, beta, "in [0, 1)"));
             }

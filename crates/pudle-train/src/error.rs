@@ -68,7 +68,9 @@ pub enum TrainError {
     #[error("{0}: no whole checkpoint to resume from (model, optim and scheduler of one step)")]
     NoCheckpoint(PathBuf),
     /// A run directory that already holds a run.
-    #[error("{0}: already holds a run; continue it with `--resume {0}` or name another with `--out`")]
+    #[error(
+        "{0}: already holds a run; continue it with `--resume {0}` or name another with `--out`"
+    )]
     RunExists(PathBuf),
     /// The loss or a weight stopped being a finite number.
     #[error("step {step}: the loss is {loss}, no longer a finite number; {cause}")]

@@ -1,0 +1,116 @@
+//! `pudle info`, `pudle export` and `pudle import`.
+
+use std::path::PathBuf;
+
+use pudle_core::{Backend, DenseConfig, Proximal, PudleConfig, Step};
+use pudle_train::{Checkpoint, Format, TrainError, import_dictionary};
+
+use crate::Failure;
+use crate::terminal::say;
+
+#[derive(clap::Args)]
+pub struct InfoArgs {
+    /// Checkpoint or run directory.
+    checkpoint: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub struct ExportArgs {
+    /// Checkpoint or run directory.
+    checkpoint: PathBuf,
+    /// Format: safetensors, npz (arrays for NumPy) or png (a picture of the atoms).
+    #[arg(long, value_name = "F", value_parser = |text: &str| text.parse::<Format>())]
+    format: Format,
+    /// File to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub struct ImportArgs {
+    /// Safetensors file with a filter bank p×C×k×k or a matrix m×p.
+    #[arg(long, value_name = "FILE")]
+    dictionary: PathBuf,
+    /// Name of the tensor, where the file has more than one.
+    #[arg(long, value_name = "NAME")]
+    tensor: Option<String>,
+    /// Proximal operator: soft, relu or hard.
+    #[arg(long, value_name = "P", value_parser = parse_prox)]
+    prox: Proximal,
+    /// Sparsity weight λ, at least 0 (under a hard threshold its level).
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    lambda: f64,
+    /// Step size α of a layer, above 0, or auto for 1/‖D‖².
+    #[arg(long, value_name = "A", value_parser = parse_step, allow_negative_numbers = true)]
+    step: Step,
+    /// Unrolled layers T, at least 1.
+    #[arg(long, value_name = "T")]
+    layers: usize,
+    /// Pixels between positions of a filter, 1 to k; for filter banks.
+    #[arg(long, value_name = "S")]
+    stride: Option<usize>,
+    /// Checkpoint directory to create.
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Replace a checkpoint that is already there.
+    #[arg(long)]
+    force: bool,
+}
+
+fn parse_prox(text: &str) -> Result<Proximal, String> {
+    match text {
+        "soft" => Ok(Proximal::Soft),
+        "relu" => Ok(Proximal::Relu),
+        "hard" => Ok(Proximal::Hard),
+        other => Err(format!("unknown operator \"{other}\": it must be soft, relu or hard")),
+    }
+}
+
+fn parse_step(text: &str) -> Result<Step, String> {
+    match text {
+        "auto" => Ok(Step::Auto),
+        number => number
+            .parse()
+            .map(Step::Given)
+            .map_err(|_| format!("\"{number}\" is neither a number nor \"auto\"")),
+    }
+}
+
+pub fn info(args: &InfoArgs) -> Result<(), Failure> {
+    let checkpoint = Checkpoint::read(&args.checkpoint, &Backend::Flex.device()?)?;
+    say!("{checkpoint}");
+    Ok(())
+}
+
+pub fn export(args: &ExportArgs) -> Result<(), Failure> {
+    let checkpoint = Checkpoint::read(&args.checkpoint, &Backend::Flex.device()?)?;
+    checkpoint.export(args.format, &args.output)?;
+    say!("wrote {}", args.output.display());
+    Ok(())
+}
+
+pub fn import(args: ImportArgs) -> Result<(), Failure> {
+    if args.output.join("config.toml").exists() && !args.force {
+        return Err(Box::new(TrainError::Unsuitable(format!(
+            "{}: already holds a checkpoint; replace it with --force",
+            args.output.display()
+        ))));
+    }
+    // The shape is the file's; this one only carries the rest of the settings.
+    let mut settings = PudleConfig::dense(DenseConfig { dim: 1, atoms: 1 })
+        .with_prox(args.prox)
+        .with_lambda(args.lambda)
+        .with_layers(args.layers);
+    settings.step = args.step;
+    let checkpoint = import_dictionary(
+        &args.dictionary,
+        args.tensor.as_deref(),
+        args.stride,
+        settings,
+        &Backend::Flex.device()?,
+    )?;
+    checkpoint.write(&args.output)?;
+    say!("{checkpoint}");
+    say!("wrote {}", args.output.display());
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! `pudle train`.
+
+use std::path::{Path, PathBuf};
+
+use pudle_core::{Backend, GradientEstimator};
+use pudle_train::{Interrupter, Outcome, Preset, RunConfig, Schedule};
+
+use crate::Failure;
+use crate::terminal::{say, stop_on_ctrl_c};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Settings to start from: denoise (images), dense (recovery of a known dictionary) or digits.
+    #[arg(long, value_name = "P", value_parser = |text: &str| text.parse::<Preset>(),
+          conflicts_with = "config", required_unless_present_any = ["config", "resume"])]
+    preset: Option<Preset>,
+    /// Settings to start from, as a TOML file; the config.toml of any run is one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the training data: PNG and JPEG for images, IDX files for digits. Generated data
+    /// are used without it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder of photographs to validate on.
+    #[arg(long, value_name = "DIR")]
+    valid: Option<PathBuf>,
+    /// Gradient estimator: dec, ae-lasso, ae-ls, truncated:K or implicit; or LOSS/RESPONSE of
+    /// {fit|lasso}/{dropped|last:K|all|implicit}.
+    #[arg(long, value_name = "G", value_parser = parse_gradient)]
+    gradient: Option<GradientEstimator>,
+    /// Sparsity weight λ, at least 0 (under a hard threshold its level).
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    lambda: Option<f64>,
+    /// Optimisation steps, at least 1. With --resume, the new total.
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Data per step, at least 1.
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Adam's learning rate, in (0, 1].
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    learning_rate: Option<f64>,
+    /// Learning rate over the run: constant, or cosine (falling to 0 at the last step).
+    #[arg(long, value_name = "S", value_parser = parse_schedule)]
+    schedule: Option<Schedule>,
+    /// Seed of the initial atoms, the order of the data, crops, flips and noise.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default.
+    #[arg(long, value_name = "B", value_parser = crate::parse_backend)]
+    backend: Option<Backend>,
+    /// Run directory to create; the first free runs/PRESET-N by default.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in DIR from its last whole checkpoint.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "config", "data", "valid",
+          "gradient", "lambda", "batch", "learning_rate", "schedule", "seed", "out"])]
+    resume: Option<PathBuf>,
+}
+
+fn parse_gradient(text: &str) -> Result<GradientEstimator, String> {
+    text.parse().map_err(|error: pudle_core::ConfigError| error.to_string())
+}
+
+fn parse_schedule(text: &str) -> Result<Schedule, String> {
+    match text {
+        "constant" => Ok(Schedule::Constant),
+        "cosine" => Ok(Schedule::Cosine),
+        other => Err(format!("unknown schedule \"{other}\": it must be constant or cosine")),
+    }
+}
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    let interrupter = Interrupter::new();
+    stop_on_ctrl_c(&interrupter)?;
+    let (dir, outcome) = match &args.resume {
+        Some(dir) => {
+            let change = |config: &mut RunConfig| {
+                if let Some(steps) = args.steps {
+                    config.training.steps = steps;
+                }
+                if let Some(backend) = args.backend {
+                    config.backend = backend;
+                }
+                Ok(())
+            };
+            (dir.clone(), pudle_train::resume(dir, change, interrupter)?)
+        }
+        None => {
+            let (config, name) = settings(&args)?;
+            let dir = args.out.clone().unwrap_or_else(|| free_directory(&name));
+            say!("run {} with seed {} on {}", dir.display(), config.seed, config.backend);
+            let outcome = pudle_train::train(config, &dir, interrupter)?;
+            (dir, outcome)
+        }
+    };
+    match outcome {
+        Outcome::Finished => say!("finished: {}", dir.display()),
+        Outcome::Stopped { step } => {
+            say!("stopped after step {step}; go on with: pudle train --resume {}", dir.display())
+        }
+    }
+    Ok(())
+}
+
+/// The settings after all flags, and what a run of them is called.
+fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
+    let (mut config, name) = match (&args.config, args.preset) {
+        (Some(path), _) => {
+            let name = path.file_stem().map_or("run".into(), |stem| stem.to_string_lossy());
+            (RunConfig::read(path)?, name.into_owned())
+        }
+        (None, Some(preset)) => (preset.config(), preset.to_string()),
+        (None, None) => unreachable!("clap asks for one of --preset, --config and --resume"),
+    };
+    if let Some(dir) = &args.data {
+        config.set_data(dir.clone())?;
+    }
+    if let Some(dir) = &args.valid {
+        config.set_valid(dir.clone())?;
+    }
+    if let Some(gradient) = args.gradient {
+        config.model.gradient = gradient;
+    }
+    if let Some(lambda) = args.lambda {
+        config.model = config.model.with_lambda(lambda);
+    }
+    let training = &mut config.training;
+    training.steps = args.steps.unwrap_or(training.steps);
+    training.batch = args.batch.unwrap_or(training.batch);
+    training.learning_rate = args.learning_rate.unwrap_or(training.learning_rate);
+    training.schedule = args.schedule.unwrap_or(training.schedule);
+    config.seed = args.seed.unwrap_or(config.seed);
+    config.backend = args.backend.unwrap_or(config.backend);
+    config.versions = Default::default();
+    Ok((config, name))
+}
+
+fn free_directory(name: &str) -> PathBuf {
+    (1..)
+        .map(|n| Path::new("runs").join(format!("{name}-{n}")))
+        .find(|dir| !dir.exists())
+        .expect("there is always another number")
+}

@@ -1,0 +1,431 @@
+//! A trained model as a directory: `config.toml` and `model.safetensors`.
+
+use std::fmt;
+use std::io::Cursor;
+use std::path::Path;
+use std::str::FromStr;
+
+use burn::store::{ModuleSnapshot, SafetensorsStore};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use pudle_core::{
+    Configured, Conv2dConfig, ConvDictionary1d, ConvDictionary2d, DenseConfig, DenseDictionary,
+    Dictionary, DictionaryConfig, Level, Proximal, Pudle, PudleConfig,
+};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+
+use crate::atoms::atoms_picture;
+use crate::config::Versions;
+use crate::error::{Result, TrainError};
+use crate::files::{create_dir, write_whole};
+
+/// File of the weights in a checkpoint.
+const WEIGHTS: &str = "model.safetensors";
+
+/// A model over any of the ranks.
+#[derive(Clone, Debug)]
+pub enum AnyPudle {
+    /// Over vectors.
+    Dense(Pudle<2, DenseDictionary>),
+    /// Over signals.
+    Conv1d(Pudle<3, ConvDictionary1d>),
+    /// Over images.
+    Conv2d(Pudle<4, ConvDictionary2d>),
+}
+
+/// Runs the same expression on the model of whatever rank.
+macro_rules! each_rank {
+    ($any:expr, $model:ident => $body:expr) => {
+        match $any {
+            AnyPudle::Dense($model) => $body,
+            AnyPudle::Conv1d($model) => $body,
+            AnyPudle::Conv2d($model) => $body,
+        }
+    };
+}
+
+impl AnyPudle {
+    /// A model with random atoms.
+    ///
+    /// # Errors
+    /// As [`Pudle::new`].
+    pub fn new(config: &PudleConfig, seed: u64, device: &Device) -> Result<Self> {
+        Ok(match config.dictionary {
+            DictionaryConfig::Dense(_) => AnyPudle::Dense(Pudle::new(config, seed, device)?),
+            DictionaryConfig::Conv1d(_) => AnyPudle::Conv1d(Pudle::new(config, seed, device)?),
+            DictionaryConfig::Conv2d(_) => AnyPudle::Conv2d(Pudle::new(config, seed, device)?),
+        })
+    }
+
+    /// A model with these atoms.
+    ///
+    /// # Errors
+    /// As [`Pudle::from_data`].
+    pub fn from_data(config: &PudleConfig, atoms: TensorData, device: &Device) -> Result<Self> {
+        fn model<const D: usize, A: Configured<D>>(
+            config: &PudleConfig,
+            atoms: TensorData,
+            device: &Device,
+        ) -> Result<Pudle<D, A>> {
+            Ok(Pudle::from_data(config, atoms, device)?)
+        }
+        Ok(match config.dictionary {
+            DictionaryConfig::Dense(_) => AnyPudle::Dense(model(config, atoms, device)?),
+            DictionaryConfig::Conv1d(_) => AnyPudle::Conv1d(model(config, atoms, device)?),
+            DictionaryConfig::Conv2d(_) => AnyPudle::Conv2d(model(config, atoms, device)?),
+        })
+    }
+
+    /// The atoms, flat, and their shape: `[m, p]`, `[p, C, k]` or `[p, C, k, k]`.
+    pub fn atoms(&self) -> (Vec<f32>, Vec<usize>) {
+        fn flat<const D: usize>(atoms: Tensor<D>) -> (Vec<f32>, Vec<usize>) {
+            let shape = atoms.dims().to_vec();
+            (atoms.into_data().iter::<f32>().collect(), shape)
+        }
+        each_rank!(self, model => flat(model.dictionary().atoms()))
+    }
+
+    /// The learned `λ` of each atom, where they are learned.
+    pub fn learned_lambda(&self) -> Option<Vec<f32>> {
+        match each_rank!(self, model => model.threshold().lambda(0)) {
+            Level::PerAtom(lambda) => Some(lambda.into_data().iter::<f32>().collect()),
+            Level::Scalar(_) => None,
+        }
+    }
+
+    fn to_safetensors(&self, path: &Path) -> Result<Vec<u8>> {
+        let mut store = SafetensorsStore::from_bytes(None)
+            .clear_metadata()
+            .metadata("format", "pt")
+            .metadata("project", "pudle");
+        each_rank!(self, model => model.save_into(&mut store))
+            .and_then(|()| store.get_bytes())
+            .map_err(|error| weights(path, error))
+    }
+}
+
+/// A model and its configuration.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// The settings of the model.
+    pub config: PudleConfig,
+    /// The model.
+    pub model: AnyPudle,
+    /// Noise that a denoiser was trained for, on the scale 0 … 255, where known.
+    pub sigma: Option<f32>,
+}
+
+/// What a checkpoint needs of a `config.toml`; a run's has more, which is no concern here.
+#[derive(Deserialize)]
+struct ModelSection {
+    model: PudleConfig,
+    data: Option<DataSection>,
+}
+
+#[derive(Deserialize)]
+struct DataSection {
+    sigma: Option<f32>,
+}
+
+impl ModelSection {
+    fn parse(text: &str, path: &Path) -> Result<(PudleConfig, Option<f32>)> {
+        let section: Self = toml::from_str(text).map_err(|error| TrainError::ConfigFile {
+            path: path.to_path_buf(),
+            reason: error.to_string().trim_end().replace('\n', " "),
+        })?;
+        section.model.validate().map_err(|error| TrainError::InFile {
+            path: path.to_path_buf(),
+            source: Box::new(error.into()),
+        })?;
+        Ok((section.model, section.data.and_then(|data| data.sigma)))
+    }
+}
+
+/// The `config.toml` of a checkpoint that no run made.
+#[derive(Serialize)]
+struct BareConfig<'a> {
+    versions: Versions,
+    model: &'a PudleConfig,
+}
+
+/// A file format of [`Checkpoint::export`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Named tensors for Python, Rust and others.
+    Safetensors,
+    /// NumPy arrays `atoms` and, where learned, `lambda`.
+    Npz,
+    /// A picture of the atoms.
+    Png,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "safetensors" => Ok(Format::Safetensors),
+            "npz" => Ok(Format::Npz),
+            "png" => Ok(Format::Png),
+            other => Err(format!("unknown format \"{other}\": it must be safetensors, npz or png")),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Safetensors => "safetensors",
+            Format::Npz => "npz",
+            Format::Png => "png",
+        })
+    }
+}
+
+fn weights(path: &Path, reason: impl ToString) -> TrainError {
+    TrainError::Weights { path: path.to_path_buf(), reason: reason.to_string() }
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint or a run directory.
+    ///
+    /// # Errors
+    /// Names the file that is missing, damaged, out of range or of another shape than configured.
+    pub fn read(dir: &Path, device: &Device) -> Result<Self> {
+        let path = dir.join("config.toml");
+        let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
+        let config = ModelSection::parse(&text, &path)?;
+        let path = dir.join(WEIGHTS);
+        let bytes = std::fs::read(&path).map_err(TrainError::io(&path))?;
+        Self::from_bytes(config, bytes, &path, device)
+    }
+
+    /// Reads a checkpoint from the two files' contents, `name` standing for them in errors.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn from_parts(config: &str, bytes: &[u8], name: &str, device: &Device) -> Result<Self> {
+        let name = Path::new(name);
+        let config = ModelSection::parse(config, name)?;
+        Self::from_bytes(config, bytes.to_vec(), name, device)
+    }
+
+    fn from_bytes(
+        (config, sigma): (PudleConfig, Option<f32>),
+        bytes: Vec<u8>,
+        path: &Path,
+        device: &Device,
+    ) -> Result<Self> {
+        // The header tells whether the shapes fit before anything is allocated for them.
+        let header = SafeTensors::deserialize(&bytes).map_err(|error| weights(path, error))?;
+        let atoms = header
+            .tensor("dictionary.atoms")
+            .map_err(|_| weights(path, "no \"dictionary.atoms\""))?;
+        let expected = config.dictionary.shape();
+        if atoms.shape() != expected {
+            let found = atoms.shape();
+            return Err(weights(
+                path,
+                format!("atoms of shape {found:?}, but config.toml describes {expected:?}"),
+            ));
+        }
+        let mut model = AnyPudle::new(&config, 0, device)?;
+        let mut store = SafetensorsStore::from_bytes(Some(bytes));
+        let applied = each_rank!(&mut model, model => model.load_from(&mut store))
+            .map_err(|error| weights(path, error))?;
+        if let Some(error) = applied.errors.first() {
+            return Err(weights(path, error));
+        }
+        let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+        if !finite(&model.atoms().0) || !model.learned_lambda().is_none_or(|l| finite(&l)) {
+            return Err(weights(path, "weights that are not finite"));
+        }
+        Ok(Self { config, model, sigma })
+    }
+
+    /// Writes `config.toml` and the weights into `dir`, which is created.
+    ///
+    /// # Errors
+    /// Where a file cannot be written.
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        create_dir(dir)?;
+        let path = dir.join("config.toml");
+        let config = BareConfig { versions: Versions::default(), model: &self.config };
+        let text = toml::to_string(&config).map_err(|error| TrainError::ConfigFile {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
+        self.write_weights(dir)?;
+        write_whole(&path, text.as_bytes())
+    }
+
+    pub(crate) fn write_weights(&self, dir: &Path) -> Result<()> {
+        let path = dir.join(WEIGHTS);
+        write_whole(&path, &self.model.to_safetensors(&path)?)
+    }
+
+    /// Writes the weights as one file of another format, whole or not at all.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn export(&self, format: Format, path: &Path) -> Result<()> {
+        match format {
+            Format::Safetensors => write_whole(path, &self.model.to_safetensors(path)?),
+            Format::Npz => write_whole(path, &self.to_npz().map_err(TrainError::io(path))?),
+            // The picture's writer chooses by extension, which here is free.
+            Format::Png => {
+                let picture = atoms_picture(&self.model)?;
+                let file = tempfile::Builder::new()
+                    .suffix(".png")
+                    .tempfile()
+                    .map_err(TrainError::io(path))?;
+                picture.write(file.path())?;
+                write_whole(path, &std::fs::read(file.path()).map_err(TrainError::io(path))?)
+            }
+        }
+    }
+
+    fn to_npz(&self) -> std::io::Result<Vec<u8>> {
+        use npyz::WriterBuilder;
+        let mut archive = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
+        let (atoms, shape) = self.model.atoms();
+        let mut arrays = vec![("atoms", atoms, shape)];
+        if let Some(lambda) = self.model.learned_lambda() {
+            let shape = vec![lambda.len()];
+            arrays.push(("lambda", lambda, shape));
+        }
+        for (name, values, shape) in arrays {
+            let shape: Vec<u64> = shape.iter().map(|axis| *axis as u64).collect();
+            let mut writer = archive
+                .array(name, Default::default())?
+                .default_dtype()
+                .shape(&shape)
+                .begin_nd()?;
+            writer.extend(values)?;
+            writer.finish()?;
+        }
+        Ok(archive.zip_writer().finish()?.into_inner())
+    }
+}
+
+/// Reads a dictionary from a safetensors file: a filter bank `p×C×k×k` for images or a matrix
+/// `m×p`, f32, f64, f16 or bf16. `tensor` names it, where the file has more than one.
+///
+/// `settings` are the rest of the model; their dictionary is replaced by what the file holds, with
+/// `stride` for filters. The atoms are used as they are, without projection.
+///
+/// # Errors
+/// Where the file, the tensor or the settings are not fit.
+pub fn import_dictionary(
+    path: &Path,
+    tensor: Option<&str>,
+    stride: Option<usize>,
+    settings: PudleConfig,
+    device: &Device,
+) -> Result<Checkpoint> {
+    let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| weights(path, error))?;
+    let names = file.names();
+    let listed = || names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let name = match (tensor, names.as_slice()) {
+        (Some(name), _) => name,
+        (None, [only]) => only,
+        (None, []) => return Err(weights(path, "holds no tensor")),
+        (None, _) => {
+            return Err(weights(path, format!("holds {}: choose one with --tensor", listed())));
+        }
+    };
+    let view = file
+        .tensor(name)
+        .map_err(|_| weights(path, format!("no tensor \"{name}\" among {}", listed())))?;
+    let shape = view.shape().to_vec();
+    let dictionary = match (shape.as_slice(), stride) {
+        (&[dim, atoms], None) => DictionaryConfig::Dense(DenseConfig { dim, atoms }),
+        (&[_, _], Some(_)) => {
+            return Err(TrainError::Unsuitable(format!(
+                "--stride is for filter banks, but \"{name}\" of {} is a matrix, {shape:?}",
+                path.display()
+            )));
+        }
+        (&[atoms, channels, size, columns], Some(stride)) if size == columns => {
+            DictionaryConfig::Conv2d(Conv2dConfig { atoms, channels, size, stride })
+        }
+        (&[_, _, rows, columns], Some(_)) if rows != columns => {
+            return Err(weights(path, format!("filters of {rows}×{columns} are not square")));
+        }
+        (&[_, _, _, _], None) => {
+            return Err(TrainError::Unsuitable(format!(
+                "\"{name}\" of {} is a filter bank, {shape:?}: give its --stride",
+                path.display()
+            )));
+        }
+        _ => {
+            return Err(weights(
+                path,
+                format!("\"{name}\" has shape {shape:?}, neither p×C×k×k nor m×p"),
+            ));
+        }
+    };
+    let config = PudleConfig { dictionary, ..settings };
+    config.validate()?;
+    let data =
+        TensorData::from_bytes_vec(view.data().to_vec(), shape, dtype(path, name, view.dtype())?);
+    let values: Vec<f32> = data.iter::<f32>().collect();
+    if !values.iter().all(|value| value.is_finite()) {
+        return Err(weights(path, format!("\"{name}\" holds values that are not finite")));
+    }
+    let atoms = TensorData::new(values, config.dictionary.shape());
+    let model = AnyPudle::from_data(&config, atoms, device)?;
+    Ok(Checkpoint { config, model, sigma: None })
+}
+
+fn dtype(path: &Path, name: &str, dtype: safetensors::Dtype) -> Result<DType> {
+    use safetensors::Dtype;
+    match dtype {
+        Dtype::F32 => Ok(DType::F32),
+        Dtype::F64 => Ok(DType::F64),
+        Dtype::F16 => Ok(DType::F16),
+        Dtype::BF16 => Ok(DType::BF16),
+        other => Err(weights(
+            path,
+            format!("\"{name}\" is of type {other:?}, but must be F32, F64, F16 or BF16"),
+        )),
+    }
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (atoms, shape) = self.model.atoms();
+        let config = &self.config;
+        let (kind, stride) = match config.dictionary {
+            DictionaryConfig::Dense(_) => ("dense, m×p", None),
+            DictionaryConfig::Conv1d(config) => ("conv1d, p×C×k", Some(config.stride)),
+            DictionaryConfig::Conv2d(config) => ("conv2d, p×C×k×k", Some(config.stride)),
+        };
+        writeln!(f, "dictionary  {kind} = {shape:?}, {} weights", atoms.len())?;
+        if let Some(stride) = stride {
+            writeln!(f, "stride      {stride}")?;
+        }
+        writeln!(f, "layers      {} ({})", config.layers, config.algorithm)?;
+        match config.step {
+            pudle_core::Step::Given(step) => writeln!(f, "step        {step}")?,
+            pudle_core::Step::Auto => writeln!(f, "step        1/‖D‖²")?,
+        }
+        writeln!(f, "prox        {}", config.prox)?;
+        let threshold = match config.threshold {
+            pudle_core::ThresholdConfig::Constant { lambda } => format!("{lambda}"),
+            pudle_core::ThresholdConfig::Decaying { lambda, beta } => {
+                format!("{lambda} · {beta}^t in layer t")
+            }
+            pudle_core::ThresholdConfig::Learned { .. } => {
+                let lambda = self.model.learned_lambda().unwrap_or_default();
+                let mean = lambda.iter().sum::<f32>() / lambda.len().max(1) as f32;
+                let most = lambda.iter().fold(0.0f32, |most, value| most.max(*value));
+                format!("learned per atom, mean {mean:.4}, largest {most:.4}")
+            }
+        };
+        let what = if config.prox == Proximal::Hard { "level" } else { "lambda" };
+        writeln!(f, "{what:<11} {threshold}")?;
+        write!(f, "gradient    {}", config.gradient)
+    }
+}

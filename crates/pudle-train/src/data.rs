@@ -1,0 +1,258 @@
+//! From a description of the data to batches on the training device.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+use burn::tensor::{Device, Tensor, TensorData};
+use pudle_core::{DenseConfig, DictionaryConfig};
+use pudle_data::{
+    Amplitude, Batch, ColorMode, CropConfig, Crops, DeadLeaves, DeadLeavesConfig, DigitBatches,
+    DigitPart, Digits, ImageFolder, Prefetch, SignRule, Source, SparseCoding, SparseCodingConfig,
+    WholePictures, stroke_digits,
+};
+
+use crate::config::{AmplitudeConfig, DataConfig, RunConfig};
+use crate::error::{Result, TrainError};
+
+/// Generated pictures that a run validates on.
+const VALIDATION_PICTURES: usize = 8;
+
+/// What a run draws from.
+pub(crate) struct Sources {
+    /// Batches of training, by step from 0.
+    pub train: Arc<dyn Source>,
+    /// Batches of validation and their number.
+    pub valid: Option<(Arc<dyn Source>, u64)>,
+    /// The draws behind sparse-coding data, for the true dictionary.
+    pub truth: Option<Arc<SparseCoding>>,
+}
+
+impl Sources {
+    /// Opens or prepares the data of a run.
+    pub fn open(config: &RunConfig) -> Result<Self> {
+        let (seed, batch) = (config.seed, config.training.batch);
+        let crops = |crop, sigma, flips| CropConfig { crop, batch, sigma, flips, seed };
+        let color = |dictionary: &DictionaryConfig| match dictionary {
+            DictionaryConfig::Conv2d(filters) if filters.channels == 3 => ColorMode::Rgb,
+            _ => ColorMode::Gray,
+        };
+        match &config.data {
+            DataConfig::Photographs { dir, valid, crop, sigma, flips } => {
+                let color = color(&config.model.dictionary);
+                let open = |dir: &Path| {
+                    let folder = ImageFolder::open(dir, color)?;
+                    Ok::<_, TrainError>(folder.with_capacity(config.training.cached_images))
+                };
+                let train = Crops::new(open(dir)?, crops(*crop, *sigma, *flips))?;
+                let valid = match valid {
+                    None => None,
+                    Some(dir) => {
+                        let pictures = WholePictures::new(open(dir)?, *sigma, seed)?;
+                        let count = pictures.len() as u64;
+                        Some((Arc::new(pictures) as Arc<dyn Source>, count))
+                    }
+                };
+                Ok(Self { train: Arc::new(train), valid, truth: None })
+            }
+            DataConfig::DeadLeaves { side, count, crop, sigma, flips } => {
+                let channels = match color(&config.model.dictionary) {
+                    ColorMode::Rgb => 3,
+                    _ => 1,
+                };
+                let leaves = |count, seed| {
+                    DeadLeaves::new(DeadLeavesConfig {
+                        height: *side,
+                        width: *side,
+                        channels,
+                        count,
+                        seed,
+                        ..DeadLeavesConfig::default()
+                    })
+                };
+                let train = Crops::new(leaves(*count, seed)?, crops(*crop, *sigma, *flips))?;
+                // Other pictures than any of training's: the complement is no seed a user chose.
+                let valid = WholePictures::new(leaves(VALIDATION_PICTURES, !seed)?, *sigma, seed)?;
+                let count = valid.len() as u64;
+                let valid = Some((Arc::new(valid) as Arc<dyn Source>, count));
+                Ok(Self { train: Arc::new(train), valid, truth: None })
+            }
+            DataConfig::SparseCoding { sparsity, count, amplitude, noise } => {
+                let DictionaryConfig::Dense(DenseConfig { dim, atoms }) = config.model.dictionary
+                else {
+                    unreachable!("validated: sparse-coding data have a dense dictionary");
+                };
+                let draws = Arc::new(SparseCoding::new(SparseCodingConfig {
+                    dim,
+                    atoms,
+                    sparsity: *sparsity,
+                    count: *count,
+                    batch,
+                    amplitude: amplitude.law(),
+                    noise_sd: *noise,
+                    seed,
+                })?);
+                Ok(Self { train: draws.clone(), valid: None, truth: Some(draws) })
+            }
+            DataConfig::Digits { path, classes } => {
+                // A folder may hold one part only.
+                let digits = Digits::open(path, DigitPart::Train, classes)
+                    .or_else(|error| Digits::open(path, DigitPart::Test, classes).or(Err(error)))?;
+                Self::digits(config, digits)
+            }
+            DataConfig::Strokes { count, classes } => {
+                Self::digits(config, stroke_digits(*count, classes, seed))
+            }
+        }
+    }
+
+    /// Four fifths of the digits for training, the rest for validation.
+    fn digits(config: &RunConfig, digits: Digits) -> Result<Self> {
+        let pixels = digits.height() * digits.width();
+        let DictionaryConfig::Dense(DenseConfig { dim, .. }) = config.model.dictionary else {
+            unreachable!("validated: digits have a dense dictionary");
+        };
+        if dim != pixels {
+            return Err(TrainError::range(
+                "model.dictionary.dim",
+                dim,
+                format!(
+                    "{pixels}, the pixels of a digit of {}×{}",
+                    digits.height(),
+                    digits.width()
+                ),
+            ));
+        }
+        let count = digits.len();
+        let first_valid = count - count / 5;
+        let digits = Arc::new(digits);
+        let (seed, batch) = (config.seed, config.training.batch);
+        let train = DigitBatches::new(digits.clone(), batch, seed, 0..first_valid)?;
+        let valid = match count - first_valid {
+            0 => None,
+            rest => {
+                let size = rest.min(batch);
+                let source = DigitBatches::new(digits, size, seed, first_valid..count)?;
+                Some((Arc::new(source) as Arc<dyn Source>, (rest / size) as u64))
+            }
+        };
+        Ok(Self { train: Arc::new(train), valid, truth: None })
+    }
+}
+
+impl AmplitudeConfig {
+    fn law(self) -> Amplitude {
+        match self {
+            AmplitudeConfig::Uniform { low, high, sign_per_datum } => Amplitude::Uniform {
+                low,
+                high,
+                sign: if sign_per_datum { SignRule::PerDatum } else { SignRule::PerEntry },
+            },
+            AmplitudeConfig::Gaussian { mean, sd } => Amplitude::Gaussian { mean, sd },
+        }
+    }
+}
+
+/// Input and target on a device.
+#[derive(Clone, Debug)]
+pub struct DeviceBatch<const D: usize> {
+    /// What the encoder sees.
+    pub input: Tensor<D>,
+    /// What the reconstruction is compared with.
+    pub target: Tensor<D>,
+}
+
+/// The steps `steps` of a source as a Burn data loader: drawn ahead on their own thread, moved to
+/// the device as they are asked for.
+pub(crate) struct StepLoader<const D: usize> {
+    source: Option<Arc<dyn Source>>,
+    steps: Range<u64>,
+    ahead: usize,
+    device: Device,
+    rank: PhantomData<[(); D]>,
+}
+
+impl<const D: usize> StepLoader<D> {
+    /// A loader of `steps` of `source`, `ahead` batches ahead.
+    pub fn new(source: Arc<dyn Source>, steps: Range<u64>, ahead: usize, device: Device) -> Self {
+        Self { source: Some(source), steps, ahead, device, rank: PhantomData }
+    }
+
+    /// A loader of nothing.
+    pub fn empty(device: Device) -> Self {
+        Self { source: None, steps: 0..0, ahead: 1, device, rank: PhantomData }
+    }
+}
+
+impl<const D: usize> DataLoader<DeviceBatch<D>> for StepLoader<D> {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<DeviceBatch<D>> + 'a> {
+        let batches =
+            self.source.clone().map(|source| Prefetch::new(source, self.steps.clone(), self.ahead));
+        Box::new(StepIterator {
+            batches,
+            device: self.device.clone(),
+            done: 0,
+            total: self.num_items(),
+        })
+    }
+
+    fn num_items(&self) -> usize {
+        self.steps.end.saturating_sub(self.steps.start) as usize
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<DeviceBatch<D>>> {
+        Arc::new(Self {
+            source: self.source.clone(),
+            steps: self.steps.clone(),
+            ahead: self.ahead,
+            device: device.clone(),
+            rank: PhantomData,
+        })
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<DeviceBatch<D>>> {
+        let first = self.steps.start;
+        Arc::new(Self {
+            source: self.source.clone(),
+            steps: first + start as u64..(first + end as u64).min(self.steps.end),
+            ahead: self.ahead,
+            device: self.device.clone(),
+            rank: PhantomData,
+        })
+    }
+}
+
+struct StepIterator<const D: usize> {
+    batches: Option<Prefetch>,
+    device: Device,
+    done: usize,
+    total: usize,
+}
+
+impl<const D: usize> Iterator for StepIterator<D> {
+    type Item = std::result::Result<DeviceBatch<D>, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.as_mut()?.next()?;
+        self.done += 1;
+        Some(match batch {
+            Ok(batch) => Ok(to_device(batch, &self.device)),
+            Err(error) => Err(DatasetError::new(error)),
+        })
+    }
+}
+
+fn to_device<const D: usize>(batch: Batch, device: &Device) -> DeviceBatch<D> {
+    let tensor =
+        |values: Vec<f32>| Tensor::from_data(TensorData::new(values, batch.shape.clone()), device);
+    DeviceBatch { input: tensor(batch.input), target: tensor(batch.target) }
+}
+
+impl<const D: usize> DataLoaderIterator<DeviceBatch<D>> for StepIterator<D> {
+    fn progress(&self) -> Progress {
+        Progress::new(self.done, self.total, Some("steps".into()))
+    }
+}

@@ -1,0 +1,109 @@
+//! A checkpoint applied to pictures.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use pudle_core::{ConvDictionary2d, Dictionary, DictionaryConfig, Pudle};
+use pudle_data::Image;
+
+use crate::checkpoint::{AnyPudle, Checkpoint};
+use crate::error::{Result, TrainError};
+
+/// A convolutional dictionary network as an image denoiser.
+#[derive(Clone, Debug)]
+pub struct Denoiser {
+    model: Pudle<4, ConvDictionary2d>,
+    channels: usize,
+    /// Noise that the model was trained for, on the scale 0 … 255, where known.
+    sigma: Option<f32>,
+    device: Device,
+}
+
+impl Denoiser {
+    /// Loads a checkpoint directory.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is no model over images.
+    pub fn load(dir: &Path, device: &Device) -> Result<Self> {
+        Self::new(Checkpoint::read(dir, device)?, &dir.display().to_string(), device)
+    }
+
+    /// Uses a checkpoint; `name` stands for it in errors.
+    ///
+    /// # Errors
+    /// Where it is no model over images.
+    pub fn new(checkpoint: Checkpoint, name: &str, device: &Device) -> Result<Self> {
+        match (checkpoint.model, checkpoint.config.dictionary) {
+            (AnyPudle::Conv2d(model), DictionaryConfig::Conv2d(filters)) => Ok(Self {
+                model,
+                channels: filters.channels,
+                sigma: checkpoint.sigma,
+                device: device.clone(),
+            }),
+            (_, other) => Err(TrainError::Unsuitable(format!(
+                "{name}: a model over images is needed, but its atoms have shape {:?}",
+                other.shape()
+            ))),
+        }
+    }
+
+    /// Channels of the images that the atoms are for.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The reconstruction `D z_T` of a noisy picture of any size, not clipped.
+    ///
+    /// A model over grey pictures denoises each channel of a colour picture by itself; one over
+    /// colour pictures sees a grey one as three equal channels, and their mean is the result.
+    ///
+    /// `sigma` is the noise of the picture on the scale 0 … 255, above 0, where known. A model that
+    /// was trained for another one sees the picture scaled to it, so that noise and thresholds match:
+    /// `x̂ = f(x r) / r`, `r = σ_trained / σ`.
+    ///
+    /// # Errors
+    /// Where a side of the picture is shorter than the atoms', or it has channels that the model
+    /// cannot take.
+    pub fn denoise(&self, noisy: &Image, sigma: Option<f32>) -> Result<Image> {
+        let [channels, height, width] = noisy.shape();
+        let size = self.atom_size();
+        if height.min(width) < size {
+            return Err(TrainError::Unsuitable(format!(
+                "the picture is {width}×{height} pixels, but the model's atoms need at least \
+                 {size}×{size}"
+            )));
+        }
+        let ratio = match (self.sigma, sigma) {
+            (Some(trained), Some(sigma)) if trained > 0.0 => trained / sigma,
+            _ => 1.0,
+        };
+        let (batch, data) = match (self.channels, channels) {
+            (model, image) if model == image => (1, noisy.data.clone()),
+            (1, image) => (image, noisy.data.clone()),
+            (model, 1) => (1, noisy.data.repeat(model)),
+            (model, image) => {
+                return Err(TrainError::Unsuitable(format!(
+                    "a picture of {image} channels for a model over {model}"
+                )));
+            }
+        };
+        let shape = [batch, self.channels, height, width];
+        let x = Tensor::<4>::from_data(TensorData::new(data, shape), &self.device);
+        let estimate = match ratio {
+            // The common case stays exact.
+            1.0 => self.model.reconstruct(x),
+            ratio => self.model.reconstruct(x * ratio) / ratio,
+        };
+        let estimate = match (self.channels, channels) {
+            (model, 1) if model > 1 => estimate.mean_dim(1),
+            _ => estimate,
+        };
+        let data = estimate.into_data().iter::<f32>().collect();
+        Ok(Image::new(channels, height, width, data)?)
+    }
+
+    /// Side of the atoms in pixels.
+    pub fn atom_size(&self) -> usize {
+        self.model.dictionary().atoms().dims()[2]
+    }
+}

@@ -1,0 +1,248 @@
+//! What a step is measured by, for Burn's dashboard and for `metrics.csv`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::tensor::{ExecutionError, Tensor, TensorReadError};
+use burn::train::ItemLazy;
+use burn::train::metric::state::{FormatOptions, NumericMetricState};
+use burn::train::metric::{
+    Adaptor, Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes,
+    NumericEntry, SerializedEntry,
+};
+use pudle_core::Objective;
+
+use crate::error::{Result, TrainError};
+
+/// The figures of one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepRecord {
+    /// The loss, mean over the batch.
+    pub loss: f64,
+    /// `½‖x − D z‖²` against the target, mean over the batch.
+    pub fit: f64,
+    /// Peak signal-to-noise ratio in dB of the batch against the target, peak 1.
+    pub psnr: f64,
+    /// Share of the code's entries that are not zero, in [0, 1].
+    pub active: f64,
+    /// `‖D − D*‖_F / ‖D*‖_F`, where `D*` is known.
+    pub dictionary_error: Option<f64>,
+}
+
+impl StepRecord {
+    /// Reads the figures of a forward pass back in one transfer; `dictionary_error` is a tensor of
+    /// one element where it is known.
+    pub(crate) fn read<const D: usize>(
+        objective: &Objective<D>,
+        dictionary_error: Option<Tensor<1>>,
+    ) -> Self {
+        let active = objective.code.clone().inner().not_equal_elem(0.0).float().mean();
+        let mut figures =
+            vec![objective.loss.clone().inner(), objective.fit.clone().inner(), active];
+        figures.extend(dictionary_error);
+        let figures: Vec<f64> = Tensor::cat(figures, 0).into_data().iter::<f64>().collect();
+        let extent = objective.reconstruction.dims();
+        let size = extent[1..].iter().product::<usize>() as f64;
+        Self {
+            loss: figures[0],
+            fit: figures[1],
+            // ½ of the sum of squares over a datum, as a mean square.
+            psnr: -10.0 * (2.0 * figures[1] / size).log10(),
+            active: figures[2],
+            dictionary_error: figures.get(3).copied(),
+        }
+    }
+}
+
+impl ItemLazy for StepRecord {
+    fn sync(self) -> std::result::Result<Self, ExecutionError> {
+        Ok(self)
+    }
+}
+
+impl Adaptor<StepRecord> for StepRecord {
+    fn adapt(&self) -> StepRecord {
+        *self
+    }
+}
+
+/// One figure of a [`StepRecord`] as a Burn metric.
+#[derive(Clone)]
+pub(crate) struct Figure {
+    name: MetricName,
+    unit: Option<&'static str>,
+    higher_is_better: bool,
+    pick: fn(&StepRecord) -> Option<f64>,
+    state: NumericMetricState,
+}
+
+impl Figure {
+    fn new(
+        name: &str,
+        unit: Option<&'static str>,
+        higher_is_better: bool,
+        pick: fn(&StepRecord) -> Option<f64>,
+    ) -> Self {
+        let state = NumericMetricState::new();
+        Self { name: Arc::new(name.into()), unit, higher_is_better, pick, state }
+    }
+
+    /// The loss.
+    pub fn loss() -> Self {
+        Self::new("Loss", None, false, |record| Some(record.loss))
+    }
+    /// The fit term.
+    pub fn fit() -> Self {
+        Self::new("Fit", None, false, |record| Some(record.fit))
+    }
+    /// The signal-to-noise ratio.
+    pub fn psnr() -> Self {
+        Self::new("PSNR", Some("dB"), true, |record| Some(record.psnr))
+    }
+    /// The share of active codes.
+    pub fn active() -> Self {
+        Self::new("Active codes", None, false, |record| Some(record.active))
+    }
+    /// The error of the dictionary.
+    pub fn dictionary_error() -> Self {
+        Self::new("Dictionary error", None, false, |record| record.dictionary_error)
+    }
+
+    fn format(&self) -> FormatOptions {
+        let options = FormatOptions::new(self.name.clone()).precision(4);
+        match self.unit {
+            Some(unit) => options.unit(unit),
+            None => options,
+        }
+    }
+}
+
+impl Metric for Figure {
+    type Input = StepRecord;
+
+    fn name(&self) -> MetricName {
+        self.name.clone()
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        let unit = self.unit.map(str::to_owned);
+        NumericAttributes { unit, higher_is_better: self.higher_is_better }.into()
+    }
+
+    fn update(
+        &mut self,
+        record: &StepRecord,
+        _metadata: &MetricMetadata,
+    ) -> std::result::Result<SerializedEntry, TensorReadError> {
+        if let Some(value) = (self.pick)(record) {
+            self.state.update(value, 1);
+        }
+        Ok(self.state.compute_update(self.format()))
+    }
+
+    fn compute(&mut self) -> std::result::Result<SerializedEntry, TensorReadError> {
+        Ok(self.state.compute_final(self.format()))
+    }
+
+    fn clear(&mut self) {
+        self.state.reset();
+    }
+}
+
+impl Numeric for Figure {
+    fn value(&self) -> Option<NumericEntry> {
+        Some(self.state.current_value())
+    }
+    fn running_value(&self) -> Option<NumericEntry> {
+        Some(self.state.running_value())
+    }
+    fn final_value(&self) -> NumericEntry {
+        self.state.final_value()
+    }
+}
+
+/// `metrics.csv`: a row per step, and one per validation with the mean of its figures.
+pub(crate) struct MetricsFile {
+    path: PathBuf,
+    writer: csv::Writer<File>,
+}
+
+const HEADER: [&str; 8] =
+    ["step", "split", "loss", "fit", "psnr", "active", "dictionary_error", "learning_rate"];
+
+impl MetricsFile {
+    /// Opens the file of a run that goes on after step `done`: rows of later steps, which an
+    /// interrupted run left behind, are dropped.
+    pub fn open(path: &Path, done: u64) -> Result<Self> {
+        let failed = |error: csv::Error| TrainError::Io {
+            path: path.to_path_buf(),
+            source: std::io::Error::other(error),
+        };
+        let mut kept = Vec::new();
+        if done > 0 && path.exists() {
+            let mut reader =
+                csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(failed)?;
+            for row in reader.records() {
+                let row = row.map_err(failed)?;
+                // A row that a crash cut short has too few fields.
+                let step = row.get(0).and_then(|step| step.parse::<u64>().ok());
+                if row.len() == HEADER.len() && step.is_some_and(|step| step <= done) {
+                    kept.push(row);
+                }
+            }
+        }
+        let mut writer = csv::Writer::from_path(path).map_err(failed)?;
+        writer.write_record(HEADER).map_err(failed)?;
+        for row in kept {
+            writer.write_record(&row).map_err(failed)?;
+        }
+        Ok(Self { path: path.to_path_buf(), writer })
+    }
+
+    /// Appends a row.
+    pub fn row(
+        &mut self,
+        step: u64,
+        split: &str,
+        record: &StepRecord,
+        learning_rate: Option<f64>,
+    ) -> Result<()> {
+        let optional =
+            |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+        self.writer
+            .write_record([
+                step.to_string(),
+                split.to_owned(),
+                record.loss.to_string(),
+                record.fit.to_string(),
+                record.psnr.to_string(),
+                record.active.to_string(),
+                optional(record.dictionary_error),
+                optional(learning_rate),
+            ])
+            .map_err(|error| TrainError::Io {
+                path: self.path.clone(),
+                source: std::io::Error::other(error),
+            })
+    }
+
+    /// Writes what is buffered to the disk.
+    pub fn flush(&mut self) -> Result<()> {
+        self.writer.flush().map_err(TrainError::io(&self.path))
+    }
+}
+
+/// The mean of the figures of several batches.
+pub(crate) fn mean(records: &[StepRecord]) -> Option<StepRecord> {
+    let count = records.len() as f64;
+    let mean = |pick: fn(&StepRecord) -> f64| records.iter().map(pick).sum::<f64>() / count;
+    let last = records.last()?;
+    Some(StepRecord {
+        loss: mean(|record| record.loss),
+        fit: mean(|record| record.fit),
+        psnr: mean(|record| record.psnr),
+        active: mean(|record| record.active),
+        dictionary_error: last.dictionary_error,
+    })
+}

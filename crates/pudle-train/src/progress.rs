@@ -1,0 +1,151 @@
+//! Progress as plain lines, where there is no terminal for Burn's dashboard.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
+use burn::train::metric::{MetricDefinition, MetricId};
+use burn::train::renderer::{
+    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
+    MetricsRendererTraining,
+};
+
+/// Time between two lines.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Prints a line every few seconds to stderr: step, means since the last line, speed, time left.
+pub(crate) struct PlainLines {
+    total: u64,
+    step: u64,
+    valid: bool,
+    names: HashMap<MetricId, String>,
+    /// Name, sum and count of each figure since the last line.
+    sums: Vec<(String, f64, usize)>,
+    started: Instant,
+    first_step: u64,
+    printed: Instant,
+}
+
+impl PlainLines {
+    /// For a run that goes on after step `done`.
+    pub fn new(done: u64, total: u64) -> Self {
+        Self {
+            total,
+            step: done,
+            valid: false,
+            names: HashMap::new(),
+            sums: Vec::new(),
+            started: Instant::now(),
+            first_step: done,
+            printed: Instant::now(),
+        }
+    }
+
+    fn add(&mut self, state: MetricState) {
+        let MetricState::Numeric(entry, Some(value)) = state else { return };
+        let Some(name) = self.names.get(&entry.metric_id) else { return };
+        let value = value.current();
+        match self.sums.iter_mut().find(|(known, ..)| known == name) {
+            Some((_, sum, count)) => {
+                *sum += value;
+                *count += 1;
+            }
+            None => self.sums.push((name.clone(), value, 1)),
+        }
+    }
+
+    fn print(&mut self) {
+        let figures: Vec<String> = self
+            .sums
+            .drain(..)
+            .map(|(name, sum, count)| (name, sum / count as f64))
+            .filter(|(_, mean)| mean.is_finite())
+            .map(|(name, mean)| format!("{} {mean:.4}", name.to_lowercase()))
+            .collect();
+        if figures.is_empty() {
+            return;
+        }
+        let figures = figures.join("  ");
+        if self.valid {
+            eprintln!("valid {}/{}  {figures}", self.step, self.total);
+            return;
+        }
+        let elapsed = self.started.elapsed().as_secs_f64();
+        let speed = (self.step - self.first_step) as f64 / elapsed.max(1e-9);
+        let left = ((self.total - self.step) as f64 / speed.max(1e-9)).round() as u64;
+        eprintln!(
+            "step {}/{}  {figures}  {speed:.1} steps/s  {}:{:02}:{:02} left",
+            self.step,
+            self.total,
+            left / 3600,
+            left / 60 % 60,
+            left % 60,
+        );
+        self.printed = Instant::now();
+    }
+}
+
+impl TrainingProgressLogger for PlainLines {
+    fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {
+        self.started = Instant::now();
+        self.printed = self.started;
+    }
+
+    fn start_split(&mut self, split: &str, _total_items: usize) {
+        self.valid = split != "train";
+    }
+
+    fn update_split(&mut self, _items_processed: usize) {
+        if self.valid {
+            return;
+        }
+        self.step += 1;
+        if self.printed.elapsed() >= INTERVAL {
+            self.print();
+        }
+    }
+
+    fn end_split(&mut self) {
+        self.print();
+    }
+
+    fn update_epoch(&mut self, _epoch: usize) {}
+
+    fn end(&mut self) {}
+
+    fn log_event_training(&mut self, event: String) {
+        eprintln!("{event}");
+    }
+}
+
+impl MetricsRendererTraining for PlainLines {
+    fn update_train(&mut self, state: MetricState) {
+        self.add(state);
+    }
+
+    fn update_valid(&mut self, state: MetricState) {
+        self.add(state);
+    }
+}
+
+impl MetricsRenderer for PlainLines {
+    fn manual_close(&mut self) {}
+
+    fn register_metric(&mut self, definition: MetricDefinition) {
+        self.names.insert(definition.metric_id, definition.name.to_string());
+    }
+}
+
+// Burn's renderers serve evaluation as well; training never calls these.
+impl MetricsRendererEvaluation for PlainLines {
+    fn update_test(&mut self, _name: EvaluationName, _state: MetricState) {}
+}
+
+impl EvaluationProgressLogger for PlainLines {
+    fn start_global_progress(&mut self, _total_tests: usize) {}
+    fn start_test(&mut self, _name: &str, _total_items: usize) {}
+    fn update_test_progress(&mut self, _items_processed: usize) {}
+    fn end_test(&mut self) {}
+    fn end_global_progress(&mut self) {}
+    fn log_event_evaluation(&mut self, _event: String) {}
+}
