@@ -34,10 +34,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let denoiser = Denoiser::load(&args.checkpoint, &args.backend.backend.device()?)?;
-    if !args.json {
-        say!("sigma {}, protocol {}, seed {}", args.sigma, args.protocol, args.seed);
-        say!("{:<28} {:>9} {:>9} {:>7}", "file", "noisy dB", "PSNR dB", "SSIM");
-    }
+    let mut header = !args.json;
     let evaluation = pudle_train::evaluate(
         &denoiser,
         &args.images,
@@ -45,6 +42,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         args.seed,
         args.protocol,
         |score| {
+            if std::mem::take(&mut header) {
+                say!("sigma {}, protocol {}, seed {}", args.sigma, args.protocol, args.seed);
+                say!("{:<28} {:>9} {:>9} {:>7}", "file", "noisy dB", "PSNR dB", "SSIM");
+            }
             if !args.json {
                 let file = score.file.display().to_string();
                 say!(

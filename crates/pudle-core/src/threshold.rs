@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::dictionary::map_value;
 use crate::error::ConfigError;
 use crate::proximal::{Level, Proximal};
 
@@ -107,7 +108,7 @@ impl Threshold {
     /// Projection of learned weights onto `λ ≥ 0`.
     pub fn project(self) -> Self {
         Self {
-            lambda: self.lambda.map(|lambda| lambda.map(|lambda| lambda.clamp_min(0.0))),
+            lambda: self.lambda.map(|lambda| map_value(lambda, |lambda| lambda.clamp_min(0.0))),
             config: self.config,
         }
     }

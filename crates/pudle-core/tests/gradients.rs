@@ -5,8 +5,9 @@ mod common;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use common::{conv1d, conv2d, dense, model, normal, relative_error, scalar, tensor, values};
 use pudle_core::{
-    Algorithm, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, DictionaryConfig,
-    GradientEstimator, Loss, Proximal, Pudle, PudleConfig, Response, ThresholdConfig,
+    Algorithm, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
+    DictionaryConfig, GradientEstimator, Loss, Proximal, Pudle, PudleConfig, Response,
+    ThresholdConfig,
 };
 
 const ESTIMATORS: [GradientEstimator; 7] = [
@@ -348,6 +349,21 @@ fn a_dropped_response_records_no_graph_in_the_encoder() {
     let config = config.with_gradient(GradientEstimator::AE_LS);
     let model = Pudle::<2, DenseDictionary>::new(&config, 0, &device).unwrap();
     assert!(model.objective(x.clone(), x).code.is_tracked());
+}
+
+#[test]
+fn projected_weights_are_leaves_that_are_trained() {
+    let device = Device::flex().autodiff();
+    let config =
+        PudleConfig::new(dense(7, 9)).with_threshold(ThresholdConfig::Learned { lambda: 0.1 });
+    let model = Pudle::<2, DenseDictionary>::new(&config, 0, &device).unwrap().project();
+    let x = Tensor::<2>::ones([2, 7], (&device, DType::F32));
+    let grads = model.objective(x.clone(), x).loss.backward();
+    assert!(model.dictionary().atoms().grad(&grads).is_some());
+    let pudle_core::Level::PerAtom(lambda) = model.threshold().lambda(0) else {
+        panic!("learned thresholds are per atom");
+    };
+    assert!(lambda.grad(&grads).is_some());
 }
 
 #[test]

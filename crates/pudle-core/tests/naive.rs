@@ -6,8 +6,8 @@ mod common;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use common::{conv1d, conv2d, dense, model, normal, relative_error, values};
 use pudle_core::{
-    Algorithm, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, DictionaryConfig,
-    Proximal, Pudle, PudleConfig, ThresholdConfig,
+    Algorithm, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
+    DictionaryConfig, Proximal, Pudle, PudleConfig, ThresholdConfig,
 };
 
 /// `D` as a full matrix of shape (data × code) for one datum, from the definition of each kind.
@@ -169,6 +169,36 @@ fn conv1d_network_is_the_naive_one() {
 fn conv2d_network_is_the_naive_one() {
     for config in variants(conv2d(6, 1, 5, 2), 0.1) {
         assert_equals_naive::<4, ConvDictionary2d>(config, [2, 1, 13, 16]);
+    }
+}
+
+/// An image that the strided atoms do not cover: reflected on the right and below without repeating
+/// the edge, encoded, decoded and cropped back.
+#[test]
+fn reconstruction_of_an_uncovered_image_is_the_naive_one() {
+    let device = Device::flex();
+    let config = PudleConfig::new(conv2d(16, 1, 9, 4)).with_step(0.1).with_lambda(0.16);
+    let model = model::<4, ConvDictionary2d>(&config, 11, &device);
+    let atoms = values(model.dictionary().atoms());
+    for (height, width, covered_height, covered_width) in [(30, 22, 33, 25), (11, 33, 13, 33)] {
+        let image: Vec<f64> = normal(&[height, width], 5).try_to_vec().unwrap();
+        let reflected = |i: usize, n: usize| if i < n { i } else { 2 * (n - 1) - i };
+        let padded: Vec<f64> = (0..covered_height * covered_width)
+            .map(|i| {
+                let (y, x) = (i / covered_width, i % covered_width);
+                image[reflected(y, height) * width + reflected(x, width)]
+            })
+            .collect();
+        let d = matrix(&config.dictionary, &atoms, &[1, 1, covered_height, covered_width]);
+        let (_, reconstruction) = naive(&config, 0.1, &d, &padded);
+        let expected: Vec<f64> = (0..height * width)
+            .map(|i| reconstruction[i / width * covered_width + i % width])
+            .collect();
+        let x = Tensor::<4>::from_data(
+            TensorData::new(image, [1, 1, height, width]),
+            (&device, DType::F64),
+        );
+        assert!(relative_error(&values(model.reconstruct(x)), &expected) < 1e-12);
     }
 }
 

@@ -94,10 +94,10 @@ impl AnyPudle {
     }
 
     fn to_safetensors(&self, path: &Path) -> Result<Vec<u8>> {
-        let mut store = SafetensorsStore::from_bytes(None)
-            .clear_metadata()
-            .metadata("format", "pt")
-            .metadata("project", "pudle");
+        // One entry at most: their order in the file would be a hash map's, and equal weights must
+        // give equal files.
+        let mut store =
+            SafetensorsStore::from_bytes(None).clear_metadata().metadata("project", "pudle");
         each_rank!(self, model => model.save_into(&mut store))
             .and_then(|()| store.get_bytes())
             .map_err(|error| weights(path, error))
@@ -129,10 +129,8 @@ struct DataSection {
 
 impl ModelSection {
     fn parse(text: &str, path: &Path) -> Result<(PudleConfig, Option<f32>)> {
-        let section: Self = toml::from_str(text).map_err(|error| TrainError::ConfigFile {
-            path: path.to_path_buf(),
-            reason: error.to_string().trim_end().replace('\n', " "),
-        })?;
+        let section: Self =
+            toml::from_str(text).map_err(|error| TrainError::toml(path, text, &error))?;
         section.model.validate().map_err(|error| TrainError::InFile {
             path: path.to_path_buf(),
             source: Box::new(error.into()),

@@ -334,10 +334,8 @@ impl RunConfig {
     /// Names the file and what is wrong in it.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
-        let config: RunConfig = toml::from_str(&text).map_err(|error| TrainError::ConfigFile {
-            path: path.to_path_buf(),
-            reason: error.to_string().trim_end().replace('\n', " "),
-        })?;
+        let config: RunConfig =
+            toml::from_str(&text).map_err(|error| TrainError::toml(path, &text, &error))?;
         config.validate().map_err(|source| TrainError::InFile {
             path: path.to_path_buf(),
             source: Box::new(source),

@@ -96,6 +96,20 @@ impl TrainError {
         move |source| TrainError::Io { path, source }
     }
 
+    /// What a TOML parser says of the file `path` with this text, in one line with its number.
+    pub(crate) fn toml(path: &Path, text: &str, error: &toml::de::Error) -> TrainError {
+        let line =
+            error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count());
+        let message = error.message().replace('\n', " ");
+        TrainError::ConfigFile {
+            path: path.to_path_buf(),
+            reason: match line {
+                Some(line) => format!("line {}: {message}", line + 1),
+                None => message,
+            },
+        }
+    }
+
     pub(crate) fn range(
         field: &'static str,
         value: impl ToString,

@@ -113,9 +113,8 @@ impl TrainingProgressLogger for PlainLines {
 
     fn end(&mut self) {}
 
-    fn log_event_training(&mut self, event: String) {
-        eprintln!("{event}");
-    }
+    // Burn names every metric update here; the lines above say more.
+    fn log_event_training(&mut self, _event: String) {}
 }
 
 impl MetricsRendererTraining for PlainLines {

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use burn::module::Module;
 use burn::optim::lr_scheduler::LrSchedulerRecord;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
@@ -163,7 +164,7 @@ fn launch<const D: usize, A: Configured<D>>(
     if let Some(step) = from {
         supervised = supervised.checkpoint(step);
     }
-    let learner = Learner::new(trainee, optimizer, schedule(training)?);
+    let learner = Learner::new(trainee.train(), optimizer, schedule(training)?);
     let result = supervised.launch(learner);
 
     let (reached, failure) = {

@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::{conv_transpose1d, conv1d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
-use super::{Dictionary, covered, strided};
+use super::{Dictionary, covered, map_value, strided};
 
 /// Filters that slide along a signal: `D z` is a transposed convolution with a stride.
 #[derive(Module, Debug)]
@@ -35,7 +35,7 @@ impl Dictionary<3> for ConvDictionary1d {
     }
 
     fn map_atoms(self, f: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Self {
-        Self { atoms: self.atoms.map(f), stride: self.stride }
+        Self { atoms: map_value(self.atoms, f), stride: self.stride }
     }
 
     fn analyze(&self, residual: Tensor<3>) -> Tensor<3> {

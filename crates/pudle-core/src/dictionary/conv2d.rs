@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::{conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
-use super::{Dictionary, covered, strided};
+use super::{Dictionary, covered, map_value, strided};
 
 /// Filters that slide over an image: `D z` is a transposed convolution with a stride.
 #[derive(Module, Debug)]
@@ -35,7 +35,7 @@ impl Dictionary<4> for ConvDictionary2d {
     }
 
     fn map_atoms(self, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
-        Self { atoms: self.atoms.map(f), stride: self.stride }
+        Self { atoms: map_value(self.atoms, f), stride: self.stride }
     }
 
     fn analyze(&self, residual: Tensor<4>) -> Tensor<4> {

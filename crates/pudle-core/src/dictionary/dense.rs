@@ -1,7 +1,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::Dictionary;
+use super::{Dictionary, map_value};
 
 /// A matrix of atoms for vectors: `D z` is a matrix product.
 #[derive(Module, Debug)]
@@ -26,7 +26,7 @@ impl Dictionary<2> for DenseDictionary {
     }
 
     fn map_atoms(self, f: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Self {
-        Self { atoms: self.atoms.map(f) }
+        Self { atoms: map_value(self.atoms, f) }
     }
 
     fn analyze(&self, residual: Tensor<2>) -> Tensor<2> {

@@ -8,7 +8,7 @@ pub use conv1d::ConvDictionary1d;
 pub use conv2d::ConvDictionary2d;
 pub use dense::DenseDictionary;
 
-use burn::module::{Module, ModuleDisplay};
+use burn::module::{Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Norms below this count as zero when atoms are projected: a dead atom stays where it is instead
@@ -33,8 +33,8 @@ pub trait Dictionary<const D: usize>: Module + ModuleDisplay + Sync + 'static {
     /// The atoms, shaped as in the table above.
     fn atoms(&self) -> Tensor<D>;
 
-    /// The dictionary with other atoms; keeps the parameter's identity, so that an optimiser's
-    /// state still belongs to it.
+    /// The dictionary with other atoms, outside any graph; keeps the parameter's identity and whether
+    /// it is trained, so that an optimiser's state still belongs to it.
     fn map_atoms(self, f: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Self;
 
     /// Analysis `Dᵀ r`: from data to code shape.
@@ -69,7 +69,7 @@ pub trait Dictionary<const D: usize>: Module + ModuleDisplay + Sync + 'static {
 
     /// Projection of every atom onto the unit sphere. An atom of norm zero is left as it is.
     fn project(self) -> Self {
-        let norms = self.norms().clamp_min(TINY_NORM);
+        let norms = self.norms().inner().clamp_min(TINY_NORM);
         self.map_atoms(|atoms| atoms / norms)
     }
 
@@ -99,6 +99,20 @@ pub trait Dictionary<const D: usize>: Module + ModuleDisplay + Sync + 'static {
         }
         estimate
     }
+}
+
+/// Replaces a parameter's value by a function of it that no graph records, as an optimiser does.
+pub(crate) fn map_value<const D: usize>(
+    param: Param<Tensor<D>>,
+    f: impl FnOnce(Tensor<D>) -> Tensor<D>,
+) -> Param<Tensor<D>> {
+    param.map(|value| {
+        if !value.is_autodiff() {
+            return f(value);
+        }
+        let trained = value.is_require_grad();
+        f(value.inner()).autodiff().set_require_grad(trained)
+    })
 }
 
 fn norm<const D: usize>(tensor: &Tensor<D>) -> f64 {

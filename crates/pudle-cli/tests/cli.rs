@@ -1,0 +1,377 @@
+//! The command as a user types it.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn pudle(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pudle"));
+    command.current_dir(dir).env_remove("RUST_LOG");
+    command
+}
+
+/// Runs the words of a line.
+fn words(dir: &Path, line: &str) -> assert_cmd::assert::Assert {
+    pudle(dir).args(line.split_whitespace()).assert()
+}
+
+fn json(dir: &Path, line: &str) -> Value {
+    let output = words(dir, line).success().get_output().stdout.clone();
+    serde_json::from_slice(&output).expect("stdout is one JSON object and nothing else")
+}
+
+/// A picture with edges and shading.
+fn write_picture(path: &Path, width: u32, height: u32, colour: bool) {
+    let value = |x: u32, y: u32| ((x / 9 + y / 7) % 2 * 120 + x * 90 / width) as u8;
+    if colour {
+        let pixel = |x, y| image::Rgb([value(x, y), value(y, x), 90]);
+        image::RgbImage::from_fn(width, height, pixel).save(path).unwrap();
+    } else {
+        image::GrayImage::from_fn(width, height, |x, y| image::Luma([value(x, y)]))
+            .save(path)
+            .unwrap();
+    }
+}
+
+fn write_bank(path: &Path, shape: [usize; 4]) {
+    let values: Vec<u8> = (0..shape.iter().product())
+        .flat_map(|i: usize| (((i * 37 % 101) as f32 - 50.0) / 400.0).to_le_bytes())
+        .collect();
+    let view = TensorView::new(Dtype::F32, shape.to_vec(), &values).unwrap();
+    fs::write(path, safetensors::serialize([("w", view)], None).unwrap()).unwrap();
+}
+
+const IMPORT: &str = "import --dictionary bank.safetensors --prox soft --lambda 0.1 --step 0.1 \
+                      --layers 3 --stride 2 -o model";
+
+/// A folder with a filter bank, its checkpoint `model`, a picture and a folder of pictures.
+fn folder() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    write_bank(&dir.path().join("bank.safetensors"), [4, 1, 5, 5]);
+    words(dir.path(), IMPORT).success();
+    write_picture(&dir.path().join("picture.png"), 40, 31, false);
+    fs::create_dir_all(dir.path().join("pictures/more")).unwrap();
+    write_picture(&dir.path().join("pictures/a.png"), 50, 40, false);
+    write_picture(&dir.path().join("pictures/more/b.jpg"), 40, 50, true);
+    dir
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn denoise_gains_four_decibels_on_its_own_scene() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = json(dir.path(), "denoise --json");
+    assert_eq!(report["input"], Value::Null);
+    assert_eq!(report["output"], Value::Null);
+    assert_eq!(report["sigma"], 25.0);
+    let (before, after) =
+        (report["noisy_psnr"].as_f64().unwrap(), report["psnr"].as_f64().unwrap());
+    assert!(after - before >= 4.0, "{before} dB to {after} dB");
+    assert_eq!(names(dir.path()), ["pudle-denoise.png"]);
+    let panel = image::open(dir.path().join("pudle-denoise.png")).unwrap();
+    assert!(panel.width() > 3 * 480 && panel.height() == 320);
+}
+
+#[test]
+fn denoise_writes_what_it_is_asked_for() {
+    let dir = folder();
+    let dir = dir.path();
+    words(dir, "denoise picture.png --sigma 20").success().stdout(contains("PSNR").not());
+    assert!(dir.join("picture-denoised.png").is_file());
+    words(
+        dir,
+        "denoise picture.png --checkpoint model --add-noise --seed 5 -o out.jpg --panel p.png",
+    )
+    .success()
+    .stdout(contains("seed 5"));
+    let out = image::open(dir.join("out.jpg")).unwrap();
+    assert_eq!((out.width(), out.height()), (40, 31));
+    assert!(image::open(dir.join("p.png")).unwrap().width() > 3 * 40);
+    let known = json(dir, "denoise picture.png --add-noise --json -o x.png");
+    assert_eq!((&known["input"], &known["output"]), (&"picture.png".into(), &"x.png".into()));
+    assert!(known["psnr"].is_f64() && known["seconds"].is_f64());
+    let again = json(dir, "denoise picture.png --add-noise --json -o x.png");
+    assert_eq!(known["psnr"], again["psnr"]);
+    let other = json(dir, "denoise picture.png --add-noise --json -o x.png --seed 1");
+    assert_ne!(known["psnr"], other["psnr"]);
+    let unknown = json(dir, "denoise pictures/more/b.jpg --json -o y.png");
+    assert_eq!((&unknown["psnr"], &unknown["noisy_psnr"]), (&Value::Null, &Value::Null));
+    assert_eq!(image::open(dir.join("y.png")).unwrap().color(), image::ColorType::Rgb8);
+}
+
+#[test]
+fn evaluate_scores_every_picture() {
+    let dir = folder();
+    let dir = dir.path();
+    let line = "evaluate --checkpoint model --images pictures --sigma 25";
+    words(dir, line).success().stdout(contains("b.jpg").and(contains("mean of 2")));
+    let full = json(dir, &format!("{line} --json"));
+    assert_eq!((&full["protocol"], &full["sigma"]), (&"full".into(), &25.0.into()));
+    assert_eq!(full["images"][0]["file"], "a.png");
+    assert_eq!(full["images"][1]["file"], "more/b.jpg");
+    for name in ["mean_psnr", "mean_ssim"] {
+        assert!(full[name].is_f64(), "{name}");
+    }
+    for name in ["noisy_psnr", "psnr", "ssim"] {
+        assert!(full["images"][0][name].is_f64(), "{name}");
+    }
+    let paper = json(dir, &format!("{line} --json --protocol paper"));
+    assert!(paper["mean_psnr"].as_f64() < full["mean_psnr"].as_f64());
+    let seeded = json(dir, &format!("{line} --json --seed 9"));
+    assert_ne!(seeded["mean_psnr"], full["mean_psnr"]);
+}
+
+#[test]
+fn checkpoints_are_described_and_exchanged() {
+    let dir = folder();
+    let dir = dir.path();
+    words(dir, "info model").success().stdout(contains("[4, 1, 5, 5]").and(contains("layers")));
+    for format in ["safetensors", "npz", "png"] {
+        words(dir, &format!("export model --format {format} -o out.{format}")).success();
+        assert!(fs::metadata(dir.join(format!("out.{format}"))).unwrap().len() > 100);
+    }
+    words(dir, IMPORT).failure().stderr(contains("--force"));
+    words(dir, &format!("{IMPORT} --force")).success();
+    let back = "import --dictionary out.safetensors --tensor dictionary.atoms --prox hard \
+                --lambda 0.1 --step auto --layers 3 --stride 2 -o back";
+    words(dir, back).success();
+    words(dir, "info back").success().stdout(contains("hard").and(contains("1/‖D‖²")));
+}
+
+#[test]
+fn train_obeys_its_flags_and_resumes() {
+    let dir = folder();
+    let dir = dir.path();
+    let config = "seed = 1\n\
+        [model]\nlayers = 2\nstep = 0.1\n\
+        dictionary = { kind = \"conv2d\", atoms = 4, channels = 1, size = 5, stride = 2 }\n\
+        [data]\nkind = \"dead-leaves\"\nside = 40\ncount = 3\ncrop = 21\nsigma = 25\nflips = true\n\
+        [training]\ncheckpoint_every = 2\n";
+    fs::write(dir.join("small.toml"), config).unwrap();
+    let line = "train --config small.toml --data pictures --valid pictures --gradient ae-lasso \
+                --lambda 0.2 --steps 3 --batch 2 --learning-rate 0.01 --schedule cosine --seed 4 \
+                --backend flex --out run";
+    words(dir, line).success().stdout(contains("seed 4")).stderr(contains("step 3/3"));
+    let saved = fs::read_to_string(dir.join("run/config.toml")).unwrap();
+    for expected in [
+        "seed = 4",
+        "kind = \"photographs\"",
+        "dir = \"pictures\"",
+        "valid = \"pictures\"",
+        "gradient = \"ae-lasso\"",
+        "lambda = 0.2",
+        "steps = 3",
+        "batch = 2",
+        "learning_rate = 0.01",
+        "schedule = \"cosine\"",
+        "backend = \"flex\"",
+        "[versions]",
+    ] {
+        assert!(saved.contains(expected), "{expected} in\n{saved}");
+    }
+    assert_eq!(
+        names(&dir.join("run")),
+        ["atoms.png", "checkpoint", "config.toml", "metrics.csv", "model.safetensors"]
+    );
+    words(dir, "train --resume run --steps 5").success().stdout(contains("finished"));
+    let metrics = fs::read_to_string(dir.join("run/metrics.csv")).unwrap();
+    let steps = metrics.lines().filter(|row| row.contains(",train,")).count();
+    assert_eq!(steps, 5);
+    assert_eq!(metrics.lines().filter(|row| row.contains(",valid,")).count(), 2);
+    words(dir, "info run").success();
+    words(dir, "denoise picture.png --checkpoint run").success();
+    // The first free directory is taken where none is named.
+    words(dir, "train --config small.toml --steps 1").success().stdout(contains("small-1"));
+    words(dir, "train --config small.toml --steps 1").success().stdout(contains("small-2"));
+}
+
+#[test]
+fn presets_train() {
+    let dir = tempfile::tempdir().unwrap();
+    for preset in ["denoise", "dense", "digits"] {
+        let line = format!("train --preset {preset} --steps 1 --out {preset}");
+        words(dir.path(), &line).success();
+        assert!(dir.path().join(preset).join("atoms.png").is_file());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_after_the_step_with_a_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_pudle"))
+        .current_dir(dir.path())
+        .args(["train", "--preset", "denoise", "--steps", "100000", "--out", "run"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The file of metrics is made just before the first step.
+    while !dir.path().join("run/metrics.csv").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let interrupt = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupt.success());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let step = stdout.split("after step ").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+    assert!(dir.path().join(format!("run/checkpoint/model-{step}.bpk")).is_file());
+    assert!(dir.path().join("run/model.safetensors").is_file());
+}
+
+#[test]
+fn every_command_and_flag_is_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    for command in ["train", "denoise", "evaluate", "info", "export", "import"] {
+        let help = words(dir.path(), &format!("{command} --help")).success();
+        let text = String::from_utf8(help.get_output().stdout.clone()).unwrap();
+        // A flag's help stands behind it or below it.
+        let lines: Vec<&str> = text.lines().collect();
+        for (i, line) in lines.iter().enumerate() {
+            let flag = line.trim_start();
+            if flag.starts_with('-') {
+                let below = lines.get(i + 1).is_some_and(|next| !next.trim().is_empty());
+                assert!(flag.contains("  ") || below, "{command}: {flag} is not explained");
+            }
+        }
+    }
+}
+
+/// Each ends with one line on stderr, a non-zero exit code and no panic.
+#[test]
+fn wrong_inputs_end_with_one_clear_line() {
+    let dir = folder();
+    let dir = dir.path();
+    fs::write(dir.join("text.png"), "no picture at all").unwrap();
+    write_picture(&dir.join("dot.png"), 1, 1, false);
+    fs::create_dir_all(dir.join("empty")).unwrap();
+    fs::create_dir_all(dir.join("texts")).unwrap();
+    fs::write(dir.join("texts/a.png"), "no picture").unwrap();
+    fs::write(dir.join("file"), "").unwrap();
+    let copy = |name: &str| {
+        fs::create_dir_all(dir.join(name)).unwrap();
+        for file in ["config.toml", "model.safetensors"] {
+            fs::copy(dir.join("model").join(file), dir.join(name).join(file)).unwrap();
+        }
+        dir.join(name)
+    };
+    let weights = copy("half").join("model.safetensors");
+    let bytes = fs::read(&weights).unwrap();
+    fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    let config = copy("nan").join("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("lambda = 0.1", "lambda = nan")).unwrap();
+    fs::remove_file(copy("bare").join("model.safetensors")).unwrap();
+    fs::write(dir.join("broken.toml"), "[model").unwrap();
+    fs::write(dir.join("unknown.toml"), "colour = 3").unwrap();
+    let before = names(dir);
+
+    let import = |rest: &str| {
+        format!("import --dictionary bank.safetensors --prox soft --stride 2 {rest} -o new")
+    };
+    let cases: Vec<(String, &[&str])> = vec![
+        ("denoise missing.png".into(), &["missing.png"]),
+        ("denoise text.png".into(), &["text.png"]),
+        ("denoise dot.png".into(), &["dot.png", "1×1", "9×9"]),
+        ("denoise pictures".into(), &["pictures"]),
+        ("denoise picture.png --sigma 0".into(), &["sigma", "0"]),
+        ("denoise picture.png --sigma nan".into(), &["sigma", "NaN"]),
+        ("denoise picture.png --sigma -3".into(), &["sigma", "-3"]),
+        ("denoise picture.png -o out.gif".into(), &["out.gif"]),
+        ("denoise picture.png -o nowhere/out.png".into(), &["nowhere"]),
+        ("denoise picture.png -o file/out.png".into(), &["file"]),
+        ("denoise picture.png --checkpoint missing".into(), &["missing", "config.toml"]),
+        ("denoise picture.png --checkpoint half".into(), &["half", "model.safetensors"]),
+        ("denoise picture.png --checkpoint bare".into(), &["bare", "model.safetensors"]),
+        ("info nan".into(), &["nan", "config.toml", "model.threshold.lambda", "NaN"]),
+        ("evaluate --checkpoint model --images empty --sigma 25".into(), &["empty"]),
+        ("evaluate --checkpoint model --images texts --sigma 25".into(), &["texts", "1"]),
+        ("evaluate --checkpoint model --images missing --sigma 25".into(), &["missing"]),
+        ("evaluate --checkpoint model --images pictures --sigma -1".into(), &["sigma", "-1"]),
+        ("export model --format npz -o nowhere/out.npz".into(), &["nowhere/out.npz"]),
+        (import("--lambda -1 --step 0.1 --layers 3"), &["model.threshold.lambda", "-1"]),
+        (import("--lambda 0.1 --step 0 --layers 3"), &["model.step", "0"]),
+        (import("--lambda 0.1 --step 0.1 --layers 0"), &["model.layers", "0"]),
+        (import("--lambda 0.1 --step 0.1 --layers 3 --tensor v"), &["bank.safetensors", "\"v\""]),
+        ("train --preset denoise --steps 1 --lambda -1".into(), &["model.threshold.lambda", "-1"]),
+        ("train --preset denoise --steps 0".into(), &["training.steps", "0"]),
+        ("train --preset denoise --steps 1 --data empty".into(), &["empty"]),
+        ("train --preset denoise --steps 1 --data missing".into(), &["missing"]),
+        ("train --preset denoise --steps 1 --valid pictures".into(), &["--data"]),
+        ("train --preset dense --steps 1 --data pictures".into(), &["sparse-coding"]),
+        ("train --preset digits --steps 1 --data empty".into(), &["empty"]),
+        ("train --preset denoise --steps 1 --out file/run".into(), &["file"]),
+        ("train --preset denoise --steps 1 --out model".into(), &["model", "--resume"]),
+        ("train --preset denoise --steps 1 --gradient truncated:99".into(), &["truncated:99"]),
+        ("train --config broken.toml".into(), &["broken.toml"]),
+        ("train --config unknown.toml".into(), &["unknown.toml", "colour"]),
+        ("train --config missing.toml".into(), &["missing.toml"]),
+        ("train --resume empty".into(), &["empty", "config.toml"]),
+    ];
+    for (line, expected) in cases {
+        let failure = words(dir, &line).failure().code(1);
+        let stderr = String::from_utf8(failure.get_output().stderr.clone()).unwrap();
+        let errors: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("warn")).collect();
+        assert_eq!(errors.len(), 1, "{line}: {stderr}");
+        assert!(errors[0].starts_with("error: ") && !stderr.contains("panicked"), "{stderr}");
+        for word in expected {
+            assert!(errors[0].contains(word), "{line}: {word:?} is not in {stderr}");
+        }
+        assert!(failure.get_output().stdout.is_empty() || line.starts_with("train"), "{line}");
+    }
+    assert_eq!(names(dir), before, "nothing is left behind");
+
+    // What the parser refuses has the parser's usage text and exit code.
+    for (line, word) in [
+        ("train --preset denoise --gradient backprop", "backprop"),
+        ("train --preset denoise --backend tpu", "tpu"),
+        ("train", "--preset"),
+        ("evaluate --checkpoint model", "--images"),
+        ("export model --format onnx -o x", "onnx"),
+        ("denoise --add-noise", "INPUT"),
+    ] {
+        words(dir, line).failure().code(2).stderr(contains(word).and(contains("panicked").not()));
+    }
+}
+
+#[test]
+fn a_backend_that_is_not_compiled_in_names_its_feature() {
+    let dir = tempfile::tempdir().unwrap();
+    let compiled: &[&str] = &[
+        #[cfg(feature = "ndarray")]
+        "ndarray",
+        #[cfg(feature = "wgpu")]
+        "wgpu",
+        #[cfg(feature = "cuda")]
+        "cuda",
+    ];
+    for backend in ["ndarray", "wgpu", "cuda"] {
+        if !compiled.contains(&backend) {
+            words(dir.path(), &format!("denoise --backend {backend}"))
+                .failure()
+                .code(1)
+                .stderr(contains(format!("--features {backend}")));
+        }
+    }
+    assert!(names(dir.path()).is_empty());
+}

@@ -1,0 +1,260 @@
+//! Runs: resumed, damaged, diverging, and what they leave behind.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use pudle_core::{
+    Conv2dConfig, DenseConfig, DictionaryConfig, GradientEstimator, PudleConfig, ThresholdConfig,
+};
+use pudle_train::{
+    AmplitudeConfig, DataConfig, Initialization, Interrupter, Outcome, RunConfig, Schedule,
+    TrainError, TrainingConfig, resume, train,
+};
+
+fn images(steps: u64) -> RunConfig {
+    RunConfig {
+        seed: 3,
+        backend: Default::default(),
+        versions: Default::default(),
+        model: PudleConfig::conv2d(Conv2dConfig { atoms: 8, channels: 1, size: 5, stride: 2 })
+            .with_layers(3)
+            .with_step(0.1)
+            .with_threshold(ThresholdConfig::Learned { lambda: 0.1 }),
+        data: DataConfig::DeadLeaves { side: 40, count: 5, crop: 33, sigma: 25.0, flips: true },
+        training: TrainingConfig {
+            steps,
+            batch: 2,
+            checkpoint_every: 4,
+            valid_every: 5,
+            ..TrainingConfig::default()
+        },
+    }
+}
+
+fn vectors(steps: u64) -> RunConfig {
+    RunConfig {
+        model: PudleConfig::dense(DenseConfig { dim: 12, atoms: 18 }).with_step(0.2),
+        data: DataConfig::SparseCoding {
+            sparsity: 2,
+            count: 40,
+            amplitude: AmplitudeConfig::Uniform { low: 1.0, high: 2.0, sign_per_datum: false },
+            noise: 0.01,
+        },
+        training: TrainingConfig {
+            batch: 10,
+            initialization: Initialization::Perturbed { sd: 0.1 },
+            ..images(steps).training
+        },
+        ..images(steps)
+    }
+}
+
+fn run(config: RunConfig, dir: &Path) -> Outcome {
+    train(config, dir, Interrupter::new()).unwrap()
+}
+
+fn more_steps(steps: u64) -> impl FnOnce(&mut RunConfig) -> pudle_train::Result<()> {
+    move |config| {
+        config.training.steps = steps;
+        Ok(())
+    }
+}
+
+fn read(dir: &Path, name: &str) -> Vec<u8> {
+    fs::read(dir.join(name)).unwrap()
+}
+
+fn assert_same_end(a: &Path, b: &Path) {
+    for name in ["model.safetensors", "metrics.csv", "config.toml", "atoms.png"] {
+        assert!(read(a, name) == read(b, name), "{name} differs");
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_as_the_uninterrupted_one() {
+    for config in [images, vectors] {
+        let dir = tempfile::tempdir().unwrap();
+        let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+        assert_eq!(run(config(11), &whole), Outcome::Finished);
+        assert_eq!(run(config(5), &parts), Outcome::Finished);
+        let stopped = read(&parts, "model.safetensors");
+        assert_eq!(resume(&parts, more_steps(11), Interrupter::new()).unwrap(), Outcome::Finished);
+        assert_ne!(stopped, read(&parts, "model.safetensors"));
+        assert_same_end(&whole, &parts);
+    }
+}
+
+#[test]
+fn a_run_stopped_at_any_moment_ends_as_the_uninterrupted_one() {
+    let config = || {
+        let mut config = images(60);
+        config.training.schedule = Schedule::Cosine;
+        config
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    run(config(), &whole);
+    let stop_after = |millis| {
+        let interrupter = Interrupter::new();
+        let handle = interrupter.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(millis));
+            handle.stop(Some("test"));
+        });
+        interrupter
+    };
+    let mut outcome = train(config(), &parts, stop_after(20)).unwrap();
+    while let Outcome::Stopped { step } = outcome {
+        assert!(step < 60);
+        let checkpoint = parts.join("checkpoint").join(format!("model-{step}.bpk"));
+        assert!(checkpoint.is_file(), "no checkpoint of step {step}");
+        outcome = resume(&parts, |_| Ok(()), stop_after(100)).unwrap();
+    }
+    assert_same_end(&whole, &parts);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    run(images(11), &whole);
+    run(images(8), &parts);
+    let last = parts.join("checkpoint/optim-8.bpk");
+    let bytes = fs::read(&last).unwrap();
+    fs::write(&last, &bytes[..bytes.len() / 2]).unwrap();
+    resume(&parts, more_steps(11), Interrupter::new()).unwrap();
+    assert_same_end(&whole, &parts);
+    fs::remove_dir_all(parts.join("checkpoint")).unwrap();
+    let error = resume(&parts, |_| Ok(()), Interrupter::new()).unwrap_err();
+    assert!(matches!(error, TrainError::NoCheckpoint(_)), "{error}");
+}
+
+#[test]
+fn old_checkpoints_go() {
+    let dir = tempfile::tempdir().unwrap();
+    run(images(20), dir.path());
+    let mut names: Vec<String> = fs::read_dir(dir.path().join("checkpoint"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let expected = ["model-16", "model-20", "optim-16", "optim-20", "scheduler-16", "scheduler-20"];
+    assert_eq!(names, expected.map(|name| format!("{name}.bpk")));
+}
+
+#[test]
+fn a_finished_run_is_not_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    run(vectors(2), dir.path());
+    let error = train(vectors(2), dir.path(), Interrupter::new()).unwrap_err();
+    assert!(matches!(error, TrainError::RunExists(_)), "{error}");
+}
+
+#[test]
+fn divergence_stops_with_the_step_and_the_cause() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = vectors(50);
+    config.model = config.model.with_step(100.0).with_layers(30);
+    let error = train(config, dir.path(), Interrupter::new()).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, TrainError::NotFinite { .. }), "{text}");
+    assert!(text.contains("step 1:") && text.contains("1/‖D‖²"), "{text}");
+    assert!(!dir.path().join("model.safetensors").exists());
+}
+
+#[test]
+fn training_recovers_the_dictionary() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = vectors(150);
+    config.model = PudleConfig::dense(DenseConfig { dim: 40, atoms: 50 })
+        .with_layers(60)
+        .with_step(0.2)
+        .with_lambda(0.2);
+    config.data = DataConfig::SparseCoding {
+        sparsity: 2,
+        count: 400,
+        amplitude: AmplitudeConfig::Uniform { low: 1.0, high: 2.0, sign_per_datum: false },
+        noise: 0.0,
+    };
+    config.training.learning_rate = 3e-3;
+    config.training.batch = 40;
+    config.training.initialization = Initialization::Perturbed { sd: 0.05 };
+    run(config, dir.path());
+    let metrics = String::from_utf8(read(dir.path(), "metrics.csv")).unwrap();
+    let errors: Vec<f64> = metrics
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').nth(6).unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(errors.len(), 150);
+    let (first, last) = (errors[0], errors[149]);
+    assert!(last < 0.1 * first, "dictionary error from {first} to {last}");
+}
+
+#[test]
+fn every_gradient_estimator_trains() {
+    for gradient in ["dec", "ae-lasso", "ae-ls", "truncated:2", "implicit"] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = vectors(3);
+        config.model = config.model.with_gradient(gradient.parse().unwrap());
+        run(config, dir.path());
+        let saved = RunConfig::read(&dir.path().join("config.toml")).unwrap();
+        assert_eq!(saved.model.gradient, gradient.parse::<GradientEstimator>().unwrap());
+    }
+}
+
+#[test]
+fn unsuitable_settings_are_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut wrong: Vec<(RunConfig, &str)> = Vec::new();
+    let mut with = |field, change: fn(&mut RunConfig)| {
+        let mut config = images(2);
+        change(&mut config);
+        wrong.push((config, field));
+    };
+    with("training.steps", |config| config.training.steps = 0);
+    with("training.learning_rate", |config| config.training.learning_rate = f64::NAN);
+    with("training.epsilon", |config| config.training.epsilon = 0.0);
+    with("training.beta_2", |config| config.training.beta_2 = 1.0);
+    with("training.initialization", |config| {
+        config.training.initialization = Initialization::Perturbed { sd: 0.1 };
+    });
+    with("data.crop", |config| {
+        config.data =
+            DataConfig::DeadLeaves { side: 40, count: 5, crop: 3, sigma: 25.0, flips: true };
+    });
+    with("model.dictionary.kind", |config| {
+        config.model.dictionary = DictionaryConfig::Dense(DenseConfig { dim: 5, atoms: 5 });
+    });
+    for (config, field) in wrong {
+        let error = train(config, &out, Interrupter::new()).unwrap_err().to_string();
+        assert!(error.contains(field), "{error}");
+        assert!(!out.exists());
+    }
+}
+
+/// Ten steps on another backend, on the same data from the same atoms.
+#[cfg(any(feature = "ndarray", feature = "wgpu"))]
+#[test]
+fn other_backends_agree_with_flex() {
+    use pudle_core::Backend;
+    let losses = |backend| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = images(10);
+        config.backend = backend;
+        run(config, dir.path());
+        let metrics = String::from_utf8(read(dir.path(), "metrics.csv")).unwrap();
+        let rows = metrics.lines().filter(|row| row.contains(",train,"));
+        rows.map(|row| row.split(',').nth(2).unwrap().parse::<f64>().unwrap()).collect::<Vec<_>>()
+    };
+    let flex = losses(Backend::Flex);
+    assert_eq!(flex.len(), 10);
+    let others = [Backend::Ndarray, Backend::Wgpu];
+    for backend in others.into_iter().filter(|backend| backend.device().is_ok()) {
+        for (a, b) in flex.iter().zip(losses(backend)) {
+            assert!((a - b).abs() <= 1e-3 * a.abs(), "{backend}: {b} against {a}");
+        }
+    }
+}
