@@ -12,9 +12,10 @@ use crate::terminal::{say, stop_on_ctrl_c};
 pub struct Args {
     /// Settings to start from: denoise (images), dense (recovery of a known dictionary) or digits.
     #[arg(long, value_name = "P", value_parser = |text: &str| text.parse::<Preset>(),
-          conflicts_with = "config", required_unless_present_any = ["config", "resume"])]
+          required_unless_present_any = ["config", "resume"])]
     preset: Option<Preset>,
-    /// Settings to start from, as a TOML file; the config.toml of any run is one.
+    /// Settings as a TOML file: complete, as the config.toml of a run is, or any part of one, which
+    /// then lies over the --preset.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder of the training data: PNG and JPEG for images, IDX files for digits. Generated data
@@ -105,12 +106,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// The settings after all flags, and what a run of them is called.
 fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
-    let (mut config, name) = match (&args.config, args.preset) {
-        (Some(path), _) => {
+    let preset = args.preset.map(|preset| (preset.config(), preset.to_string()));
+    let (mut config, name) = match (&args.config, preset) {
+        (Some(path), preset) => {
             let name = path.file_stem().map_or("run".into(), |stem| stem.to_string_lossy());
-            (RunConfig::read(path)?, name.into_owned())
+            let config = match preset {
+                Some((preset, _)) => preset.overlaid(path)?,
+                None => RunConfig::read(path)?,
+            };
+            (config, name.into_owned())
         }
-        (None, Some(preset)) => (preset.config(), preset.to_string()),
+        (None, Some(preset)) => preset,
         (None, None) => unreachable!("clap asks for one of --preset, --config and --resume"),
     };
     if let Some(dir) = &args.data {

@@ -336,11 +336,34 @@ impl RunConfig {
         let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
         let config: RunConfig =
             toml::from_str(&text).map_err(|error| TrainError::toml(path, &text, &error))?;
-        config.validate().map_err(|source| TrainError::InFile {
-            path: path.to_path_buf(),
-            source: Box::new(source),
-        })?;
-        Ok(config)
+        config.valid_in(path)
+    }
+
+    /// Reads a TOML file whose keys replace those of this configuration, and validates the result.
+    /// A section that names another `kind` replaces the whole section.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong in it.
+    pub fn overlaid(self, path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
+        let over: toml::Table =
+            toml::from_str(&text).map_err(|error| TrainError::toml(path, &text, &error))?;
+        let failed = |reason: String| TrainError::ConfigFile { path: path.to_path_buf(), reason };
+        let mut table = toml::Table::try_from(&self).map_err(|error| failed(error.to_string()))?;
+        overlay(&mut table, over);
+        let config: RunConfig = table
+            .try_into()
+            .map_err(|error: toml::de::Error| failed(error.message().replace('\n', " ")))?;
+        config.valid_in(path)
+    }
+
+    fn valid_in(self, path: &Path) -> Result<Self> {
+        match self.validate() {
+            Ok(()) => Ok(self),
+            Err(source) => {
+                Err(TrainError::InFile { path: path.to_path_buf(), source: Box::new(source) })
+            }
+        }
     }
 
     /// Writes the TOML file, whole or not at all.
@@ -416,6 +439,21 @@ impl RunConfig {
                 "random where the true dictionary is unknown",
             )),
             _ => Ok(()),
+        }
+    }
+}
+
+fn overlay(base: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(over))
+                if over.get("kind").is_none_or(|kind| base.get("kind") == Some(kind)) =>
+            {
+                overlay(base, over);
+            }
+            (_, value) => {
+                base.insert(key, value);
+            }
         }
     }
 }
@@ -555,5 +593,39 @@ impl TrainingConfig {
             return Err(TrainError::range("training.epsilon", self.epsilon, "a number > 0"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_lies_over_a_preset() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "[model]\nlayers = 4\n[model.threshold]\nlambda = 0.5\n\
+                    [data]\nkind = \"photographs\"\ndir = \"x\"\ncrop = 33\nsigma = 10\n\
+                    flips = false\n";
+        std::fs::write(file.path(), text).unwrap();
+        let config = Preset::Denoise.config().overlaid(file.path()).unwrap();
+        assert_eq!(config.model, Preset::Denoise.config().model.with_layers(4).with_lambda(0.5));
+        assert!(matches!(config.data, DataConfig::Photographs { crop: 33, .. }));
+        assert_eq!(config.training, Preset::Denoise.config().training);
+        for (text, word) in [("[model]\nlayrs = 4", "layrs"), ("[model]\nlayers = 0", "0")] {
+            std::fs::write(file.path(), text).unwrap();
+            let error = Preset::Dense.config().overlaid(file.path()).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+            assert!(error.contains(&*file.path().to_string_lossy()), "{error}");
+        }
+    }
+
+    #[test]
+    fn presets_are_valid_and_round_trip() {
+        for preset in [Preset::Denoise, Preset::Dense, Preset::Digits] {
+            let config = preset.config();
+            config.validate().unwrap();
+            let text = toml::to_string(&config).unwrap();
+            assert_eq!(toml::from_str::<RunConfig>(&text).unwrap(), config);
+        }
     }
 }
