@@ -7,12 +7,11 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A backend of Burn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A backend of Burn. The default is the first of these that was compiled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
-    /// Burn's own CPU backend; the default.
-    #[default]
+    /// Burn's own CPU backend.
     Flex,
     /// The older CPU backend on the `ndarray` crate.
     Ndarray,
@@ -20,6 +19,18 @@ pub enum Backend {
     Wgpu,
     /// NVIDIA GPUs.
     Cuda,
+}
+
+impl Default for Backend {
+    fn default() -> Self {
+        let compiled = |backend: &Backend| match backend {
+            Backend::Flex => cfg!(feature = "flex"),
+            Backend::Ndarray => cfg!(feature = "ndarray"),
+            Backend::Wgpu => cfg!(feature = "wgpu"),
+            Backend::Cuda => cfg!(feature = "cuda"),
+        };
+        Backend::ALL.into_iter().find(compiled).unwrap_or(Backend::Flex)
+    }
 }
 
 /// A backend that cannot be used.

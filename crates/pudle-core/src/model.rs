@@ -228,10 +228,19 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     }
 
     /// [`objective`](Self::objective) on data of any extent, for validation: both are reflected as in
-    /// [`reconstruct`](Self::reconstruct), and the padding counts as data.
+    /// [`reconstruct`](Self::reconstruct); the reconstruction is cropped back, and fit and loss count
+    /// the data alone.
     pub fn covered_objective(&self, x: Tensor<D>, target: Tensor<D>) -> Objective<D> {
-        let extent = self.dictionary.covering(x.dims());
-        self.objective(reflect_to(x, extent), reflect_to(target, extent))
+        let extent = x.dims();
+        let covered = self.dictionary.covering(extent);
+        if covered == extent {
+            return self.objective(x, target);
+        }
+        let padded = self.objective(reflect_to(x, covered), reflect_to(target.clone(), covered));
+        let reconstruction = padded.reconstruction.slice(extent.map(|length| 0..length));
+        let fit = (reconstruction.clone() - target).square().sum() * (0.5 / extent[0] as f64);
+        let loss = padded.loss - padded.fit + fit.clone();
+        Objective { loss, fit, code: padded.code, reconstruction }
     }
 
     fn encoder(&self, extent: [usize; D]) -> Encoder {

@@ -90,6 +90,22 @@ fn squared_norm_is_the_largest_eigenvalue() {
     let dictionary = DenseDictionary::new(tensor(atoms, &device));
     let norm = dictionary.squared_norm([7, 2]);
     assert!((norm - 2.0).abs() < 1e-3 && norm <= 2.0 + 1e-12, "{norm}");
+    // A random matrix against the Rayleigh quotient of many more plain iterations.
+    let random = DenseDictionary::new(tensor(normal(&[30, 60], 9), &device));
+    let atoms = values(random.atoms());
+    let mut v = vec![1.0; 60];
+    let mut exact = 0.0;
+    for _ in 0..3000 {
+        let dv: Vec<f64> =
+            (0..30).map(|i| (0..60).map(|j| atoms[i * 60 + j] * v[j]).sum()).collect();
+        let size: f64 = v.iter().map(|v| v * v).sum();
+        exact = dv.iter().map(|v| v * v).sum::<f64>() / size;
+        v = (0..60)
+            .map(|j| (0..30).map(|i| atoms[i * 60 + j] * dv[i]).sum::<f64>() / size)
+            .collect();
+    }
+    let norm = random.squared_norm([1, 30]);
+    assert!(norm <= exact * (1.0 + 1e-12) && norm > 0.998 * exact, "{norm} {exact}");
     // One filter of one pixel with stride 1 is the identity times its weight.
     let filter = burn::tensor::TensorData::new(vec![-3.0f64], [1, 1, 1, 1]);
     let filter = ConvDictionary2d::new(tensor(filter, &device), 1);

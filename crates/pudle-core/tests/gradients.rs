@@ -191,28 +191,61 @@ fn dec_is_its_closed_form() {
 fn conv_dec_is_its_closed_form() {
     // ∂/∂D_j[y, x] = mean_b Σ_uv (D z − x)[u s + y, v s + x] z_j[u, v], as plain loops.
     let (b, p, k, s, h, w) = (2, 3, 4, 3, 12, 14);
-    let config = PudleConfig::new(conv2d(p, 1, k, s)).with_step(0.2).with_lambda(0.2);
-    let problem = Problem::<4>::new::<ConvDictionary2d>(config, [b, 1, h, w]);
-    let gradient = problem.gradient::<ConvDictionary2d>(GradientEstimator::DEC);
-    let model =
-        problem.model::<ConvDictionary2d>(GradientEstimator::DEC, &problem.atoms, &Device::flex());
-    let code = model.encode(problem.x.clone());
-    let error = values(model.decode(code.clone(), [b, 1, h, w]) - problem.target.clone());
-    let [_, _, rows, columns] = code.dims();
-    let code = values(code);
-    let mut closed = vec![0.0; p * k * k];
-    for i in 0..b {
-        for j in 0..p {
-            for (u, v) in (0..rows).flat_map(|u| (0..columns).map(move |v| (u, v))) {
-                for (y, x) in (0..k).flat_map(|y| (0..k).map(move |x| (y, x))) {
-                    closed[(j * k + y) * k + x] += error[(i * h + u * s + y) * w + v * s + x]
-                        * code[((i * p + j) * rows + u) * columns + v]
-                        / b as f64;
+    for config in configs(conv2d(p, 1, k, s), 0.2, 0.2) {
+        let problem = Problem::<4>::new::<ConvDictionary2d>(config, [b, 1, h, w]);
+        let gradient = problem.gradient::<ConvDictionary2d>(GradientEstimator::DEC);
+        let model = problem.model::<ConvDictionary2d>(
+            GradientEstimator::DEC,
+            &problem.atoms,
+            &Device::flex(),
+        );
+        let code = model.encode(problem.x.clone());
+        let error = values(model.decode(code.clone(), [b, 1, h, w]) - problem.target.clone());
+        let [_, _, rows, columns] = code.dims();
+        let code = values(code);
+        let mut closed = vec![0.0; p * k * k];
+        for i in 0..b {
+            for j in 0..p {
+                for (u, v) in (0..rows).flat_map(|u| (0..columns).map(move |v| (u, v))) {
+                    for (y, x) in (0..k).flat_map(|y| (0..k).map(move |x| (y, x))) {
+                        closed[(j * k + y) * k + x] += error[(i * h + u * s + y) * w + v * s + x]
+                            * code[((i * p + j) * rows + u) * columns + v]
+                            / b as f64;
+                    }
                 }
             }
         }
+        assert!(relative_error(&gradient, &closed) < 1e-10);
     }
-    assert!(relative_error(&gradient, &closed) < 1e-10);
+}
+
+#[test]
+fn conv1d_dec_is_its_closed_form() {
+    let (b, p, c, k, s, n) = (2, 3, 2, 5, 2, 16);
+    for config in configs(conv1d(p, c, k, s), 0.2, 0.2) {
+        let problem = Problem::<3>::new::<ConvDictionary1d>(config, [b, c, n]);
+        let gradient = problem.gradient::<ConvDictionary1d>(GradientEstimator::DEC);
+        let model = problem.model::<ConvDictionary1d>(
+            GradientEstimator::DEC,
+            &problem.atoms,
+            &Device::flex(),
+        );
+        let code = model.encode(problem.x.clone());
+        let error = values(model.decode(code.clone(), [b, c, n]) - problem.target.clone());
+        let positions = code.dims()[2];
+        let code = values(code);
+        let mut closed = vec![0.0; p * c * k];
+        for (i, j, u) in
+            (0..b).flat_map(|i| (0..p).flat_map(move |j| (0..positions).map(move |u| (i, j, u))))
+        {
+            for (channel, y) in (0..c).flat_map(|channel| (0..k).map(move |y| (channel, y))) {
+                closed[(j * c + channel) * k + y] += error[(i * c + channel) * n + u * s + y]
+                    * code[(i * p + j) * positions + u]
+                    / b as f64;
+            }
+        }
+        assert!(relative_error(&gradient, &closed) < 1e-10);
+    }
 }
 
 fn truncated_to_all_layers<const D: usize, A: Configured<D>>(
@@ -234,6 +267,7 @@ fn truncated_to_all_layers<const D: usize, A: Configured<D>>(
 #[test]
 fn truncated_to_all_layers_is_ae_ls() {
     truncated_to_all_layers::<2, DenseDictionary>(dense(7, 9), [3, 7]);
+    truncated_to_all_layers::<3, ConvDictionary1d>(conv1d(3, 2, 5, 2), [2, 2, 16]);
     truncated_to_all_layers::<4, ConvDictionary2d>(conv2d(3, 1, 4, 2), [2, 1, 11, 10]);
 }
 
@@ -271,7 +305,23 @@ fn implicit_is_the_limit<const D: usize, A: Configured<D>>(
 #[test]
 fn implicit_is_the_limit_of_ae_ls() {
     implicit_is_the_limit::<2, DenseDictionary>(dense(12, 16), [3, 12]);
+    implicit_is_the_limit::<3, ConvDictionary1d>(conv1d(3, 2, 6, 3), [2, 2, 18]);
     implicit_is_the_limit::<4, ConvDictionary2d>(conv2d(3, 1, 4, 3), [2, 1, 10, 13]);
+}
+
+#[test]
+fn implicit_is_the_limit_under_a_hard_threshold() {
+    let config = PudleConfig::new(dense(12, 16))
+        .with_prox(Proximal::Hard)
+        .with_step(0.2)
+        .with_lambda(0.5)
+        .with_layers(3000);
+    let problem = Problem::<2>::new::<DenseDictionary>(config, [3, 12]);
+    let implicit = problem.gradient::<DenseDictionary>(GradientEstimator::IMPLICIT);
+    let unrolled = problem.gradient::<DenseDictionary>(GradientEstimator::AE_LS);
+    assert!(relative_error(&unrolled, &implicit) < 1e-6);
+    let dec = problem.gradient::<DenseDictionary>(GradientEstimator::DEC);
+    assert!(relative_error(&implicit, &dec) > 1e-2);
 }
 
 #[test]

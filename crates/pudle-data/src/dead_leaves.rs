@@ -116,6 +116,12 @@ impl DeadLeaves {
         Ok(Self { config, cache: Cache::new(512) })
     }
 
+    /// Keeps at most `capacity` pictures in memory, instead of 512.
+    pub fn with_capacity(mut self, capacity: usize) -> Self {
+        self.cache = Cache::new(capacity);
+        self
+    }
+
     /// The settings.
     pub fn config(&self) -> &DeadLeavesConfig {
         &self.config

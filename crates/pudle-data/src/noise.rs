@@ -18,6 +18,15 @@ pub fn add_gaussian(image: &Image, sigma_255: f32, seed: u64) -> Image {
     noisy
 }
 
+/// [`add_gaussian`] for picture `k` of a set that a model is tested on: noise that depends on `seed`,
+/// `k` and the picture's shape, and is unrelated between any two seeds or pictures.
+pub fn add_validation_noise(image: &Image, sigma_255: f32, seed: u64, k: u64) -> Image {
+    let mut noisy = image.clone();
+    let mut rng = step_rng(seed, Stream::ValidationNoise, k);
+    add_noise(&mut noisy.data, sigma_255 / 255.0, &mut rng);
+    noisy
+}
+
 /// Adds white Gaussian noise of standard deviation `sd`, on the scale of `data`.
 pub(crate) fn add_noise(data: &mut [f32], sd: f32, rng: &mut ChaCha8Rng) {
     if sd == 0.0 {

@@ -2,8 +2,7 @@
 
 use super::{Pictures, Readable};
 use crate::error::{Result, check_count, check_real};
-use crate::noise::add_noise;
-use crate::rng::{Stream, step_rng};
+use crate::noise::add_validation_noise;
 use crate::source::{Batch, Source};
 
 /// Whole pictures for validation: step `k` is picture `k` (modulo their number) as a batch of one,
@@ -66,9 +65,7 @@ impl<P: Pictures> Source for WholePictures<P> {
         let i = step % self.count as u64;
         let picture = self.pictures.get(i as usize)?.crop_center(self.max_side, self.max_side);
         let shape = vec![1, picture.channels, picture.height, picture.width];
-        let mut input = picture.data.clone();
-        let mut rng = step_rng(self.seed, Stream::ValidationNoise, i);
-        add_noise(&mut input, self.sigma / 255.0, &mut rng);
+        let input = add_validation_noise(&picture, self.sigma, self.seed, i).data;
         Ok(Batch { shape, input, target: picture.data })
     }
 

@@ -1,14 +1,19 @@
 //! Pictures from and to files.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::BufReader;
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, Primitive};
+use image::metadata::Orientation;
+use image::{
+    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader,
+    Primitive,
+};
 
 use super::{ColorMode, Image};
 use crate::error::{DataError, Result};
+use crate::whole::write_whole;
 
 /// High enough that a stored result differs from the computed one by less than the noise studied.
 const JPEG_QUALITY: u8 = 95;
@@ -46,14 +51,19 @@ impl Image {
     /// Reads a PNG or JPEG file, whichever it is by its content, at the depth it is stored with
     /// (8 or 16 bits), scaled to \[0, 1\].
     ///
-    /// Alpha is dropped, not composited. An orientation noted in a JPEG's metadata is not applied:
-    /// pixels are used as stored.
+    /// Alpha is dropped, not composited. An orientation that the file's metadata note is applied, so
+    /// that the picture stands as a viewer shows it.
     ///
     /// # Errors
     /// [`DataError::Io`] if the file cannot be opened, [`DataError::Decode`] if its content is not
     /// a picture or is damaged.
     pub fn read(path: &Path, mode: ColorMode) -> Result<Self> {
-        let decoded = open(path)?.decode().map_err(|e| DataError::decode(path, e))?;
+        let damaged = |e| DataError::decode(path, e);
+        let mut decoder = open(path)?.into_decoder().map_err(damaged)?;
+        // Notes that cannot be read are no reason to refuse the pixels.
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let mut decoded = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+        decoded.apply_orientation(orientation);
         let (height, width) = (decoded.height() as usize, decoded.width() as usize);
         let colored = decoded.color().has_color();
         let channels = match mode {
@@ -82,15 +92,23 @@ impl Image {
     /// Writes an 8-bit file, PNG or JPEG (quality 95) by `path`'s extension, values clipped to
     /// \[0, 1\] and rounded.
     ///
-    /// The bytes go to a temporary file beside `path` that is renamed to it once complete: readers
-    /// never see half a picture, a file already there stays whole until then, and a failure leaves
-    /// nothing behind.
+    /// Whole or not at all: see [`write_whole`].
     ///
     /// # Errors
     /// [`DataError::Format`] for another extension, for a picture with neither one nor three
     /// channels or too large for the format; [`DataError::Io`] if the folder is missing or not
     /// writable.
     pub fn write(&self, path: &Path) -> Result<()> {
+        let encoded = self.encode(path)?;
+        write_whole(path, &encoded).map_err(|e| DataError::io(path, e))
+    }
+
+    /// The bytes of an 8-bit file, PNG or JPEG (quality 95) by the extension of `path`, which is not
+    /// touched: values clipped to \[0, 1\] and rounded.
+    ///
+    /// # Errors
+    /// [`DataError::Format`] as for [`write`](Self::write).
+    pub fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         let format = match extension.to_ascii_lowercase().as_str() {
             "png" => ImageFormat::Png,
@@ -113,34 +131,16 @@ impl Image {
             return Err(DataError::format(path, "a picture of that size cannot be written"));
         };
 
-        let folder = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".pudle-").suffix(".part");
-        // A temporary file is private by default, which the renamed picture should not be. The
-        // system narrows these bits by the user's umask.
-        #[cfg(unix)]
-        let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-        #[cfg(unix)]
-        builder.permissions(open_to_all);
-        // Dropping the temporary file, as every early return below does, removes it.
-        let mut file = builder.tempfile_in(folder).map_err(|e| DataError::io(path, e))?;
-
         let bytes = self.interleaved();
-        let mut buffered = BufWriter::new(file.as_file_mut());
-        let encoded = match format {
-            ImageFormat::Png => image::codecs::png::PngEncoder::new(&mut buffered)
+        let mut encoded = Vec::new();
+        let result = match format {
+            ImageFormat::Png => image::codecs::png::PngEncoder::new(&mut encoded)
                 .write_image(&bytes, width, height, color),
-            _ => JpegEncoder::new_with_quality(&mut buffered, JPEG_QUALITY)
+            _ => JpegEncoder::new_with_quality(&mut encoded, JPEG_QUALITY)
                 .write_image(&bytes, width, height, color),
         };
-        encoded.map_err(|e| DataError::format(path, format!("cannot be encoded: {e}")))?;
-        buffered.flush().map_err(|e| DataError::io(path, e))?;
-        drop(buffered);
-        file.persist(path).map_err(|e| DataError::io(path, e.error))?;
-        Ok(())
+        result.map_err(|e| DataError::format(path, format!("cannot be encoded: {e}")))?;
+        Ok(encoded)
     }
 
     /// Pixels as bytes, channels innermost.
