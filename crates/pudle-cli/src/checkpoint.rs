@@ -49,6 +49,10 @@ pub struct ImportArgs {
     /// Pixels between positions of a filter, 1 to k; for filter banks.
     #[arg(long, value_name = "S")]
     stride: Option<usize>,
+    /// Noise that the dictionary was trained for, as standard deviation on the scale 0 … 255.
+    /// Pictures with another noise level are then scaled to it.
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    sigma: Option<f32>,
     /// Checkpoint directory to create.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -77,13 +81,13 @@ fn parse_step(text: &str) -> Result<Step, String> {
 }
 
 pub fn info(args: &InfoArgs) -> Result<(), Failure> {
-    let checkpoint = Checkpoint::read(&args.checkpoint, &Backend::Flex.device()?)?;
+    let checkpoint = Checkpoint::read(&args.checkpoint, &Backend::default().device()?)?;
     say!("{checkpoint}");
     Ok(())
 }
 
 pub fn export(args: &ExportArgs) -> Result<(), Failure> {
-    let checkpoint = Checkpoint::read(&args.checkpoint, &Backend::Flex.device()?)?;
+    let checkpoint = Checkpoint::read(&args.checkpoint, &Backend::default().device()?)?;
     checkpoint.export(args.format, &args.output)?;
     say!("wrote {}", args.output.display());
     Ok(())
@@ -107,7 +111,8 @@ pub fn import(args: ImportArgs) -> Result<(), Failure> {
         args.tensor.as_deref(),
         args.stride,
         settings,
-        &Backend::Flex.device()?,
+        args.sigma,
+        &Backend::default().device()?,
     )?;
     checkpoint.write(&args.output)?;
     say!("{checkpoint}");

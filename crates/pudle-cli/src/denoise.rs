@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use pudle_data::{ColorMode, Image, add_gaussian, scene};
-use pudle_train::{Checkpoint, Denoiser, TrainError};
+use pudle_train::{Checkpoint, Denoiser};
 use serde::Serialize;
 
 use crate::terminal::{say, say_json};
@@ -16,6 +16,8 @@ const SHIPPED_WEIGHTS: &[u8] =
     include_bytes!("../../../checkpoints/denoise-gray-sigma25/model.safetensors");
 const SHIPPED_NAME: &str = "denoise-gray-sigma25";
 
+/// The noise level that is assumed and added by default.
+const SIGMA: f32 = 25.0;
 /// Size of the scene that is drawn where no picture is given.
 const SCENE: (usize, usize) = (480, 320);
 /// The seed of the scene itself; `--seed` is that of the noise.
@@ -29,10 +31,10 @@ pub struct Args {
     /// Checkpoint or run directory; the one that ships (denoise-gray-sigma25) by default.
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
-    /// Standard deviation of the noise on the scale 0 … 255: of that which the picture has, and of
-    /// that which is added.
-    #[arg(long, value_name = "S", default_value_t = 25.0, allow_negative_numbers = true)]
-    sigma: f32,
+    /// Standard deviation of the noise on the scale 0 … 255, at least 0.01: of that which the picture
+    /// has, and of that which is added. 25 by default.
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    sigma: Option<f32>,
     /// The picture is clean: add noise first, and report PSNR before and after.
     #[arg(long, requires = "input")]
     add_noise: bool,
@@ -56,8 +58,8 @@ pub struct Args {
 /// What `--json` prints; `null` where unknown.
 #[derive(Serialize)]
 struct Report {
-    input: Option<PathBuf>,
-    output: Option<PathBuf>,
+    input: Option<String>,
+    output: Option<String>,
     sigma: f32,
     noisy_psnr: Option<f64>,
     psnr: Option<f64>,
@@ -65,12 +67,6 @@ struct Report {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    if !(args.sigma > 0.0 && args.sigma <= 255.0) {
-        return Err(Box::new(TrainError::Unsuitable(format!(
-            "--sigma is {}, but must be above 0 and at most 255",
-            args.sigma
-        ))));
-    }
     let device = args.backend.backend.device()?;
     let denoiser = match &args.checkpoint {
         Some(dir) => Denoiser::load(dir, &device)?,
@@ -80,13 +76,18 @@ pub fn run(args: Args) -> Result<(), Failure> {
             Denoiser::new(shipped, SHIPPED_NAME, &device)?
         }
     };
-    let (clean, noisy) = pictures(&args)?;
+    let sigma = args.sigma.unwrap_or(SIGMA);
+    if args.sigma.is_some() && !args.add_noise && denoiser.trained_sigma().is_none() {
+        log::warn!(
+            "--sigma makes no difference: the checkpoint does not say which noise it was trained for"
+        );
+    }
+    let (clean, noisy) = pictures(&args, sigma)?;
     let started = Instant::now();
-    let estimate =
-        denoiser.denoise(&noisy, Some(args.sigma)).map_err(|error| match &args.input {
-            Some(input) => format!("{}: {error}", input.display()),
-            None => error.to_string(),
-        })?;
+    let estimate = denoiser.denoise(&noisy, Some(sigma)).map_err(|error| match &args.input {
+        Some(input) => format!("{}: {error}", input.display()),
+        None => error.to_string(),
+    })?;
     let estimate = estimate.clip();
     let seconds = started.elapsed().as_secs_f64();
 
@@ -104,9 +105,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let psnr = |image: &Image| clean.as_ref().map(|clean| image.psnr(clean, 1.0));
     let report = Report {
-        input: args.input.clone(),
-        output,
-        sigma: args.sigma,
+        input: args.input.as_deref().map(shown),
+        output: output.as_deref().map(shown),
+        sigma,
         noisy_psnr: psnr(&noisy),
         psnr: psnr(&estimate),
         seconds,
@@ -116,7 +117,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let [_, height, width] = noisy.shape();
     let name = args.input.as_deref().map_or("scene".into(), Path::to_string_lossy);
-    say!("{name}, {width}×{height}, sigma {}: {seconds:.2} s", args.sigma);
+    say!("{name}, {width}×{height}, sigma {sigma}: {seconds:.2} s");
     if let (Some(before), Some(after)) = (report.noisy_psnr, report.psnr) {
         say!(
             "PSNR {before:.2} dB before, {after:.2} dB after ({:+.2} dB, noise from seed {})",
@@ -124,14 +125,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
             args.seed
         );
     }
-    for path in report.output.iter().chain(&panel) {
+    for path in output.iter().chain(&panel) {
         say!("wrote {}", path.display());
     }
     Ok(())
 }
 
 /// The clean picture, where it is known, and the noisy one.
-fn pictures(args: &Args) -> Result<(Option<Image>, Image), Failure> {
+fn pictures(args: &Args, sigma: f32) -> Result<(Option<Image>, Image), Failure> {
     let clean = match &args.input {
         None => scene(SCENE.0, SCENE.1, SCENE_SEED),
         Some(path) => {
@@ -142,8 +143,12 @@ fn pictures(args: &Args) -> Result<(Option<Image>, Image), Failure> {
             image
         }
     };
-    let noisy = add_gaussian(&clean, args.sigma, args.seed);
+    let noisy = add_gaussian(&clean, sigma, args.seed);
     Ok((Some(clean), noisy))
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 fn beside(input: &Path) -> PathBuf {

@@ -47,9 +47,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 say!("{:<28} {:>9} {:>9} {:>7}", "file", "noisy dB", "PSNR dB", "SSIM");
             }
             if !args.json {
-                let file = score.file.display().to_string();
                 say!(
-                    "{file:<28} {:>9.2} {:>9.2} {:>7.4}",
+                    "{:<28} {:>9.2} {:>9.2} {:>7.4}",
+                    score.file,
                     score.noisy_psnr,
                     score.psnr,
                     score.ssim

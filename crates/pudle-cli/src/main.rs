@@ -39,8 +39,8 @@ enum Command {
 /// Where to compute; shared by the commands.
 #[derive(clap::Args)]
 struct BackendArg {
-    /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default.
-    #[arg(long, value_name = "B", default_value = "flex", value_parser = parse_backend)]
+    /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default one.
+    #[arg(long, value_name = "B", default_value_t, value_parser = parse_backend)]
     backend: Backend,
 }
 

@@ -47,7 +47,7 @@ pub struct Args {
     /// Seed of the initial atoms, the order of the data, crops, flips and noise.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default.
+    /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default one.
     #[arg(long, value_name = "B", value_parser = crate::parse_backend)]
     backend: Option<Backend>,
     /// Run directory to create; the first free runs/PRESET-N by default.
@@ -120,10 +120,10 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
         (None, None) => unreachable!("clap asks for one of --preset, --config and --resume"),
     };
     if let Some(dir) = &args.data {
-        config.set_data(dir.clone())?;
+        config.set_data(absolute(dir))?;
     }
     if let Some(dir) = &args.valid {
-        config.set_valid(dir.clone())?;
+        config.set_valid(absolute(dir))?;
     }
     if let Some(gradient) = args.gradient {
         config.model.gradient = gradient;
@@ -139,7 +139,17 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
     config.seed = args.seed.unwrap_or(config.seed);
     config.backend = args.backend.unwrap_or(config.backend);
     config.versions = Default::default();
+    // After the flags, which may be what makes a file's settings right.
+    if let Some(path) = &args.config {
+        config.validate_from(path)?;
+    }
     Ok((config, name))
+}
+
+/// A run goes on from wherever `--resume` is typed. What does not exist is an error later on, which
+/// had better name it as it was typed.
+fn absolute(dir: &Path) -> PathBuf {
+    dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf())
 }
 
 fn free_directory(name: &str) -> PathBuf {

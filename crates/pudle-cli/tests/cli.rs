@@ -170,8 +170,8 @@ fn train_obeys_its_flags_and_resumes() {
     for expected in [
         "seed = 4",
         "kind = \"photographs\"",
-        "dir = \"pictures\"",
-        "valid = \"pictures\"",
+        "dir = \"/",
+        "valid = \"/",
         "gradient = \"ae-lasso\"",
         "lambda = 0.2",
         "steps = 3",
@@ -192,6 +192,9 @@ fn train_obeys_its_flags_and_resumes() {
     let steps = metrics.lines().filter(|row| row.contains(",train,")).count();
     assert_eq!(steps, 5);
     assert_eq!(metrics.lines().filter(|row| row.contains(",valid,")).count(), 2);
+    words(dir, "train --resume run --steps 4").failure().stderr(contains("at least 5"));
+    words(dir, "train --resume run --steps 5").success();
+    words(dir, &IMPORT.replace("-o model", "-o run --force")).failure().stderr(contains("a run"));
     words(dir, "info run").success();
     words(dir, "denoise picture.png --checkpoint run").success();
     // The first free directory is taken where none is named.
@@ -284,6 +287,16 @@ fn wrong_inputs_end_with_one_clear_line() {
     fs::remove_file(copy("bare").join("model.safetensors")).unwrap();
     fs::write(dir.join("broken.toml"), "[model").unwrap();
     fs::write(dir.join("unknown.toml"), "colour = 3").unwrap();
+    let preset = |dictionary: &str, data: &str| {
+        format!("[model]\ndictionary = {{ {dictionary} }}\n[data]\n{data}\n")
+    };
+    let strokes = "kind = \"strokes\"\ncount = 9000000000000\nclasses = [1]";
+    let dense = "kind = \"dense\", dim = 784, atoms = 5";
+    fs::write(dir.join("huge.toml"), preset(dense, strokes)).unwrap();
+    let leaves =
+        "kind = \"dead-leaves\"\nside = 40\ncount = 3\ncrop = 20\nsigma = 25\nflips = true";
+    let filters = "kind = \"conv2d\", atoms = 4, channels = 1, size = 5, stride = 2";
+    fs::write(dir.join("crop.toml"), preset(filters, leaves)).unwrap();
     let before = names(dir);
 
     let import = |rest: &str| {
@@ -295,6 +308,7 @@ fn wrong_inputs_end_with_one_clear_line() {
         ("denoise dot.png".into(), &["dot.png", "1×1", "9×9"]),
         ("denoise pictures".into(), &["pictures"]),
         ("denoise picture.png --sigma 0".into(), &["sigma", "0"]),
+        ("denoise picture.png --sigma 1e-37".into(), &["sigma", "0.01"]),
         ("denoise picture.png --sigma nan".into(), &["sigma", "NaN"]),
         ("denoise picture.png --sigma -3".into(), &["sigma", "-3"]),
         ("denoise picture.png -o out.gif".into(), &["out.gif"]),
@@ -327,6 +341,9 @@ fn wrong_inputs_end_with_one_clear_line() {
         ("train --config unknown.toml".into(), &["unknown.toml", "colour"]),
         ("train --config missing.toml".into(), &["missing.toml"]),
         ("train --resume empty".into(), &["empty", "config.toml"]),
+        (import("--lambda 0.1 --step 0.1 --layers 3 --sigma 0"), &["sigma", "0"]),
+        ("train --config huge.toml".into(), &["huge.toml", "data.count"]),
+        ("train --config crop.toml".into(), &["crop.toml", "data.crop", "20", "19", "21"]),
     ];
     for (line, expected) in cases {
         let failure = words(dir, &line).failure().code(1);

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atoms::atoms_picture;
 use crate::config::Versions;
+use crate::denoiser::check_sigma;
 use crate::error::{Result, TrainError};
 use crate::files::{create_dir, write_whole};
 
@@ -122,7 +123,7 @@ struct ModelSection {
     data: Option<DataSection>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct DataSection {
     sigma: Option<f32>,
 }
@@ -135,7 +136,15 @@ impl ModelSection {
             path: path.to_path_buf(),
             source: Box::new(error.into()),
         })?;
-        Ok((section.model, section.data.and_then(|data| data.sigma)))
+        // Trained without noise is trained for no level of it.
+        let sigma = section.data.and_then(|data| data.sigma).filter(|sigma| *sigma != 0.0);
+        if let Some(sigma) = sigma {
+            check_sigma("data.sigma", sigma).map_err(|source| TrainError::InFile {
+                path: path.to_path_buf(),
+                source: Box::new(source),
+            })?;
+        }
+        Ok((section.model, sigma))
     }
 }
 
@@ -144,6 +153,8 @@ impl ModelSection {
 struct BareConfig<'a> {
     versions: Versions,
     model: &'a PudleConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<DataSection>,
 }
 
 /// A file format of [`Checkpoint::export`].
@@ -234,9 +245,14 @@ impl Checkpoint {
         if let Some(error) = applied.errors.first() {
             return Err(weights(path, error));
         }
-        let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
-        if !finite(&model.atoms().0) || !model.learned_lambda().is_none_or(|l| finite(&l)) {
+        if !model.atoms().0.iter().all(|value| value.is_finite()) {
             return Err(weights(path, "weights that are not finite"));
+        }
+        if let Some(wrong) = model
+            .learned_lambda()
+            .and_then(|l| l.into_iter().find(|value| !(*value >= 0.0 && value.is_finite())))
+        {
+            return Err(weights(path, format!("a learned λ of {wrong}, but it must be ≥ 0")));
         }
         Ok(Self { config, model, sigma })
     }
@@ -244,11 +260,21 @@ impl Checkpoint {
     /// Writes `config.toml` and the weights into `dir`, which is created.
     ///
     /// # Errors
-    /// Where a file cannot be written.
+    /// Where a file cannot be written, or `dir` holds a run, which this would make useless.
     pub fn write(&self, dir: &Path) -> Result<()> {
+        if dir.join("checkpoint").exists() {
+            return Err(TrainError::Unsuitable(format!(
+                "{}: holds a run; write the checkpoint to another directory",
+                dir.display()
+            )));
+        }
         create_dir(dir)?;
         let path = dir.join("config.toml");
-        let config = BareConfig { versions: Versions::default(), model: &self.config };
+        let config = BareConfig {
+            versions: Versions::default(),
+            model: &self.config,
+            data: self.sigma.map(|sigma| DataSection { sigma: Some(sigma) }),
+        };
         let text = toml::to_string(&config).map_err(|error| TrainError::ConfigFile {
             path: path.clone(),
             reason: error.to_string(),
@@ -270,15 +296,9 @@ impl Checkpoint {
         match format {
             Format::Safetensors => write_whole(path, &self.model.to_safetensors(path)?),
             Format::Npz => write_whole(path, &self.to_npz().map_err(TrainError::io(path))?),
-            // The picture's writer chooses by extension, which here is free.
             Format::Png => {
-                let picture = atoms_picture(&self.model)?;
-                let file = tempfile::Builder::new()
-                    .suffix(".png")
-                    .tempfile()
-                    .map_err(TrainError::io(path))?;
-                picture.write(file.path())?;
-                write_whole(path, &std::fs::read(file.path()).map_err(TrainError::io(path))?)
+                let picture = atoms_picture(&self.model)?.encode(Path::new("atoms.png"))?;
+                write_whole(path, &picture)
             }
         }
     }
@@ -310,7 +330,8 @@ impl Checkpoint {
 /// `m×p`, f32, f64, f16 or bf16. `tensor` names it, where the file has more than one.
 ///
 /// `settings` are the rest of the model; their dictionary is replaced by what the file holds, with
-/// `stride` for filters. The atoms are used as they are, without projection.
+/// `stride` for filters. `sigma` is the noise that a denoiser was trained for, on the scale 0 … 255,
+/// where known. The atoms are used as they are, without projection.
 ///
 /// # Errors
 /// Where the file, the tensor or the settings are not fit.
@@ -319,8 +340,12 @@ pub fn import_dictionary(
     tensor: Option<&str>,
     stride: Option<usize>,
     settings: PudleConfig,
+    sigma: Option<f32>,
     device: &Device,
 ) -> Result<Checkpoint> {
+    if let Some(sigma) = sigma {
+        check_sigma("sigma", sigma)?;
+    }
     let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| weights(path, error))?;
     let names = file.names();
@@ -374,7 +399,7 @@ pub fn import_dictionary(
     }
     let atoms = TensorData::new(values, config.dictionary.shape());
     let model = AnyPudle::from_data(&config, atoms, device)?;
-    Ok(Checkpoint { config, model, sigma: None })
+    Ok(Checkpoint { config, model, sigma })
 }
 
 fn dtype(path: &Path, name: &str, dtype: safetensors::Dtype) -> Result<DType> {
@@ -422,6 +447,9 @@ impl fmt::Display for Checkpoint {
                 format!("learned per atom, mean {mean:.4}, largest {most:.4}")
             }
         };
+        if let Some(sigma) = self.sigma {
+            writeln!(f, "sigma       {sigma} (noise it was trained for)")?;
+        }
         let what = if config.prox == Proximal::Hard { "level" } else { "lambda" };
         writeln!(f, "{what:<11} {threshold}")?;
         write!(f, "gradient    {}", config.gradient)

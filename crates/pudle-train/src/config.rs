@@ -147,7 +147,7 @@ pub enum AmplitudeConfig {
 /// | `checkpoint_every` | 500 | steps between checkpoints | ≥ 1 |
 /// | `keep` | 2 | checkpoints that stay | ≥ 1 |
 /// | `valid_every` | 500 | steps between validations | ≥ 1 |
-/// | `ahead` | 4 | batches loaded ahead of training | ≥ 1 |
+/// | `ahead` | 4 | batches loaded ahead of training | 1 to 1024 |
 /// | `cached_images` | 512 | decoded images held in memory | ≥ 0 |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -328,19 +328,17 @@ impl FromStr for Preset {
 }
 
 impl RunConfig {
-    /// Reads and validates a TOML file.
+    /// Reads a TOML file; its values are yet to be [validated](Self::validate).
     ///
     /// # Errors
     /// Names the file and what is wrong in it.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
-        let config: RunConfig =
-            toml::from_str(&text).map_err(|error| TrainError::toml(path, &text, &error))?;
-        config.valid_in(path)
+        toml::from_str(&text).map_err(|error| TrainError::toml(path, &text, &error))
     }
 
-    /// Reads a TOML file whose keys replace those of this configuration, and validates the result.
-    /// A section that names another `kind` replaces the whole section.
+    /// Reads a TOML file whose keys replace those of this configuration; the result is yet to be
+    /// [validated](Self::validate). A section that names another `kind` replaces the whole section.
     ///
     /// # Errors
     /// Names the file and what is wrong in it.
@@ -351,19 +349,20 @@ impl RunConfig {
         let failed = |reason: String| TrainError::ConfigFile { path: path.to_path_buf(), reason };
         let mut table = toml::Table::try_from(&self).map_err(|error| failed(error.to_string()))?;
         overlay(&mut table, over);
-        let config: RunConfig = table
+        table
             .try_into()
-            .map_err(|error: toml::de::Error| failed(error.message().replace('\n', " ")))?;
-        config.valid_in(path)
+            .map_err(|error: toml::de::Error| failed(error.message().replace('\n', " ")))
     }
 
-    fn valid_in(self, path: &Path) -> Result<Self> {
-        match self.validate() {
-            Ok(()) => Ok(self),
-            Err(source) => {
-                Err(TrainError::InFile { path: path.to_path_buf(), source: Box::new(source) })
-            }
-        }
+    /// [`validate`](Self::validate), with the file that the settings came from in the error.
+    ///
+    /// # Errors
+    /// As `validate`.
+    pub fn validate_from(&self, path: &Path) -> Result<()> {
+        self.validate().map_err(|source| TrainError::InFile {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        })
     }
 
     /// Writes the TOML file, whole or not at all.
@@ -428,6 +427,7 @@ impl RunConfig {
         self.model.validate()?;
         self.data.validate(&self.model.dictionary)?;
         self.training.validate()?;
+        self.validate_memory()?;
         let draws = matches!(self.data, DataConfig::SparseCoding { .. });
         match self.training.initialization {
             Initialization::Perturbed { sd } if !(sd >= 0.0 && sd.is_finite()) => {
@@ -440,6 +440,42 @@ impl RunConfig {
             )),
             _ => Ok(()),
         }
+    }
+}
+
+/// More values than this in one batch (1 GiB), and in all that are loaded ahead, are taken for a slip
+/// of the finger.
+const MOST_VALUES: usize = 1 << 28;
+const MOST_VALUES_AHEAD: usize = 1 << 30;
+/// The same for the number of different data.
+const MOST_DATA: usize = 10_000_000;
+
+impl RunConfig {
+    fn validate_memory(&self) -> Result<()> {
+        let datum = match (&self.data, &self.model.dictionary) {
+            (
+                DataConfig::Photographs { crop, .. } | DataConfig::DeadLeaves { crop, .. },
+                DictionaryConfig::Conv2d(filters),
+            ) => crop * crop * filters.channels,
+            (_, DictionaryConfig::Dense(dense)) => dense.dim,
+            _ => 1,
+        };
+        let batch = datum.saturating_mul(self.training.batch);
+        if batch > MOST_VALUES {
+            return Err(TrainError::range(
+                "training.batch",
+                self.training.batch,
+                format!("at most {} for data of {datum} values", MOST_VALUES / datum),
+            ));
+        }
+        if batch.saturating_mul(self.training.ahead) > MOST_VALUES_AHEAD {
+            return Err(TrainError::range(
+                "training.ahead",
+                self.training.ahead,
+                format!("at most {} for batches of {batch} values", MOST_VALUES_AHEAD / batch),
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -460,9 +496,9 @@ fn overlay(base: &mut toml::Table, over: toml::Table) {
 
 impl DataConfig {
     fn validate(&self, dictionary: &DictionaryConfig) -> Result<()> {
-        let at_least_one = |field, value: usize| match value {
-            0 => Err(TrainError::range(field, value, "at least 1")),
-            _ => Ok(()),
+        let in_bounds = |field, value: usize| match value {
+            1..=MOST_DATA => Ok(()),
+            _ => Err(TrainError::range(field, value, format!("between 1 and {MOST_DATA}"))),
         };
         match self {
             DataConfig::Photographs { crop, sigma, .. }
@@ -484,6 +520,18 @@ impl DataConfig {
                         "between `model.dictionary.size` and 4096",
                     ));
                 }
+                if let rest @ 1.. = (crop - filters.size) % filters.stride {
+                    return Err(TrainError::range(
+                        "data.crop",
+                        crop,
+                        format!(
+                            "`size` plus a multiple of `stride`, {} or {}, or no atom reaches the \
+                             last rows and columns",
+                            crop - rest,
+                            crop - rest + filters.stride
+                        ),
+                    ));
+                }
                 if !(0.0..=255.0).contains(sigma) {
                     return Err(TrainError::range("data.sigma", sigma, "between 0 and 255"));
                 }
@@ -495,7 +543,7 @@ impl DataConfig {
                             "between `data.crop` and 4096",
                         ));
                     }
-                    at_least_one("data.count", *count)?;
+                    in_bounds("data.count", *count)?;
                 }
                 Ok(())
             }
@@ -510,7 +558,7 @@ impl DataConfig {
                         "between 1 and `model.dictionary.atoms`",
                     ));
                 }
-                at_least_one("data.count", *count)?;
+                in_bounds("data.count", *count)?;
                 if !(*noise >= 0.0 && noise.is_finite()) {
                     return Err(TrainError::range("data.noise", noise, "a number ≥ 0"));
                 }
@@ -528,7 +576,7 @@ impl DataConfig {
                     ));
                 }
                 if let DataConfig::Strokes { count, .. } = self {
-                    at_least_one("data.count", *count)?;
+                    in_bounds("data.count", *count)?;
                 }
                 Ok(())
             }
@@ -573,9 +621,8 @@ impl TrainingConfig {
         at_least_one("training.checkpoint_every", self.checkpoint_every)?;
         at_least_one("training.keep", self.keep as u64)?;
         at_least_one("training.valid_every", self.valid_every)?;
-        at_least_one("training.ahead", self.ahead as u64)?;
-        if self.batch > 1_000_000 {
-            return Err(TrainError::range("training.batch", self.batch, "at most 1000000"));
+        if !(1..=1024).contains(&self.ahead) {
+            return Err(TrainError::range("training.ahead", self.ahead, "between 1 and 1024"));
         }
         if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
             return Err(TrainError::range(
@@ -613,7 +660,9 @@ mod tests {
         assert_eq!(config.training, Preset::Denoise.config().training);
         for (text, word) in [("[model]\nlayrs = 4", "layrs"), ("[model]\nlayers = 0", "0")] {
             std::fs::write(file.path(), text).unwrap();
-            let error = Preset::Dense.config().overlaid(file.path()).unwrap_err().to_string();
+            let config = Preset::Dense.config().overlaid(file.path());
+            let error = config.and_then(|config| config.validate_from(file.path())).unwrap_err();
+            let error = error.to_string();
             assert!(error.contains(word), "{error}");
             assert!(error.contains(&*file.path().to_string_lossy()), "{error}");
         }

@@ -73,7 +73,8 @@ impl Sources {
                         ..DeadLeavesConfig::default()
                     })
                 };
-                let train = Crops::new(leaves(*count, seed)?, crops(*crop, *sigma, *flips))?;
+                let pictures = leaves(*count, seed)?.with_capacity(config.training.cached_images);
+                let train = Crops::new(pictures, crops(*crop, *sigma, *flips))?;
                 // Other pictures than any of training's: the complement is no seed a user chose.
                 let valid = WholePictures::new(leaves(VALIDATION_PICTURES, !seed)?, *sigma, seed)?;
                 let count = valid.len() as u64;

@@ -57,14 +57,17 @@ impl Denoiser {
     /// A model over grey pictures denoises each channel of a colour picture by itself; one over
     /// colour pictures sees a grey one as three equal channels, and their mean is the result.
     ///
-    /// `sigma` is the noise of the picture on the scale 0 … 255, above 0, where known. A model that
+    /// `sigma` is the noise of the picture on the scale 0 … 255, at least 0.01, where known. A model that
     /// was trained for another one sees the picture scaled to it, so that noise and thresholds match:
     /// `x̂ = f(x r) / r`, `r = σ_trained / σ`.
     ///
     /// # Errors
-    /// Where a side of the picture is shorter than the atoms', or it has channels that the model
+    /// Where `sigma` is out of range, a side of the picture is shorter than the atoms', or it has channels that the model
     /// cannot take.
     pub fn denoise(&self, noisy: &Image, sigma: Option<f32>) -> Result<Image> {
+        if let Some(sigma) = sigma {
+            check_sigma("sigma", sigma)?;
+        }
         let [channels, height, width] = noisy.shape();
         let size = self.atom_size();
         if height.min(width) < size {
@@ -74,7 +77,7 @@ impl Denoiser {
             )));
         }
         let ratio = match (self.sigma, sigma) {
-            (Some(trained), Some(sigma)) if trained > 0.0 => trained / sigma,
+            (Some(trained), Some(sigma)) => trained / sigma,
             _ => 1.0,
         };
         let (batch, data) = match (self.channels, channels) {
@@ -102,8 +105,22 @@ impl Denoiser {
         Ok(Image::new(channels, height, width, data)?)
     }
 
+    /// Noise that the model was trained for, on the scale 0 … 255, where known. Without it the noise
+    /// level of a picture makes no difference.
+    pub fn trained_sigma(&self) -> Option<f32> {
+        self.sigma
+    }
+
     /// Side of the atoms in pixels.
     pub fn atom_size(&self) -> usize {
         self.model.dictionary().atoms().dims()[2]
+    }
+}
+
+/// Refuses what is no noise level.
+pub(crate) fn check_sigma(field: &'static str, sigma: f32) -> Result<()> {
+    match sigma {
+        0.01..=255.0 => Ok(()),
+        _ => Err(TrainError::range(field, sigma, "between 0.01 and 255")),
     }
 }

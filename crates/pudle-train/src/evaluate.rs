@@ -1,13 +1,13 @@
 //! A denoiser's scores over a folder of pictures.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
-use pudle_data::{ColorMode, ImageFolder, add_gaussian};
+use pudle_data::{ColorMode, ImageFolder, add_validation_noise};
 use serde::Serialize;
 
-use crate::denoiser::Denoiser;
+use crate::denoiser::{Denoiser, check_sigma};
 use crate::error::{Result, TrainError};
 use crate::ssim::ssim;
 
@@ -46,7 +46,7 @@ impl fmt::Display for Protocol {
 #[derive(Clone, Debug, Serialize)]
 pub struct ImageScore {
     /// The file, relative to the folder.
-    pub file: PathBuf,
+    pub file: String,
     /// PSNR of the noisy picture in dB.
     pub noisy_psnr: f64,
     /// PSNR of the estimate in dB.
@@ -72,7 +72,8 @@ pub struct Evaluation {
 
 /// Adds noise of standard deviation `sigma` (0 … 255) to every picture below `dir`, a function of
 /// `seed` and the picture's place in the order of files, denoises and scores it; `visit` sees each
-/// score as it comes. Unreadable files are skipped with a warning.
+/// score as it comes. Files that are unreadable, smaller than an atom or, where their maximum is the
+/// peak, black are skipped with a warning.
 ///
 /// # Errors
 /// Where no picture can be read, or `sigma` is out of range.
@@ -84,9 +85,7 @@ pub fn evaluate(
     protocol: Protocol,
     mut visit: impl FnMut(&ImageScore),
 ) -> Result<Evaluation> {
-    if !(sigma > 0.0 && sigma <= 255.0) {
-        return Err(TrainError::range("sigma", sigma, "above 0 and at most 255"));
-    }
+    check_sigma("sigma", sigma)?;
     let color = if denoiser.channels() == 3 { ColorMode::Rgb } else { ColorMode::Gray };
     let folder = ImageFolder::open(dir, color)?.with_capacity(0);
     let mut images = Vec::with_capacity(folder.len());
@@ -98,17 +97,24 @@ pub fn evaluate(
                 continue;
             }
         };
-        let noisy = add_gaussian(&clean, sigma, seed.wrapping_add(i as u64));
-        let estimate = denoiser
-            .denoise(&noisy, Some(sigma))
-            .map_err(|error| TrainError::Unsuitable(format!("{}: {error}", path.display())))?;
-        let estimate = estimate.clip();
         let peak = match protocol {
             Protocol::Full => 1.0,
             Protocol::Paper => clean.max(),
         };
+        if peak <= 0.0 {
+            log::warn!("skipped: {}: a black picture has no peak", path.display());
+            continue;
+        }
+        let noisy = add_validation_noise(&clean, sigma, seed, i as u64);
+        let estimate = match denoiser.denoise(&noisy, Some(sigma)) {
+            Ok(estimate) => estimate.clip(),
+            Err(error) => {
+                log::warn!("skipped: {}: {error}", path.display());
+                continue;
+            }
+        };
         let score = ImageScore {
-            file: path.strip_prefix(dir).unwrap_or(path).to_path_buf(),
+            file: path.strip_prefix(dir).unwrap_or(path).to_string_lossy().into_owned(),
             noisy_psnr: noisy.psnr(&clean, peak),
             psnr: estimate.psnr(&clean, peak),
             ssim: ssim(&estimate, &clean),
@@ -117,7 +123,10 @@ pub fn evaluate(
         images.push(score);
     }
     if images.is_empty() {
-        return Err(TrainError::Unsuitable(format!("{}: no picture could be read", dir.display())));
+        return Err(TrainError::Unsuitable(format!(
+            "{}: no picture could be scored",
+            dir.display()
+        )));
     }
     let mean =
         |pick: fn(&ImageScore) -> f64| images.iter().map(pick).sum::<f64>() / images.len() as f64;

@@ -5,7 +5,7 @@ use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::Tensor;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use pudle_core::{Dictionary, Pudle};
+use pudle_core::{Dictionary, Objective, Pudle};
 
 use crate::data::DeviceBatch;
 use crate::metrics::StepRecord;
@@ -25,13 +25,13 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
         Self { model, truth }
     }
 
-    fn record(&self, objective: &pudle_core::Objective<D>) -> StepRecord {
-        let error = self.truth.as_ref().map(|truth| {
+    fn record(&self, objective: &Objective<D>, error: Option<Tensor<1>>) -> StepRecord {
+        let dictionary_error = self.truth.as_ref().map(|truth| {
             let truth = truth.val().inner();
             let error = self.model.dictionary().atoms().inner() - truth.clone();
             (error.square().sum() / truth.square().sum()).sqrt()
         });
-        StepRecord::read(objective, error)
+        StepRecord::read(objective, error, dictionary_error)
     }
 
     fn project(self) -> Self {
@@ -45,7 +45,7 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
 
     fn step(&self, batch: DeviceBatch<D>) -> TrainOutput<StepRecord> {
         let objective = self.model.objective(batch.input, batch.target);
-        let record = self.record(&objective);
+        let record = self.record(&objective, None);
         TrainOutput::new(self, objective.loss.backward(), record)
     }
 
@@ -73,7 +73,11 @@ impl<const D: usize, A: Dictionary<D>> InferenceStep for Trainee<D, A> {
     type Output = StepRecord;
 
     fn step(&self, batch: DeviceBatch<D>) -> StepRecord {
-        let model = self.model.valid();
-        self.record(&model.covered_objective(batch.input.inner(), batch.target.inner()))
+        let target = batch.target.inner();
+        let objective = self.model.valid().covered_objective(batch.input.inner(), target.clone());
+        // Images are scored as they would be saved.
+        let error = (D == 4)
+            .then(|| (objective.reconstruction.clone().clamp(0.0, 1.0) - target).square().mean());
+        self.record(&objective, error)
     }
 }

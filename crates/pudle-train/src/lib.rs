@@ -3,11 +3,12 @@
 //! * [`RunConfig`] describes a run completely; [`train`] performs it with Burn's Learner in a run
 //!   directory and [`resume`] continues it, bit for bit as if it had not stopped.
 //! * [`Checkpoint`] is a directory with `config.toml` and `model.safetensors`: a run directory is
-//!   one, so is what [`Checkpoint::import`] makes from a bare dictionary.
+//!   one, so is what [`import_dictionary`] makes of a bare one.
 //! * [`Denoiser`] applies a checkpoint to images of any size, [`evaluate`] scores one.
 
 mod atoms;
 mod checkpoint;
+mod checkpoints;
 mod config;
 mod data;
 mod denoiser;

@@ -14,6 +14,7 @@ use burn::train::metric::{
 use pudle_core::Objective;
 
 use crate::error::{Result, TrainError};
+use crate::files::write_whole;
 
 /// The figures of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,35 +23,39 @@ pub struct StepRecord {
     pub loss: f64,
     /// `½‖x − D z‖²` against the target, mean over the batch.
     pub fit: f64,
-    /// Peak signal-to-noise ratio in dB of the batch against the target, peak 1.
+    /// Peak signal-to-noise ratio in dB of the batch against the target, peak 1; in validation on
+    /// images with the estimate clipped to [0, 1].
     pub psnr: f64,
     /// Share of the code's entries that are not zero, in [0, 1].
     pub active: f64,
-    /// `‖D − D*‖_F / ‖D*‖_F`, where `D*` is known.
+    /// `‖D − D*‖_F / ‖D*‖_F`, where `D*` is known and the run started near it, so that atoms are in
+    /// its order.
     pub dictionary_error: Option<f64>,
 }
 
 impl StepRecord {
-    /// Reads the figures of a forward pass back in one transfer; `dictionary_error` is a tensor of
-    /// one element where it is known.
+    /// Reads the figures of a forward pass back in one transfer. `error` is the mean square error
+    /// behind the PSNR where it is not that of the fit, `dictionary_error` what its name says where
+    /// it is known; both hold one element.
     pub(crate) fn read<const D: usize>(
         objective: &Objective<D>,
+        error: Option<Tensor<1>>,
         dictionary_error: Option<Tensor<1>>,
     ) -> Self {
         let active = objective.code.clone().inner().not_equal_elem(0.0).float().mean();
-        let mut figures =
-            vec![objective.loss.clone().inner(), objective.fit.clone().inner(), active];
+        let fit = objective.fit.clone().inner();
+        // ½ of the sum of squares over a datum, as a mean square.
+        let size = objective.reconstruction.dims()[1..].iter().product::<usize>() as f64;
+        let error = error.unwrap_or_else(|| fit.clone() * (2.0 / size));
+        let mut figures = vec![objective.loss.clone().inner(), fit, error, active];
         figures.extend(dictionary_error);
         let figures: Vec<f64> = Tensor::cat(figures, 0).into_data().iter::<f64>().collect();
-        let extent = objective.reconstruction.dims();
-        let size = extent[1..].iter().product::<usize>() as f64;
         Self {
             loss: figures[0],
             fit: figures[1],
-            // ½ of the sum of squares over a datum, as a mean square.
-            psnr: -10.0 * (2.0 * figures[1] / size).log10(),
-            active: figures[2],
-            dictionary_error: figures.get(3).copied(),
+            psnr: -10.0 * figures[2].log10(),
+            active: figures[3],
+            dictionary_error: figures.get(4).copied(),
         }
     }
 }
@@ -166,38 +171,51 @@ impl Numeric for Figure {
 pub(crate) struct MetricsFile {
     path: PathBuf,
     writer: csv::Writer<File>,
+    validated: bool,
 }
+
+/// The splits of a row.
+pub(crate) const TRAIN: &str = "train";
+pub(crate) const VALID: &str = "valid";
 
 const HEADER: [&str; 8] =
     ["step", "split", "loss", "fit", "psnr", "active", "dictionary_error", "learning_rate"];
 
 impl MetricsFile {
     /// Opens the file of a run that goes on after step `done`: rows of later steps, which an
-    /// interrupted run left behind, are dropped.
+    /// interrupted run left behind, and rows that a crash cut short are dropped.
     pub fn open(path: &Path, done: u64) -> Result<Self> {
         let failed = |error: csv::Error| TrainError::Io {
             path: path.to_path_buf(),
             source: std::io::Error::other(error),
         };
-        let mut kept = Vec::new();
+        let mut kept = csv::Writer::from_writer(Vec::new());
+        kept.write_record(HEADER).map_err(failed)?;
+        let mut validated = false;
         if done > 0 && path.exists() {
-            let mut reader =
-                csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(failed)?;
-            for row in reader.records() {
-                let row = row.map_err(failed)?;
-                // A row that a crash cut short has too few fields.
+            let rows = csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(failed)?;
+            for row in rows.into_records().filter_map(|row| row.ok()) {
                 let step = row.get(0).and_then(|step| step.parse::<u64>().ok());
                 if row.len() == HEADER.len() && step.is_some_and(|step| step <= done) {
-                    kept.push(row);
+                    validated |= step == Some(done) && row.get(1) == Some(VALID);
+                    kept.write_record(&row).map_err(failed)?;
                 }
             }
         }
-        let mut writer = csv::Writer::from_path(path).map_err(failed)?;
-        writer.write_record(HEADER).map_err(failed)?;
-        for row in kept {
-            writer.write_record(&row).map_err(failed)?;
-        }
-        Ok(Self { path: path.to_path_buf(), writer })
+        let kept = kept.into_inner().map_err(|error| TrainError::Io {
+            path: path.to_path_buf(),
+            source: std::io::Error::other(error.to_string()),
+        })?;
+        // The history is whole on the disk before anything is added to it.
+        write_whole(path, &kept)?;
+        let file = File::options().append(true).open(path).map_err(TrainError::io(path))?;
+        let writer = csv::WriterBuilder::new().has_headers(false).from_writer(file);
+        Ok(Self { path: path.to_path_buf(), writer, validated })
+    }
+
+    /// Whether the file already has the validation of the step that the run goes on after.
+    pub fn validated(&self) -> bool {
+        self.validated
     }
 
     /// Appends a row.

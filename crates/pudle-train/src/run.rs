@@ -1,14 +1,13 @@
 //! A run: from its configuration to a directory with metrics, checkpoints and the final model.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use burn::module::Module;
-use burn::optim::lr_scheduler::LrSchedulerRecord;
+use burn::optim::AdamConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::optim::{AdamConfig, OptimizerRecord};
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::logger::InMemoryMetricLogger;
@@ -21,6 +20,7 @@ use pudle_core::{
 
 use crate::atoms::atoms_picture;
 use crate::checkpoint::{AnyPudle, Checkpoint};
+use crate::checkpoints::{Checkpoints, SaveAlways};
 use crate::config::{Initialization, RunConfig, Schedule, TrainingConfig};
 use crate::data::{Sources, StepLoader};
 use crate::error::{Result, TrainError};
@@ -28,7 +28,7 @@ use crate::files::create_dir;
 use crate::learner::Trainee;
 use crate::metrics::{Figure, MetricsFile};
 use crate::progress::PlainLines;
-use crate::strategy::{KeepLast, State, Stepwise};
+use crate::strategy::{State, Stepwise};
 
 /// Stream of the generator that perturbs an initial dictionary.
 const PERTURBATION: u64 = 0x5EED;
@@ -62,29 +62,50 @@ pub fn train(config: RunConfig, dir: &Path, interrupter: Interrupter) -> Result<
         return Err(TrainError::RunExists(dir.to_path_buf()));
     }
     create_dir(dir)?;
-    config.write(&dir.join("config.toml"))?;
     dispatch(Run { config, dir, interrupter, device, sources, from: None })
 }
 
-/// Goes on with the run in `dir` from its last whole checkpoint, to the same end, bit for bit, as
-/// if it had not stopped. `change` may alter the settings first, more steps for example.
+/// Goes on with the run in `dir` from its last whole checkpoint (from the start where none was due
+/// yet), to the same end, bit for bit, as if it had not stopped. `change` may alter the settings
+/// first, more steps for example.
 ///
 /// # Errors
-/// As [`train`], and where `dir` holds no run or no whole checkpoint.
+/// As [`train`], and where `dir` holds no run, none of its checkpoints is whole, the last one does
+/// not fit the settings, or it is beyond the steps asked for.
 pub fn resume(
     dir: &Path,
     change: impl FnOnce(&mut RunConfig) -> Result<()>,
     interrupter: Interrupter,
 ) -> Result<Outcome> {
-    let mut config = RunConfig::read(&dir.join("config.toml"))?;
+    let path = dir.join("config.toml");
+    let mut config = RunConfig::read(&path)?;
+    let steps = config.training.steps;
     change(&mut config)?;
-    config.validate()?;
+    config.validate_from(&path)?;
     let device = config.backend.device()?;
     let sources = Sources::open(&config)?;
-    let from = last_whole_checkpoint(&dir.join("checkpoint"))
-        .ok_or_else(|| TrainError::NoCheckpoint(dir.to_path_buf()))?;
-    config.write(&dir.join("config.toml"))?;
-    dispatch(Run { config, dir, interrupter, device, sources, from: Some(from) })
+    let checkpoints = Checkpoints::of_run(dir);
+    let from = checkpoints.last_readable();
+    match from {
+        None if !checkpoints.is_empty() => {
+            return Err(TrainError::NoCheckpoint(dir.to_path_buf()));
+        }
+        Some(step) if step as u64 > config.training.steps => {
+            return Err(TrainError::range(
+                "training.steps",
+                config.training.steps,
+                format!("at least {step}, the steps that the run has made"),
+            ));
+        }
+        _ => {}
+    }
+    if config.training.schedule == Schedule::Cosine && config.training.steps != steps {
+        log::warn!(
+            "the cosine schedule now ends at step {} instead of {steps}: the learning rate jumps",
+            config.training.steps
+        );
+    }
+    dispatch(Run { config, dir, interrupter, device, sources, from })
 }
 
 struct Run<'a> {
@@ -111,10 +132,22 @@ fn launch<const D: usize, A: Configured<D>>(
     let Run { config, dir, interrupter, device, sources, from } = run;
     let training = &config.training;
     let done = from.unwrap_or(0) as u64;
-    let trainee = trainee::<D, A>(&config, &sources, &device)?;
+    let trainee = trainee::<D, A>(&config, &sources, &device)?.train();
+    let checkpoints = Checkpoints::of_run(dir);
+    if let Some(step) = from {
+        // Burn's own loading panics where the weights are not the model's.
+        let path = checkpoints.file("model", step);
+        ModuleRecord::load(&path)
+            .and_then(|record| trainee.clone().try_load_record(record))
+            .map_err(|error| TrainError::Weights {
+                path,
+                reason: format!("does not fit the settings in config.toml: {error}"),
+            })?;
+    }
+    let schedule = schedule(training)?;
     let loader = StepLoader::<D>::new(
         sources.train.clone(),
-        done..training.steps.max(done),
+        done..training.steps,
         training.ahead,
         device.clone(),
     );
@@ -124,26 +157,25 @@ fn launch<const D: usize, A: Configured<D>>(
         }
         None => StepLoader::empty(device.clone()),
     };
+    checkpoints.create()?;
+    let metrics = MetricsFile::open(&dir.join("metrics.csv"), done)?;
+    config.write(&dir.join("config.toml"))?;
+    let ([model, optim, scheduler], saves) = checkpoints.checkpointers();
     let strategy = Arc::new(Stepwise {
         device: device.autodiff(),
         done,
         total: training.steps,
         valid_every: training.valid_every,
         checkpoint_every: training.checkpoint_every,
-        state: Mutex::new(State {
-            metrics: MetricsFile::open(&dir.join("metrics.csv"), done)?,
-            reached: done,
-            failure: None,
-        }),
+        keep: training.keep,
+        checkpoints,
+        state: Mutex::new(State { metrics, saves, reached: done, failure: None }),
     });
     let optimizer = AdamConfig::new()
         .with_beta_1(training.beta_1)
         .with_beta_2(training.beta_2)
         .with_epsilon(training.epsilon)
         .init();
-    let checkpoints = dir.join("checkpoint");
-    create_dir(&checkpoints)?;
-    let kept = whole_checkpoints(&checkpoints);
     let mut supervised = SupervisedTraining::new(dir, Arc::new(loader), Arc::new(valid))
         .with_interrupter(interrupter.clone())
         .with_application_logger(None)
@@ -155,16 +187,16 @@ fn launch<const D: usize, A: Configured<D>>(
         .metric_train_numeric(Figure::active())
         .metric_valid_numeric(Figure::loss())
         .metric_valid_numeric(Figure::psnr())
-        .with_checkpointing_strategy(KeepLast { steps: kept, keep: training.keep })
-        .with_default_checkpointers()
+        .with_checkpointing_strategy(SaveAlways)
+        .with_custom_checkpointers(model, optim, scheduler)
         .with_training_strategy(TrainingStrategy::Custom(strategy.clone()));
-    if sources.truth.is_some() {
+    if knows_order(&config) {
         supervised = supervised.metric_train_numeric(Figure::dictionary_error());
     }
     if let Some(step) = from {
         supervised = supervised.checkpoint(step);
     }
-    let learner = Learner::new(trainee.train(), optimizer, schedule(training)?);
+    let learner = Learner::new(trainee, optimizer, schedule);
     let result = supervised.launch(learner);
 
     let (reached, failure) = {
@@ -181,9 +213,10 @@ fn launch<const D: usize, A: Configured<D>>(
     }
     let model = wrap(result.model.model);
     let picture = atoms_picture(&model)?;
+    let steps = training.steps;
     Checkpoint { config: config.model, model, sigma: None }.write_weights(dir)?;
     picture.write(&dir.join("atoms.png"))?;
-    if reached < training.steps {
+    if reached < steps {
         return Ok(Outcome::Stopped { step: reached });
     }
     Ok(Outcome::Finished)
@@ -204,8 +237,15 @@ fn trainee<const D: usize, A: Configured<D>>(
         }
         _ => Pudle::new(&config.model, config.seed, device)?,
     };
+    let truth = truth.filter(|_| knows_order(config));
     let truth = truth.map(|truth| Tensor::from_data(atoms(truth.dictionary()), device));
     Ok(Trainee::new(model, truth))
+}
+
+/// Whether atom `j` of the model stands for atom `j` of the true dictionary, so that their distance
+/// means something: only where the run starts near it.
+fn knows_order(config: &RunConfig) -> bool {
+    matches!(config.training.initialization, Initialization::Perturbed { .. })
 }
 
 fn schedule(training: &TrainingConfig) -> Result<ModuleLrScheduler> {
@@ -225,42 +265,4 @@ fn renderer(interrupter: Interrupter, done: u64, total: u64) -> Box<dyn MetricsR
     } else {
         Box::new(PlainLines::new(done, total))
     }
-}
-
-/// Steps for which model, optimiser and schedule are all there, in ascending order.
-fn whole_checkpoints(dir: &Path) -> Vec<usize> {
-    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-    let mut steps: Vec<usize> = entries
-        .filter_map(|entry| {
-            let name = entry.ok()?.file_name().into_string().ok()?;
-            name.strip_prefix("model-")?.strip_suffix(".bpk")?.parse().ok()
-        })
-        .filter(|step| {
-            ["optim", "scheduler"].iter().all(|part| part_of(dir, part, *step).is_file())
-        })
-        .collect();
-    steps.sort_unstable();
-    steps
-}
-
-fn part_of(dir: &Path, part: &str, step: usize) -> PathBuf {
-    dir.join(format!("{part}-{step}.bpk"))
-}
-
-/// The last checkpoint whose three files can be read; damaged ones are passed over with a warning.
-fn last_whole_checkpoint(dir: &Path) -> Option<usize> {
-    whole_checkpoints(dir).into_iter().rev().find(|&step| {
-        let readable = ModuleRecord::load(part_of(dir, "model", step))
-            .map_err(|error| error.to_string())
-            .and_then(|_| {
-                OptimizerRecord::load(part_of(dir, "optim", step)).map_err(|e| e.to_string())
-            })
-            .and_then(|_| {
-                LrSchedulerRecord::load(part_of(dir, "scheduler", step)).map_err(|e| e.to_string())
-            });
-        if let Err(reason) = &readable {
-            log::warn!("{}: checkpoint of step {step} is damaged ({reason})", dir.display());
-        }
-        readable.is_ok()
-    })
 }

@@ -6,18 +6,18 @@ use std::sync::{Mutex, PoisonError};
 use burn::data::dataloader::Progress;
 use burn::module::Module;
 use burn::tensor::Device;
-use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
-use burn::train::metric::store::EventStoreClient;
 use burn::train::{
-    EventProcessorTraining, InferenceStep, Learner, LearnerEvent, LearningResult,
+    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearningResult,
     SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents,
     TrainingItem, ValidLoader,
 };
 use pudle_core::Dictionary;
 
+use crate::checkpoints::{Checkpoints, Saves};
+use crate::data::DeviceBatch;
 use crate::error::{Result, TrainError};
 use crate::learner::Trainee;
-use crate::metrics::{MetricsFile, StepRecord, mean};
+use crate::metrics::{MetricsFile, StepRecord, TRAIN, VALID, mean};
 
 /// Runs the steps `done + 1 ..= total`. Burn's epochs are the periods between validations.
 pub(crate) struct Stepwise {
@@ -26,30 +26,26 @@ pub(crate) struct Stepwise {
     pub total: u64,
     pub valid_every: u64,
     pub checkpoint_every: u64,
+    pub keep: usize,
+    pub checkpoints: Checkpoints,
     pub state: Mutex<State>,
 }
 
-/// What the loop leaves behind.
+/// What the loop works on and leaves behind.
 pub(crate) struct State {
     pub metrics: MetricsFile,
+    pub saves: Saves,
     /// The last step whose update was applied.
     pub reached: u64,
     /// Why the loop ended early, where not on request.
     pub failure: Option<TrainError>,
 }
 
-impl Stepwise {
-    fn state<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
-        // A poisoned state means that a panic is already on its way.
-        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+type Processor<const D: usize, A> = SupervisedTrainingEventProcessor<Trainee<D, A>>;
 
+impl Stepwise {
     fn epoch(&self, step: u64) -> usize {
         step.div_ceil(self.valid_every) as usize
-    }
-
-    fn epochs(&self) -> usize {
-        self.epoch(self.total)
     }
 
     /// The first step of the period that `step` lies in (or of what is left of it), and its last.
@@ -66,7 +62,7 @@ impl Stepwise {
 /// Where the loss is not finite; the weights are then those before the step.
 fn advance<const D: usize, A: Dictionary<D>>(
     learner: &mut Learner<Trainee<D, A>>,
-    batch: crate::data::DeviceBatch<D>,
+    batch: DeviceBatch<D>,
     step: u64,
 ) -> Result<StepRecord> {
     let extent = batch.input.dims();
@@ -104,6 +100,79 @@ fn not_finite<const D: usize, A: Dictionary<D>>(
     TrainError::NotFinite { step, loss, cause }
 }
 
+/// The figures of every validation batch, or `None` where `visit` ended it early.
+fn validate<const D: usize, A: Dictionary<D>>(
+    trainee: &Trainee<D, A>,
+    valid: &ValidLoader<Trainee<D, A>>,
+    mut visit: impl FnMut(TrainingItem<StepRecord>) -> bool,
+) -> Result<Option<Vec<StepRecord>>> {
+    let trainee = trainee.valid();
+    let mut batches = valid.iter();
+    let mut records = Vec::new();
+    while let Some(batch) = batches.next() {
+        let batch = batch.map_err(|error| TrainError::Learner(error.to_string()))?;
+        let record = InferenceStep::step(&trainee, batch);
+        records.push(record);
+        let item = TrainingItem::new(record, batches.progress(), Some(records.len()), None);
+        if !visit(item) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(records))
+}
+
+/// What is at work in one training.
+struct Session<'a, const D: usize, A: Dictionary<D>> {
+    plan: &'a Stepwise,
+    learner: Learner<Trainee<D, A>>,
+    valid: ValidLoader<Trainee<D, A>>,
+    processor: Processor<D, A>,
+    interrupter: Interrupter,
+    /// The step of the last checkpoint.
+    saved: u64,
+}
+
+impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
+    /// Tells Burn's metrics and dashboard of a training event.
+    fn tell(&mut self, event: LearnerEvent<StepRecord>) {
+        self.interrupter.fail_on_error(self.processor.process_train(event));
+    }
+
+    /// Makes a step and records it.
+    fn step(&mut self, state: &mut State, batch: DeviceBatch<D>, step: u64) -> Result<()> {
+        let record = advance(&mut self.learner, batch, step)?;
+        state.reached = step;
+        let rate = self.learner.lr_current();
+        state.metrics.row(step, TRAIN, &record, Some(rate.base()))?;
+        let (first, last) = self.plan.period(step);
+        let (done, all) = ((step - first + 1) as usize, (last - first + 1) as usize);
+        let progress = Progress::new(done, all, Some("steps".into()));
+        let item = TrainingItem::new(record, progress, Some(step as usize), Some(rate));
+        self.tell(LearnerEvent::ProcessedItem(item));
+        Ok(())
+    }
+
+    /// Validates the model of `step` and records the mean, unless a stop cut it short: a resumed run
+    /// then validates again.
+    fn validate(&mut self, state: &mut State, step: u64) -> Result<()> {
+        let epoch = self.plan.epoch(step);
+        let total_items = self.valid.num_items();
+        let start = LearnerEvent::StartSplit { epoch_number: epoch, total_items };
+        self.interrupter.fail_on_error(self.processor.process_valid(start));
+        let (processor, interrupter) = (&mut self.processor, &self.interrupter);
+        let records = validate(&self.learner.model(), &self.valid, |item| {
+            interrupter.fail_on_error(processor.process_valid(LearnerEvent::ProcessedItem(item)));
+            !interrupter.should_stop()
+        })?;
+        let end = LearnerEvent::EndSplit(epoch);
+        self.interrupter.fail_on_error(self.processor.process_valid(end));
+        match records.as_deref().and_then(mean) {
+            Some(record) => state.metrics.row(step, VALID, &record, None),
+            None => Ok(()),
+        }
+    }
+}
+
 impl<const D: usize, A: Dictionary<D>> SupervisedLearningStrategy<Trainee<D, A>> for Stepwise {
     fn train(
         &self,
@@ -115,7 +184,7 @@ impl<const D: usize, A: Dictionary<D>> SupervisedLearningStrategy<Trainee<D, A>>
         let interrupter = components.interrupter.clone();
         let first_epoch = self.epoch(self.done + 1);
         interrupter.fail_on_error(components.event_processor.process_train(LearnerEvent::Start {
-            total_epochs: self.epochs(),
+            total_epochs: self.epoch(self.total),
             starting_epoch: first_epoch,
             label: components.label.clone(),
         }));
@@ -137,9 +206,9 @@ impl<const D: usize, A: Dictionary<D>> SupervisedLearningStrategy<Trainee<D, A>>
         train: TrainLoader<Trainee<D, A>>,
         valid: ValidLoader<Trainee<D, A>>,
         _starting_epoch: usize,
-    ) -> (Trainee<D, A>, SupervisedTrainingEventProcessor<Trainee<D, A>>) {
+    ) -> (Trainee<D, A>, Processor<D, A>) {
         let TrainingComponents {
-            mut event_processor,
+            event_processor: processor,
             mut checkpointer,
             interrupter,
             event_store,
@@ -148,163 +217,81 @@ impl<const D: usize, A: Dictionary<D>> SupervisedLearningStrategy<Trainee<D, A>>
         let train = train.to_device(&self.device);
         let valid = valid.to_device(&self.device.clone().inner());
         learner.fork(&self.device);
-        let mut batches = train.iter();
-        let mut extent = None;
+        let mut session =
+            Session { plan: self, learner, valid, processor, interrupter, saved: self.done };
+        // Nobody else holds the state while the loop runs.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = session.run(&mut state, &train, |learner, state, step| {
+            let Some(checkpointer) = &mut checkpointer else { return Ok(()) };
+            checkpointer.checkpoint(learner, step as usize, &event_store);
+            state.saves.wait()?;
+            self.checkpoints.prune(step as usize, self.keep)
+        });
+        state.failure = result.and(state.metrics.flush()).err();
+        (session.learner.model(), session.processor)
+    }
+}
 
-        for step in self.done + 1..=self.total {
-            let (first, last) = self.period(step);
-            let epoch = self.epoch(step);
+impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
+    /// All steps, or those before a stop or an error; `save` writes a checkpoint of a step.
+    fn run(
+        &mut self,
+        state: &mut State,
+        train: &TrainLoader<Trainee<D, A>>,
+        mut save: impl FnMut(&Learner<Trainee<D, A>>, &mut State, u64) -> Result<()>,
+    ) -> Result<()> {
+        let Stepwise { done, total, valid_every, checkpoint_every, .. } = *self.plan;
+        // A stop at the very step of a validation left it out.
+        if done > 0 && done.is_multiple_of(valid_every) && !state.metrics.validated() {
+            self.validate(state, done)?;
+        }
+        let mut batches = train.iter();
+        for step in done + 1..=total {
+            let (first, last) = self.plan.period(step);
+            let epoch_number = self.plan.epoch(step);
             if step == first {
-                interrupter.fail_on_error(event_processor.process_train(
-                    LearnerEvent::StartSplit {
-                        epoch_number: epoch,
-                        total_items: (last - first + 1) as usize,
-                    },
-                ));
+                let total_items = (last - first + 1) as usize;
+                self.tell(LearnerEvent::StartSplit { epoch_number, total_items });
             }
-            let result = match batches.next() {
+            let mut extent = [1; D];
+            let mut result = match batches.next() {
                 Some(Ok(batch)) => {
-                    extent = Some(batch.input.dims());
-                    advance(&mut learner, batch, step)
+                    extent = batch.input.dims();
+                    self.step(state, batch, step)
                 }
                 Some(Err(error)) => Err(TrainError::Learner(error.to_string())),
                 None => Err(TrainError::Learner("the data ended early".into())),
             };
-            let result = result.and_then(|record| {
-                let rate = learner.lr_current();
-                self.state(|state| {
-                    state.reached = step;
-                    state.metrics.row(step, "train", &record, Some(rate.base()))
-                })?;
-                let progress = Progress::new(
-                    (step - first + 1) as usize,
-                    (last - first + 1) as usize,
-                    Some("steps".into()),
-                );
-                let item = TrainingItem::new(record, progress, Some(step as usize), Some(rate));
-                interrupter.fail_on_error(
-                    event_processor.process_train(LearnerEvent::ProcessedItem(item)),
-                );
-                Ok(record)
-            });
-            let failed = result.is_err();
-            if let Err(error) = result {
-                self.state(|state| state.failure = Some(error));
-            }
-            let stop = failed || interrupter.should_stop();
-
+            let mut stop = result.is_err() || self.interrupter.should_stop();
             if step == last || stop {
-                interrupter
-                    .fail_on_error(event_processor.process_train(LearnerEvent::EndSplit(epoch)));
+                self.tell(LearnerEvent::EndSplit(epoch_number));
             }
             if step == last && !stop {
-                interrupter.fail_on_error(event_processor.process_valid(
-                    LearnerEvent::StartSplit {
-                        epoch_number: epoch,
-                        total_items: valid.num_items(),
-                    },
-                ));
-                let records = self.validate(&learner.model(), &valid, |item| {
-                    interrupter.fail_on_error(
-                        event_processor.process_valid(LearnerEvent::ProcessedItem(item)),
-                    );
-                    !interrupter.should_stop()
-                });
-                interrupter
-                    .fail_on_error(event_processor.process_valid(LearnerEvent::EndSplit(epoch)));
-                interrupter
-                    .fail_on_error(event_processor.process_train(LearnerEvent::EndEpoch(epoch)));
-                let written = records.and_then(|records| match mean(&records) {
-                    Some(record) => {
-                        self.state(|state| state.metrics.row(step, "valid", &record, None))
-                    }
-                    None => Ok(()),
-                });
-                if let Err(error) = written {
-                    self.state(|state| state.failure = Some(error));
-                }
+                result = self.validate(state, step);
+                self.tell(LearnerEvent::EndEpoch(epoch_number));
+                stop = result.is_err() || self.interrupter.should_stop();
             }
-
-            let reached = self.state(|state| state.reached);
-            let due = reached == self.total || reached.is_multiple_of(self.checkpoint_every);
-            if (due || stop) && reached > self.done {
+            // After an error, the steps before it are worth a checkpoint.
+            let reached = state.reached;
+            let due = reached == total || reached.is_multiple_of(checkpoint_every);
+            if (due || stop) && reached > self.saved {
                 // Weights can overflow in an update whose loss was still finite.
-                let model = learner.model();
-                let finite = model.model.dictionary().atoms().inner().is_finite().all();
-                let finite = finite.into_scalar::<bool>();
-                self.state(|state| {
-                    if let Err(error) = state.metrics.flush() {
-                        state.failure.get_or_insert(error);
-                    }
-                    if !finite && state.failure.is_none() {
-                        let extent = extent.unwrap_or([1; D]);
-                        state.failure = Some(not_finite(&model, step, f64::NAN, extent));
-                    }
-                });
-                if finite && let Some(checkpointer) = &mut checkpointer {
-                    checkpointer.checkpoint(&learner, reached as usize, &event_store);
+                let model = self.learner.model();
+                let atoms = model.model.dictionary().atoms().inner();
+                if !atoms.is_finite().all().into_scalar::<bool>() {
+                    return Err(result
+                        .err()
+                        .unwrap_or_else(|| not_finite(&model, step, f64::NAN, extent)));
                 }
+                state.metrics.flush()?;
+                save(&self.learner, state, reached)?;
+                self.saved = reached;
             }
-            if stop || self.state(|state| state.failure.is_some()) {
+            result?;
+            if stop {
                 break;
             }
         }
-        self.state(|state| {
-            if let Err(error) = state.metrics.flush() {
-                state.failure.get_or_insert(error);
-            }
-        });
-        (learner.model(), event_processor)
-    }
-}
-
-impl Stepwise {
-    /// The figures of every validation batch; `visit` says whether to go on.
-    fn validate<const D: usize, A: Dictionary<D>>(
-        &self,
-        trainee: &Trainee<D, A>,
-        valid: &ValidLoader<Trainee<D, A>>,
-        mut visit: impl FnMut(TrainingItem<StepRecord>) -> bool,
-    ) -> Result<Vec<StepRecord>> {
-        let trainee = trainee.valid();
-        let mut batches = valid.iter();
-        let mut records = Vec::new();
-        while let Some(batch) = batches.next() {
-            let batch = batch.map_err(|error| TrainError::Learner(error.to_string()))?;
-            let record = InferenceStep::step(&trainee, batch);
-            records.push(record);
-            let item = TrainingItem::new(record, batches.progress(), Some(records.len()), None);
-            if !visit(item) {
-                break;
-            }
-        }
-        Ok(records)
-    }
-}
-
-/// Keeps the checkpoints of the last few steps.
-pub(crate) struct KeepLast {
-    /// Steps with a checkpoint, oldest first.
-    pub steps: Vec<usize>,
-    /// How many stay.
-    pub keep: usize,
-}
-
-impl CheckpointingStrategy for KeepLast {
-    fn checkpointing(
-        &mut self,
-        step: usize,
-        _store: &EventStoreClient,
-    ) -> Vec<CheckpointingAction> {
-        if self.steps.last() == Some(&step) {
-            return Vec::new();
-        }
-        self.steps.push(step);
-        // The new one is written before an old one goes.
-        let mut actions = vec![CheckpointingAction::Save];
-        while self.steps.len() > self.keep {
-            actions.push(CheckpointingAction::Delete(self.steps.remove(0)));
-        }
-        actions
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use pudle_core::{
     Backend, Conv2dConfig, DenseConfig, DictionaryConfig, PudleConfig, ThresholdConfig,
 };
-use pudle_data::{Image, add_gaussian};
+use pudle_data::{Image, add_validation_noise};
 use pudle_train::{AnyPudle, Checkpoint, Denoiser, Format, Protocol, evaluate, import_dictionary};
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -34,12 +34,75 @@ fn what_is_written_is_read() {
         PudleConfig::dense(DenseConfig { dim: 4, atoms: 7 }),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let written = checkpoint(config);
+        let mut written = checkpoint(config);
+        written.sigma = Some(15.0);
         written.write(dir.path()).unwrap();
         let back = read(dir.path()).unwrap();
-        assert_eq!(back.config, written.config);
+        assert_eq!((&back.config, back.sigma), (&written.config, written.sigma));
         assert_eq!(back.model.atoms(), written.model.atoms());
         assert_eq!(back.model.learned_lambda(), written.model.learned_lambda());
+    }
+}
+
+/// The published denoiser from a file of its filters to the estimate of a picture that the strided
+/// filters do not cover, against plain loops in f64.
+#[test]
+fn an_imported_denoiser_is_the_naive_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let device = Backend::Flex.device().unwrap();
+    let path = dir.path().join("bank.safetensors");
+    let (p, k, s, layers, alpha, lambda) = (64, 9, 4, 15, 0.1, 0.16);
+    let data = write_bank(&path, &[("w", vec![p, 1, k, k])]);
+    let settings = filters().with_step(alpha).with_lambda(lambda).with_layers(layers);
+    import_dictionary(&path, None, Some(s), settings, None, &device)
+        .unwrap()
+        .write(&dir.path().join("model"))
+        .unwrap();
+    let denoiser = Denoiser::load(&dir.path().join("model"), &device).unwrap();
+    let (height, width) = (22, 31);
+    let image = Image::from_fn(1, height, width, |_, y, x| ((y * 7 + x * 5) % 23) as f32 / 23.0);
+    let estimate = denoiser.denoise(&image, None).unwrap();
+
+    let d: Vec<f64> = data[0]
+        .chunks(4)
+        .map(|bytes| f64::from(f32::from_le_bytes(bytes.try_into().unwrap())))
+        .collect();
+    // 22 and 31 are covered from 25 and 33 on.
+    let (h, w) = (25, 33);
+    let reflected = |i: usize, n: usize| if i < n { i } else { 2 * (n - 1) - i };
+    let x: Vec<f64> = (0..h * w)
+        .map(|i| f64::from(image.data[reflected(i / w, height) * width + reflected(i % w, width)]))
+        .collect();
+    let (rows, columns) = ((h - k) / s + 1, (w - k) / s + 1);
+    // Every place of a code with the pixels and weights under it.
+    let under = |j: usize, u: usize, v: usize| {
+        (0..k * k).map(move |i| ((u * s + i / k) * w + v * s + i % k, (j * k * k) + i))
+    };
+    let places: Vec<(usize, usize, usize)> = (0..p)
+        .flat_map(|j| (0..rows).flat_map(move |u| (0..columns).map(move |v| (j, u, v))))
+        .collect();
+    let synthesize = |z: &[f64]| {
+        let mut image = vec![0.0; h * w];
+        for (z, (j, u, v)) in z.iter().zip(&places) {
+            under(*j, *u, *v).for_each(|(pixel, weight)| image[pixel] += z * d[weight]);
+        }
+        image
+    };
+    let mut z = vec![0.0; places.len()];
+    for _ in 0..layers {
+        let residual: Vec<f64> = synthesize(&z).iter().zip(&x).map(|(dz, x)| dz - x).collect();
+        for (z, (j, u, v)) in z.iter_mut().zip(&places) {
+            let gradient: f64 = under(*j, *u, *v).map(|(i, weight)| residual[i] * d[weight]).sum();
+            let moved = *z - alpha * gradient;
+            *z = moved.signum() * (moved.abs() - alpha * lambda).max(0.0);
+        }
+    }
+    let expected = synthesize(&z);
+    let largest = expected.iter().fold(0.0f64, |most, value| most.max(value.abs()));
+    assert!(largest > 0.1 && z.iter().filter(|z| **z == 0.0).count() > 10);
+    for (i, value) in estimate.data.iter().enumerate() {
+        let expected = expected[i / width * w + i % width];
+        assert!((f64::from(*value) - expected).abs() < 1e-5 * largest, "{value} {expected}");
     }
 }
 
@@ -79,7 +142,9 @@ fn write_bank(path: &Path, tensors: &[(&str, Vec<usize>)]) -> Vec<Vec<u8>> {
         .iter()
         .map(|(_, shape)| {
             let count = shape.iter().product::<usize>();
-            (0..count).flat_map(|i| ((i % 13) as f32 / 13.0 - 0.4).to_le_bytes()).collect()
+            // Scattered, and of about unit norm for 9×9 filters.
+            let value = |i: usize| ((i * 7919 % 1009) as f32 / 1009.0 - 0.5) * 0.38;
+            (0..count).flat_map(|i| value(i).to_le_bytes()).collect()
         })
         .collect();
     let views: Vec<(&str, TensorView)> = tensors
@@ -98,7 +163,8 @@ fn imports_hold_the_atoms_as_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let device = Backend::Flex.device().unwrap();
     let path = dir.path().join("bank.safetensors");
-    let import = |tensor, stride| import_dictionary(&path, tensor, stride, filters(), &device);
+    let import =
+        |tensor, stride| import_dictionary(&path, tensor, stride, filters(), None, &device);
     let data = write_bank(&path, &[("w", vec![6, 1, 9, 9])]);
     let imported = import(None, Some(4)).unwrap();
     let expected: Vec<f32> =
@@ -221,11 +287,12 @@ fn protocols_differ_by_the_peak() {
     image.write(&dir.path().join("a.png")).unwrap();
     image.write(&dir.path().join("b.png")).unwrap();
     fs::write(dir.path().join("c.png"), "not a picture").unwrap();
+    Image::from_fn(1, 3, 40, |_, _, _| 0.5).write(&dir.path().join("d.png")).unwrap();
     let score = |protocol| evaluate(&denoiser, dir.path(), 25.0, 0, protocol, |_| ()).unwrap();
     let (full, paper) = (score(Protocol::Full), score(Protocol::Paper));
     assert_eq!(full.images.len(), 2);
     // Same noise under both, other noise in each picture.
-    let noisy = add_gaussian(&image, 25.0, 0);
+    let noisy = add_validation_noise(&image, 25.0, 0, 0);
     assert!((full.images[0].noisy_psnr - noisy.psnr(&image, 1.0)).abs() < 1e-6);
     assert_ne!(full.images[0].noisy_psnr, full.images[1].noisy_psnr);
     // A peak of 0.4 instead of 1.

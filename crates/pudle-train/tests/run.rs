@@ -104,12 +104,13 @@ fn a_run_stopped_at_any_moment_ends_as_the_uninterrupted_one() {
         });
         interrupter
     };
+    // Stops fall where they will: before the first step, at a validation, within one.
     let mut outcome = train(config(), &parts, stop_after(20)).unwrap();
     while let Outcome::Stopped { step } = outcome {
         assert!(step < 60);
         let checkpoint = parts.join("checkpoint").join(format!("model-{step}.bpk"));
         assert!(checkpoint.is_file(), "no checkpoint of step {step}");
-        outcome = resume(&parts, |_| Ok(()), stop_after(100)).unwrap();
+        outcome = resume(&parts, |_| Ok(()), stop_after(30 + step % 50)).unwrap();
     }
     assert_same_end(&whole, &parts);
 }
@@ -125,9 +126,76 @@ fn a_damaged_checkpoint_is_passed_over() {
     fs::write(&last, &bytes[..bytes.len() / 2]).unwrap();
     resume(&parts, more_steps(11), Interrupter::new()).unwrap();
     assert_same_end(&whole, &parts);
-    fs::remove_dir_all(parts.join("checkpoint")).unwrap();
+    // The step was saved again on the way.
+    assert!(fs::read(&last).unwrap() == bytes);
+    for step in [8, 11] {
+        fs::write(parts.join(format!("checkpoint/model-{step}.bpk")), "damaged").unwrap();
+    }
     let error = resume(&parts, |_| Ok(()), Interrupter::new()).unwrap_err();
     assert!(matches!(error, TrainError::NoCheckpoint(_)), "{error}");
+}
+
+#[test]
+fn a_run_without_any_checkpoint_starts_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    run(images(6), &whole);
+    run(images(6), &parts);
+    fs::remove_dir_all(parts.join("checkpoint")).unwrap();
+    resume(&parts, |_| Ok(()), Interrupter::new()).unwrap();
+    assert_same_end(&whole, &parts);
+}
+
+#[test]
+fn settings_that_do_not_fit_the_checkpoint_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    run(images(5), dir.path());
+    let text = fs::read_to_string(dir.path().join("config.toml")).unwrap();
+    for (from, to) in [("atoms = 8", "atoms = 9"), ("kind = \"learned\"", "kind = \"constant\"")] {
+        assert!(text.contains(from));
+        fs::write(dir.path().join("config.toml"), text.replace(from, to)).unwrap();
+        let error = resume(dir.path(), more_steps(9), Interrupter::new()).unwrap_err().to_string();
+        assert!(error.contains("model-5.bpk") && error.contains("does not fit"), "{error}");
+    }
+    fs::write(dir.path().join("config.toml"), text).unwrap();
+    let error = resume(dir.path(), more_steps(3), Interrupter::new()).unwrap_err().to_string();
+    assert!(error.contains("training.steps") && error.contains("at least 5"), "{error}");
+}
+
+/// Checkpoints that cannot be written end the run and cost none of the old ones.
+#[cfg(unix)]
+#[test]
+fn a_failing_save_keeps_the_last_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = images(4);
+    config.training.keep = 1;
+    run(config, dir.path());
+    // A folder in the way of a part's file cannot be replaced.
+    let blocked = dir.path().join("checkpoint/optim-8.bpk");
+    fs::create_dir_all(blocked.join("full")).unwrap();
+    let error = resume(dir.path(), more_steps(12), Interrupter::new()).unwrap_err().to_string();
+    assert!(error.contains("optim-8.bpk"), "{error}");
+    for part in ["model", "optim", "scheduler"] {
+        assert!(dir.path().join(format!("checkpoint/{part}-4.bpk")).is_file());
+    }
+    fs::remove_dir_all(&blocked).unwrap();
+    let whole = tempfile::tempdir().unwrap();
+    run(images(12), whole.path());
+    resume(dir.path(), |_| Ok(()), Interrupter::new()).unwrap();
+    assert!(read(dir.path(), "model.safetensors") == read(whole.path(), "model.safetensors"));
+}
+
+#[test]
+fn a_damaged_history_keeps_its_whole_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    run(images(5), dir.path());
+    let path = dir.path().join("metrics.csv");
+    let mut bytes = fs::read(&path).unwrap();
+    let whole = bytes.clone();
+    bytes.extend(b"6,train,1.0,\xff\xfe,");
+    fs::write(&path, &bytes).unwrap();
+    resume(dir.path(), |_| Ok(()), Interrupter::new()).unwrap();
+    assert!(fs::read(&path).unwrap() == whole);
 }
 
 #[test]
