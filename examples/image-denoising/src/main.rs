@@ -39,7 +39,7 @@ fn denoise(checkpoint: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn
     Ok(())
 }
 
-/// Trains 32 filters on generated pictures for about a minute, and looks at what they do.
+/// Trains 32 filters on generated pictures for a minute at most, and looks at what they do.
 fn from_scratch(dir: &Path) -> Result<(), Box<dyn Error>> {
     let filters = Conv2dConfig { atoms: 32, channels: 1, size: 9, stride: 4 };
     let config = RunConfig {
