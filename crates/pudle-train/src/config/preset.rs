@@ -1,0 +1,112 @@
+//! Named settings.
+
+use std::fmt;
+use std::str::FromStr;
+
+use pudle_core::{Backend, Conv2dConfig, DenseConfig, GradientEstimator, Proximal, PudleConfig};
+
+use super::{AmplitudeConfig, DataConfig, Initialization, RunConfig, TrainingConfig, Versions};
+
+/// A named set of settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// The published image denoiser: 64 filters 9×9, stride 4, 15 layers of step 0.1, λ = 0.16,
+    /// ae-ls, crops of 129×129 at σ = 25, Adam with ε = 1e-3, one crop a step. The learning rate is
+    /// 1e-3 where the publication has 1e-4.
+    Denoise,
+    /// The published recovery of a dictionary of 100 atoms in 50 dimensions from 10,000 data with
+    /// five non-zeros, all of them in every step, from a perturbed start.
+    Dense,
+    /// The published digits: 500 atoms for 28×28 pixels, codes ≥ 0, λ = 0.7, step 1, ae-lasso.
+    Digits,
+}
+
+impl Preset {
+    /// The settings, on generated data.
+    pub fn config(self) -> RunConfig {
+        let run = |model, data, training| RunConfig {
+            seed: 0,
+            backend: Backend::default(),
+            versions: Versions::default(),
+            model,
+            data,
+            training,
+        };
+        match self {
+            Preset::Denoise => run(
+                PudleConfig::conv2d(Conv2dConfig { atoms: 64, channels: 1, size: 9, stride: 4 })
+                    .with_step(0.1)
+                    .with_lambda(0.16),
+                DataConfig::DeadLeaves {
+                    side: 180,
+                    count: 1000,
+                    crop: 129,
+                    sigma: 25.0,
+                    flips: true,
+                },
+                TrainingConfig { steps: 4320, ..TrainingConfig::default() },
+            ),
+            Preset::Dense => run(
+                PudleConfig::dense(DenseConfig { dim: 50, atoms: 100 })
+                    .with_layers(100)
+                    .with_step(0.2)
+                    .with_lambda(0.2),
+                DataConfig::SparseCoding {
+                    sparsity: 5,
+                    count: 10_000,
+                    amplitude: AmplitudeConfig::Uniform {
+                        low: 1.0,
+                        high: 2.0,
+                        sign_per_datum: true,
+                    },
+                    noise: 0.0,
+                },
+                TrainingConfig {
+                    steps: 600,
+                    batch: 10_000,
+                    epsilon: 1e-8,
+                    initialization: Initialization::Perturbed { sd: 0.1 },
+                    checkpoint_every: 50,
+                    ..TrainingConfig::default()
+                },
+            ),
+            Preset::Digits => run(
+                PudleConfig::dense(DenseConfig { dim: 784, atoms: 500 })
+                    .with_step(1.0)
+                    .with_lambda(0.7)
+                    .with_prox(Proximal::Relu)
+                    .with_gradient(GradientEstimator::AE_LASSO),
+                DataConfig::Strokes { count: 5000, classes: vec![0, 1, 2, 3, 4] },
+                TrainingConfig {
+                    steps: 4000,
+                    batch: 32,
+                    learning_rate: 1e-4,
+                    ..TrainingConfig::default()
+                },
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Preset::Denoise => "denoise",
+            Preset::Dense => "dense",
+            Preset::Digits => "digits",
+        })
+    }
+}
+
+impl FromStr for Preset {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Preset::Denoise, Preset::Dense, Preset::Digits]
+            .into_iter()
+            .find(|preset| preset.to_string() == text)
+            .ok_or_else(|| {
+                format!("unknown preset \"{text}\": it must be denoise, dense or digits")
+            })
+    }
+}

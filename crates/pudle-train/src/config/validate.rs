@@ -1,0 +1,214 @@
+//! What a run's settings must be.
+
+use pudle_core::DictionaryConfig;
+
+use super::{AmplitudeConfig, DataConfig, Initialization, RunConfig, TrainingConfig};
+use crate::error::{Result, TrainError};
+
+/// More values than this in one batch (1 GiB), and in all that are loaded ahead, are taken for a slip
+/// of the finger.
+const MOST_VALUES: usize = 1 << 28;
+const MOST_VALUES_AHEAD: usize = 1 << 30;
+/// The same for the number of different data.
+const MOST_DATA: usize = 10_000_000;
+
+impl RunConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// The first one out of its range, with the value and the range.
+    pub fn validate(&self) -> Result<()> {
+        self.model.validate()?;
+        self.data.validate(&self.model.dictionary)?;
+        self.training.validate()?;
+        self.validate_memory()?;
+        let draws = matches!(self.data, DataConfig::SparseCoding { .. });
+        match self.training.initialization {
+            Initialization::Perturbed { sd } if !(sd >= 0.0 && sd.is_finite()) => {
+                Err(TrainError::range("training.initialization.sd", sd, "a number ≥ 0"))
+            }
+            Initialization::Perturbed { .. } if !draws => Err(TrainError::range(
+                "training.initialization.kind",
+                "perturbed",
+                "random where the true dictionary is unknown",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn validate_memory(&self) -> Result<()> {
+        let datum = match (&self.data, &self.model.dictionary) {
+            (
+                DataConfig::Photographs { crop, .. } | DataConfig::DeadLeaves { crop, .. },
+                DictionaryConfig::Conv2d(filters),
+            ) => crop * crop * filters.channels,
+            (_, DictionaryConfig::Dense(dense)) => dense.dim,
+            _ => 1,
+        };
+        let batch = datum.saturating_mul(self.training.batch);
+        if batch > MOST_VALUES {
+            return Err(TrainError::range(
+                "training.batch",
+                self.training.batch,
+                format!("at most {} for data of {datum} values", MOST_VALUES / datum),
+            ));
+        }
+        if batch.saturating_mul(self.training.ahead) > MOST_VALUES_AHEAD {
+            return Err(TrainError::range(
+                "training.ahead",
+                self.training.ahead,
+                format!("at most {} for batches of {batch} values", MOST_VALUES_AHEAD / batch),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl DataConfig {
+    fn validate(&self, dictionary: &DictionaryConfig) -> Result<()> {
+        let in_bounds = |field, value: usize| match value {
+            1..=MOST_DATA => Ok(()),
+            _ => Err(TrainError::range(field, value, format!("between 1 and {MOST_DATA}"))),
+        };
+        match self {
+            DataConfig::Photographs { crop, sigma, .. }
+            | DataConfig::DeadLeaves { crop, sigma, .. } => {
+                let DictionaryConfig::Conv2d(filters) = dictionary else {
+                    return Err(kind_mismatch("conv2d", "images"));
+                };
+                if !matches!(filters.channels, 1 | 3) {
+                    return Err(TrainError::range(
+                        "model.dictionary.channels",
+                        filters.channels,
+                        "1 (grey) or 3 (colour) for images",
+                    ));
+                }
+                if !(filters.size..=4096).contains(crop) {
+                    return Err(TrainError::range(
+                        "data.crop",
+                        crop,
+                        "between `model.dictionary.size` and 4096",
+                    ));
+                }
+                if let rest @ 1.. = (crop - filters.size) % filters.stride {
+                    return Err(TrainError::range(
+                        "data.crop",
+                        crop,
+                        format!(
+                            "`size` plus a multiple of `stride`, {} or {}, or no atom reaches the \
+                             last rows and columns",
+                            crop - rest,
+                            crop - rest + filters.stride
+                        ),
+                    ));
+                }
+                if !(0.0..=255.0).contains(sigma) {
+                    return Err(TrainError::range("data.sigma", sigma, "between 0 and 255"));
+                }
+                if let DataConfig::DeadLeaves { side, count, .. } = self {
+                    if !(*crop..=4096).contains(side) {
+                        return Err(TrainError::range(
+                            "data.side",
+                            side,
+                            "between `data.crop` and 4096",
+                        ));
+                    }
+                    in_bounds("data.count", *count)?;
+                }
+                Ok(())
+            }
+            DataConfig::SparseCoding { sparsity, count, noise, amplitude } => {
+                let DictionaryConfig::Dense(dense) = dictionary else {
+                    return Err(kind_mismatch("dense", "sparse-coding draws"));
+                };
+                if !(1..=dense.atoms).contains(sparsity) {
+                    return Err(TrainError::range(
+                        "data.sparsity",
+                        sparsity,
+                        "between 1 and `model.dictionary.atoms`",
+                    ));
+                }
+                in_bounds("data.count", *count)?;
+                if !(*noise >= 0.0 && noise.is_finite()) {
+                    return Err(TrainError::range("data.noise", noise, "a number ≥ 0"));
+                }
+                amplitude.validate()
+            }
+            DataConfig::Digits { classes, .. } | DataConfig::Strokes { classes, .. } => {
+                let DictionaryConfig::Dense(_) = dictionary else {
+                    return Err(kind_mismatch("dense", "digits"));
+                };
+                if classes.is_empty() || classes.iter().any(|class| *class > 9) {
+                    return Err(TrainError::range(
+                        "data.classes",
+                        format!("{classes:?}"),
+                        "at least one digit, each between 0 and 9",
+                    ));
+                }
+                if let DataConfig::Strokes { count, .. } = self {
+                    in_bounds("data.count", *count)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl AmplitudeConfig {
+    fn validate(&self) -> Result<()> {
+        match *self {
+            AmplitudeConfig::Uniform { low, high, .. }
+                if !(low >= 0.0 && low <= high && high.is_finite()) =>
+            {
+                Err(TrainError::range(
+                    "data.amplitude",
+                    format!("[{low}, {high}]"),
+                    "0 ≤ low ≤ high",
+                ))
+            }
+            AmplitudeConfig::Gaussian { mean, sd }
+                if !(mean.is_finite() && sd >= 0.0 && sd.is_finite()) =>
+            {
+                Err(TrainError::range("data.amplitude", format!("N({mean}, {sd})"), "sd ≥ 0"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn kind_mismatch(needed: &str, data: &str) -> TrainError {
+    TrainError::range("model.dictionary.kind", "another kind", format!("{needed} for {data}"))
+}
+
+impl TrainingConfig {
+    fn validate(&self) -> Result<()> {
+        let at_least_one = |field, value: u64| match value {
+            0 => Err(TrainError::range(field, value, "at least 1")),
+            _ => Ok(()),
+        };
+        at_least_one("training.steps", self.steps)?;
+        at_least_one("training.batch", self.batch as u64)?;
+        at_least_one("training.checkpoint_every", self.checkpoint_every)?;
+        at_least_one("training.keep", self.keep as u64)?;
+        at_least_one("training.valid_every", self.valid_every)?;
+        if !(1..=1024).contains(&self.ahead) {
+            return Err(TrainError::range("training.ahead", self.ahead, "between 1 and 1024"));
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
+            return Err(TrainError::range(
+                "training.learning_rate",
+                self.learning_rate,
+                "in (0, 1]",
+            ));
+        }
+        for (field, beta) in [("training.beta_1", self.beta_1), ("training.beta_2", self.beta_2)] {
+            if !(0.0..1.0).contains(&beta) {
+                return Err(TrainError::range(field, beta, "in [0, 1)"));
+            }
+        }
+        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+            return Err(TrainError::range("training.epsilon", self.epsilon, "a number > 0"));
+        }
+        Ok(())
+    }
+}
