@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use burn::tensor::{ExecutionError, Tensor, TensorReadError};
 use burn::train::ItemLazy;
+use burn::train::logger::MetricLogger;
 use burn::train::metric::state::{FormatOptions, NumericMetricState};
+use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
 use burn::train::metric::{
-    Adaptor, Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes,
-    NumericEntry, SerializedEntry,
+    Adaptor, Metric, MetricAttributes, MetricDefinition, MetricMetadata, MetricName, Numeric,
+    NumericAttributes, NumericEntry, SerializedEntry,
 };
 use pudle_core::Objective;
 
@@ -165,6 +167,26 @@ impl Numeric for Figure {
     fn final_value(&self) -> NumericEntry {
         self.state.final_value()
     }
+}
+
+/// Burn's log of metrics, not kept: `metrics.csv` has it all, and memory should not grow with a run.
+pub(crate) struct NoLog;
+
+impl MetricLogger for NoLog {
+    fn log(&mut self, _update: MetricsUpdate, _epoch: usize, _split: &Split) {}
+
+    fn read_numeric(
+        &mut self,
+        name: &str,
+        _epoch: usize,
+        _split: &Split,
+    ) -> std::result::Result<Vec<NumericEntry>, String> {
+        Err(format!("no log of {name} is kept"))
+    }
+
+    fn log_metric_definition(&mut self, _definition: MetricDefinition) {}
+
+    fn log_epoch_summary(&mut self, _summary: EpochSummary) {}
 }
 
 /// `metrics.csv`: a row per step, and one per validation with the mean of its figures.

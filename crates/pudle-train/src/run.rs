@@ -10,7 +10,6 @@ use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
-use burn::train::logger::InMemoryMetricLogger;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
@@ -26,7 +25,7 @@ use crate::data::{Sources, StepLoader};
 use crate::error::{Result, TrainError};
 use crate::files::create_dir;
 use crate::learner::Trainee;
-use crate::metrics::{Figure, MetricsFile};
+use crate::metrics::{Figure, MetricsFile, NoLog};
 use crate::progress::PlainLines;
 use crate::strategy::{State, Stepwise};
 
@@ -179,7 +178,7 @@ fn launch<const D: usize, A: Configured<D>>(
     let mut supervised = SupervisedTraining::new(dir, Arc::new(loader), Arc::new(valid))
         .with_interrupter(interrupter.clone())
         .with_application_logger(None)
-        .with_metric_logger(InMemoryMetricLogger::new())
+        .with_metric_logger(NoLog)
         .renderer(renderer(interrupter, done, training.steps))
         .metric_train_numeric(Figure::loss())
         .metric_train_numeric(Figure::fit())
