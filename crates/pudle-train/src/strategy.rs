@@ -153,16 +153,17 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
     }
 
     /// Validates the model of `step` and records the mean, unless a stop cut it short: a resumed run
-    /// then validates again.
+    /// then validates again. The last validation is part of what makes a run finished, and not cut.
     fn validate(&mut self, state: &mut State, step: u64) -> Result<()> {
         let epoch = self.plan.epoch(step);
         let total_items = self.valid.num_items();
         let start = LearnerEvent::StartSplit { epoch_number: epoch, total_items };
         self.interrupter.fail_on_error(self.processor.process_valid(start));
         let (processor, interrupter) = (&mut self.processor, &self.interrupter);
+        let last = step == self.plan.total;
         let records = validate(&self.learner.model(), &self.valid, |item| {
             interrupter.fail_on_error(processor.process_valid(LearnerEvent::ProcessedItem(item)));
-            !interrupter.should_stop()
+            last || !interrupter.should_stop()
         })?;
         let end = LearnerEvent::EndSplit(epoch);
         self.interrupter.fail_on_error(self.processor.process_valid(end));
@@ -244,6 +245,9 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
         // A stop at the very step of a validation left it out.
         if done > 0 && done.is_multiple_of(valid_every) && !state.metrics.validated() {
             self.validate(state, done)?;
+            if self.interrupter.should_stop() && done < total {
+                return Ok(());
+            }
         }
         let mut batches = train.iter();
         for step in done + 1..=total {
@@ -266,7 +270,7 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
             if step == last || stop {
                 self.tell(LearnerEvent::EndSplit(epoch_number));
             }
-            if step == last && !stop {
+            if step == last && (!stop || step == total && result.is_ok()) {
                 result = self.validate(state, step);
                 self.tell(LearnerEvent::EndEpoch(epoch_number));
                 stop = result.is_err() || self.interrupter.should_stop();
