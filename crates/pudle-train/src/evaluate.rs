@@ -86,7 +86,8 @@ pub fn evaluate(
     mut visit: impl FnMut(&ImageScore),
 ) -> Result<Evaluation> {
     check_sigma("sigma", sigma)?;
-    let color = if denoiser.channels() == 3 { ColorMode::Rgb } else { ColorMode::Gray };
+    // A grey picture stays one for a model over colours: its noise is then the same in all three.
+    let color = if denoiser.channels() == 3 { ColorMode::AsIs } else { ColorMode::Gray };
     let folder = ImageFolder::open(dir, color)?.with_capacity(0);
     let mut images = Vec::with_capacity(folder.len());
     for (i, path) in folder.paths().iter().enumerate() {
