@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{ConvDictionary2d, Dictionary, DictionaryConfig, Pudle};
+use pudle_core::{ConvDictionary2d, Dictionary, Pudle};
 use pudle_data::Image;
 
 use crate::checkpoint::{AnyPudle, Checkpoint};
@@ -13,7 +13,6 @@ use crate::error::{Result, TrainError};
 #[derive(Clone, Debug)]
 pub struct Denoiser {
     model: Pudle<4, ConvDictionary2d>,
-    channels: usize,
     /// Noise that the model was trained for, on the scale 0 … 255, where known.
     sigma: Option<f32>,
     device: Device,
@@ -33,23 +32,20 @@ impl Denoiser {
     /// # Errors
     /// Where it is no model over images.
     pub fn new(checkpoint: Checkpoint, name: &str, device: &Device) -> Result<Self> {
-        match (checkpoint.model, checkpoint.config.dictionary) {
-            (AnyPudle::Conv2d(model), DictionaryConfig::Conv2d(filters)) => Ok(Self {
-                model,
-                channels: filters.channels,
-                sigma: checkpoint.sigma,
-                device: device.clone(),
-            }),
-            (_, other) => Err(TrainError::Unsuitable(format!(
+        match checkpoint.model {
+            AnyPudle::Conv2d(model) => {
+                Ok(Self { model, sigma: checkpoint.sigma, device: device.clone() })
+            }
+            _ => Err(TrainError::Unsuitable(format!(
                 "{name}: a model over images is needed, but its atoms have shape {:?}",
-                other.shape()
+                checkpoint.config.dictionary.shape()
             ))),
         }
     }
 
     /// Channels of the images that the atoms are for.
     pub fn channels(&self) -> usize {
-        self.channels
+        self.model.dictionary().atoms().dims()[1]
     }
 
     /// The reconstruction `D z_T` of a noisy picture of any size, not clipped.
@@ -57,18 +53,19 @@ impl Denoiser {
     /// A model over grey pictures denoises each channel of a colour picture by itself; one over
     /// colour pictures sees a grey one as three equal channels, and their mean is the result.
     ///
-    /// `sigma` is the noise of the picture on the scale 0 … 255, at least 0.01, where known. A model that
-    /// was trained for another one sees the picture scaled to it, so that noise and thresholds match:
-    /// `x̂ = f(x r) / r`, `r = σ_trained / σ`.
+    /// `sigma` is the noise of the picture on the scale 0 … 255, at least 0.01, where known. A model
+    /// that was trained for another one sees the picture scaled to it, so that noise and thresholds
+    /// match: `x̂ = f(x r) / r`, `r = σ_trained / σ`.
     ///
     /// # Errors
-    /// Where `sigma` is out of range, a side of the picture is shorter than the atoms', or it has channels that the model
-    /// cannot take.
+    /// Where `sigma` is out of range, a side of the picture is shorter than the atoms', or it has
+    /// channels that the model cannot take.
     pub fn denoise(&self, noisy: &Image, sigma: Option<f32>) -> Result<Image> {
         if let Some(sigma) = sigma {
             check_sigma("sigma", sigma)?;
         }
         let [channels, height, width] = noisy.shape();
+        let model_channels = self.channels();
         let size = self.atom_size();
         if height.min(width) < size {
             return Err(TrainError::Unsuitable(format!(
@@ -80,7 +77,7 @@ impl Denoiser {
             (Some(trained), Some(sigma)) => trained / sigma,
             _ => 1.0,
         };
-        let (batch, data) = match (self.channels, channels) {
+        let (batch, data) = match (model_channels, channels) {
             (model, image) if model == image => (1, noisy.data.clone()),
             (1, image) => (image, noisy.data.clone()),
             (model, 1) => (1, noisy.data.repeat(model)),
@@ -90,14 +87,14 @@ impl Denoiser {
                 )));
             }
         };
-        let shape = [batch, self.channels, height, width];
+        let shape = [batch, model_channels, height, width];
         let x = Tensor::<4>::from_data(TensorData::new(data, shape), &self.device);
         let estimate = match ratio {
             // The common case stays exact.
             1.0 => self.model.reconstruct(x),
             ratio => self.model.reconstruct(x * ratio) / ratio,
         };
-        let estimate = match (self.channels, channels) {
+        let estimate = match (model_channels, channels) {
             (model, 1) if model > 1 => estimate.mean_dim(1),
             _ => estimate,
         };

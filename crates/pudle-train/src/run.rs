@@ -29,9 +29,6 @@ use crate::metrics::{Figure, MetricsFile, NoLog};
 use crate::progress::PlainLines;
 use crate::strategy::{State, Stepwise};
 
-/// Stream of the generator that perturbs an initial dictionary.
-const PERTURBATION: u64 = 0x5EED;
-
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -231,7 +228,7 @@ fn trainee<const D: usize, A: Configured<D>>(
     let truth = sources.truth.as_deref();
     let model = match (config.training.initialization, truth) {
         (Initialization::Perturbed { sd }, Some(truth)) => {
-            let start = truth.perturbed(sd, config.seed ^ PERTURBATION);
+            let start = truth.perturbed(sd, config.seed);
             Pudle::from_data(&config.model, atoms(&start), device)?
         }
         _ => Pudle::new(&config.model, config.seed, device)?,
