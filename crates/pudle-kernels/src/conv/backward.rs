@@ -1,0 +1,386 @@
+//! The backward pass of an image, strip by strip.
+//!
+//! Layer `t` is `z_{t+1} = Φ(y_t − α Dᵀ r_t)` with `r_t = D y_t − x` and
+//! `y_t = z_t + m_t (z_t − z_{t−1})`. With `u_t` the loss's gradient in `z_{t+1}` on the support of
+//! `z_{t+1}` and `w_t = D u_t`:
+//!
+//! ```text
+//! ∂L/∂y_t = u_t − α Dᵀ w_t        needed on the supports of z_t and z_{t−1} alone
+//! ∂L/∂D  −= α (r_t ⊗ u_t + w_t ⊗ y_t)
+//! ∂L/∂x  += α w_t      ∂L/∂α −= ⟨w_t, r_t⟩      ∂L/∂θ_t −= Σ u_t sign(z_{t+1})
+//! ```
+//!
+//! where `image ⊗ code` is the sum over positions of patch times code, and the levels' gradient is
+//! zero for a hard threshold. Everything but the images `w_t` and `r_t` lives on supports.
+
+use pulp::Arch;
+
+use crate::conv::filters::{Aligned, zeros};
+use crate::conv::forward::{Network, State, Trace, View, for_each};
+use crate::conv::micro::{AddScaled, Carry, Respond, inner};
+use crate::real::Real;
+use crate::settings::Shrinkage;
+use crate::support::Sparse;
+
+/// Which gradients are asked for beside the filters'.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// That of the data.
+    pub data: bool,
+    /// Those of step size and levels.
+    pub encoder: bool,
+}
+
+/// What a forward pass leaves for the backward pass of an image.
+pub(crate) struct Tape<T> {
+    /// The datum, `[H, C, W]`.
+    pub x: Vec<T>,
+    /// `z_T`.
+    pub code: Vec<Sparse<T>>,
+    /// `z` before each segment of layers, and the one before that where layers extrapolate.
+    pub starts: Vec<[Vec<Sparse<T>>; 2]>,
+    /// The recorded layers, where they are not run again.
+    pub trace: Option<Trace<T>>,
+}
+
+impl<T: Real> Tape<T> {
+    /// Bytes that this holds.
+    pub fn bytes(&self) -> usize {
+        let codes = |codes: &[Sparse<T>]| codes.iter().map(Sparse::bytes).sum::<usize>();
+        size_of_val(self.x.as_slice())
+            + codes(&self.code)
+            + self.starts.iter().flatten().map(|part| codes(part)).sum::<usize>()
+            + self.trace.as_ref().map_or(0, Trace::bytes)
+    }
+}
+
+/// Gradients of an image.
+pub(crate) struct ImageGradients<T> {
+    /// `[p, padded taps]`.
+    pub filters: Aligned<T>,
+    /// `[H, C, W]`, or nothing.
+    pub data: Vec<T>,
+    /// A row of padded atoms per layer, or for all; or nothing.
+    pub levels: Vec<T>,
+    pub step: f64,
+}
+
+/// A strip on its way back.
+struct Part<T> {
+    /// `z_{t+1}`.
+    code: Sparse<T>,
+    /// The gradient on it.
+    u: Vec<T>,
+    /// What `y_{t+1}` already gave to the gradient on the support of `z_t`.
+    carried: Vec<T>,
+    filters: Aligned<T>,
+    levels: Vec<T>,
+    step: f64,
+    window: Aligned<T>,
+    data: Vec<T>,
+}
+
+/// Which codes and residual a step backward works on.
+struct Around<'a, T> {
+    /// The layer `t` whose input is worked on; the decoder counts as layer `T`.
+    t: usize,
+    code: &'a [Sparse<T>],
+    before: &'a [Sparse<T>],
+    /// `D y_{t−1} − x` or, for `t = 1`, the datum; nothing where the pass ends here.
+    residual: Option<&'a [T]>,
+}
+
+impl<T: Real> Network<T> {
+    /// The gradients of a loss with gradients `error` (`[H, C, W]`) in the reconstruction and
+    /// `code_error(atom, position)` in the code of image `i`.
+    pub fn backward(
+        &self,
+        i: usize,
+        tape: &Tape<T>,
+        error: &[T],
+        code_error: &(impl Fn(usize, usize) -> T + Sync),
+        wanted: Wanted,
+    ) -> ImageGradients<T> {
+        let rows = if wanted.encoder { self.levels.layers() } else { 0 };
+        let mut parts: Vec<Part<T>> = self
+            .strips
+            .iter()
+            .map(|strip| Part {
+                code: Sparse::default(),
+                u: Vec::new(),
+                carried: Vec::new(),
+                filters: zeros(self.geometry.atoms * self.filters.padded_taps),
+                levels: vec![T::ZERO; rows * self.filters.padded_atoms],
+                step: 0.0,
+                window: zeros(strip.window * self.geometry.pitch()),
+                data: Vec::new(),
+            })
+            .collect();
+        let mut windows = [self.windows(), self.windows()];
+        let mut back = |around: Around<'_, T>| {
+            self.back(&mut parts, &mut windows, &around, error, code_error, wanted);
+        };
+        let none = Vec::new();
+        let mut state: Option<State<T>> = None;
+        let segments = self.schedule.segments();
+        for (segment, [start, before]) in segments.iter().zip(&tape.starts).rev() {
+            let again;
+            let trace = match &tape.trace {
+                Some(trace) => trace,
+                None => {
+                    let x = View { numbers: &tape.x, pitch: self.geometry.pitch(), start: 0 };
+                    let state = state.get_or_insert_with(|| self.start());
+                    self.restore(state, start, before);
+                    let mut trace = Trace::default();
+                    self.run(state, x, i, segment.clone(), Some(&mut trace));
+                    again = trace;
+                    &again
+                }
+            };
+            for t in segment.clone().rev().map(|layer| layer + 1) {
+                let k = t - segment.start;
+                let residual = if t == 1 { &tape.x } else { &trace.residuals[k - 1] };
+                back(Around {
+                    t,
+                    code: &trace.codes[k],
+                    before: &trace.codes[k - 1],
+                    residual: Some(residual),
+                });
+            }
+        }
+        let (code, before) = match tape.starts.first() {
+            Some([code, before]) => (code, before),
+            None => (&tape.code, &none),
+        };
+        back(Around { t: self.schedule.first_recorded(), code, before, residual: None });
+        self.gather(parts, wanted)
+    }
+
+    fn gather(&self, parts: Vec<Part<T>>, wanted: Wanted) -> ImageGradients<T> {
+        let pitch = self.geometry.pitch();
+        let mut data = vec![T::ZERO; if wanted.data { self.geometry.pixels() } else { 0 }];
+        let mut parts = parts.into_iter().zip(&self.strips);
+        let (first, strip) = parts.next().expect("an image has a strip");
+        let mut total = ImageGradients {
+            filters: first.filters,
+            data: Vec::new(),
+            levels: first.levels,
+            step: first.step,
+        };
+        let mut put = |part: &[T], top: usize| {
+            if let Some(rows) = data.get_mut(top * pitch..top * pitch + part.len()) {
+                rows.copy_from_slice(part);
+            }
+        };
+        put(&first.data, strip.top);
+        for (part, strip) in parts {
+            add(self.arch, &part.filters, &mut total.filters);
+            add(self.arch, &part.levels, &mut total.levels);
+            total.step += part.step;
+            put(&part.data, strip.top);
+        }
+        total.data = data;
+        total
+    }
+
+    /// From the gradient in `z_{t+1}` to that in `z_t`, and from there to `w_{t−1}`.
+    fn back(
+        &self,
+        parts: &mut [Part<T>],
+        windows: &mut [Vec<Aligned<T>>; 2],
+        around: &Around<'_, T>,
+        error: &[T],
+        code_error: &(impl Fn(usize, usize) -> T + Sync),
+        wanted: Wanted,
+    ) {
+        let [read, write] = windows;
+        let jobs = parts.iter_mut().zip(write.iter_mut()).enumerate().collect();
+        for_each(self.split_images, jobs, |(k, (part, write)): (usize, (&mut Part<T>, _))| {
+            let write: &mut Aligned<T> = write;
+            let delta = if around.t == self.schedule.layers {
+                self.from_decoder(k, part, around, error, code_error)
+            } else {
+                part.window.fill(T::ZERO);
+                self.assemble(k, T::ONE, read, &mut part.window);
+                if wanted.data {
+                    let owned = self.strips[k].owned * self.geometry.pitch();
+                    part.data.resize(owned, T::ZERO);
+                    self.arch.dispatch(AddScaled {
+                        factor: self.step,
+                        from: &part.window[..owned],
+                        to: &mut part.data,
+                    });
+                }
+                self.from_layer(k, part, around)
+            };
+            if let Some(residual) = around.residual {
+                part.code = around.code[k].clone();
+                part.u = delta;
+                self.carry(k, part, around.t - 1, residual, write, wanted);
+            }
+        });
+        windows.swap(0, 1);
+    }
+
+    /// The decoder's share of the filters' gradient, and the gradient on the support of `z_T`.
+    fn from_decoder(
+        &self,
+        k: usize,
+        part: &mut Part<T>,
+        around: &Around<'_, T>,
+        error: &[T],
+        code_error: &impl Fn(usize, usize) -> T,
+    ) -> Vec<T> {
+        let strip = &self.strips[k];
+        let pitch = self.geometry.pitch();
+        let window = &error[strip.top * pitch..][..strip.window * pitch];
+        let code = &around.code[k];
+        let mut delta = self.respond(k, &mut part.filters, around, window, T::ONE, code);
+        if !delta.is_empty() {
+            let first = strip.top / self.geometry.stride[0] * self.geometry.positions()[1];
+            let (mut index, mut delta) = (Vec::new(), delta.iter_mut());
+            for position in 0..code.rows() {
+                code.row(position, &mut index);
+                for (j, delta) in index.iter().zip(&mut delta) {
+                    *delta += code_error(*j as usize, first + position);
+                }
+            }
+        }
+        delta
+    }
+
+    /// Layer `t`'s share of the filters' gradient through `y_t`, and the gradient on the support of
+    /// `z_t`; `part.window` holds `w_t`.
+    fn from_layer(&self, k: usize, part: &mut Part<T>, around: &Around<'_, T>) -> Vec<T> {
+        let weight = T::from_f64(self.schedule.weight(around.t));
+        let mut dense = vec![T::ZERO; self.filters.padded_atoms];
+        let mut on = |code: &Sparse<T>, weight: T, filters: &mut Aligned<T>| {
+            let factor = -(self.step * weight);
+            let mut delta = self.respond(k, filters, around, &part.window, factor, code);
+            if !delta.is_empty() {
+                merge(&part.code, &part.u, code, self.step, weight, &mut delta, &mut dense);
+            }
+            delta
+        };
+        let mut delta = on(&around.code[k], T::ONE + weight, &mut part.filters);
+        for (delta, carried) in delta.iter_mut().zip(&part.carried) {
+            *delta += *carried;
+        }
+        part.carried.clear();
+        if weight != T::ZERO {
+            part.carried = on(&around.before[k], -weight, &mut part.filters);
+        }
+        delta
+    }
+
+    fn respond(
+        &self,
+        k: usize,
+        gradient: &mut [T],
+        around: &Around<'_, T>,
+        window: &[T],
+        factor: T,
+        code: &Sparse<T>,
+    ) -> Vec<T> {
+        let products = if around.residual.is_some() { code.values.len() } else { 0 };
+        let mut products = vec![T::ZERO; products];
+        self.arch.dispatch(Respond {
+            filters: &self.filters,
+            runs: &self.runs,
+            bases: &self.bases[..self.positions(&self.strips[k])],
+            window,
+            factor,
+            code,
+            gradient,
+            products: &mut products,
+        });
+        products
+    }
+
+    /// Layer `t` with the gradient `part.u` in its output: the shares of `r_t`, of the levels and of
+    /// the step, and `w_t` into `write`.
+    fn carry(
+        &self,
+        k: usize,
+        part: &mut Part<T>,
+        t: usize,
+        residual: &[T],
+        write: &mut [T],
+        wanted: Wanted,
+    ) {
+        let strip = &self.strips[k];
+        let pitch = self.geometry.pitch();
+        let residual = &residual[strip.top * pitch..][..strip.window * pitch];
+        // The residual of layer 0 is −x.
+        let sign = if t == 0 { -T::ONE } else { T::ONE };
+        self.arch.dispatch(Carry {
+            filters: &self.filters,
+            runs: &self.runs,
+            bases: &self.bases[..self.positions(strip)],
+            support: &part.code,
+            values: &part.u,
+            residual,
+            factor: -(self.step * sign),
+            gradient: &mut part.filters,
+            window: write,
+        });
+        if wanted.encoder {
+            part.step -= inner(write, residual) * sign.to_f64();
+            let padded = self.filters.padded_atoms;
+            let levels = &mut part.levels[self.levels.row(t) * padded..][..padded];
+            add_levels(self.schedule.shrinkage, &part.code, &part.u, levels);
+        }
+    }
+}
+
+/// Subtracts `Σ u sign(z)` of each atom, the gradient in its level.
+pub(crate) fn add_levels<T: Real>(
+    shrinkage: Shrinkage,
+    code: &Sparse<T>,
+    u: &[T],
+    levels: &mut [T],
+) {
+    if shrinkage == Shrinkage::Hard {
+        return;
+    }
+    let (mut index, mut entries) = (Vec::new(), u.iter().zip(&code.values));
+    for i in 0..code.rows() {
+        code.row(i, &mut index);
+        for (j, (u, z)) in index.iter().zip(&mut entries) {
+            levels[*j as usize] += -(*u * z.signum0());
+        }
+    }
+}
+
+/// Turns products `w · D_j` on the support of `code` into `weight (u_j − α w · D_j)`, with `u` given
+/// on the support of `next`. `dense` is a row of zeros, and left so.
+fn merge<T: Real>(
+    next: &Sparse<T>,
+    u: &[T],
+    code: &Sparse<T>,
+    step: T,
+    weight: T,
+    products: &mut [T],
+    dense: &mut [T],
+) {
+    let mut index = Vec::new();
+    let (mut u, mut products) = (u.iter(), products.iter_mut());
+    for i in 0..code.rows() {
+        next.row(i, &mut index);
+        for (j, u) in index.iter().zip(&mut u) {
+            dense[*j as usize] = *u;
+        }
+        code.row(i, &mut index);
+        for (j, product) in index.iter().zip(&mut products) {
+            *product = weight * (dense[*j as usize] - step * *product);
+        }
+        next.row(i, &mut index);
+        for j in &index {
+            dense[*j as usize] = T::ZERO;
+        }
+    }
+}
+
+pub(crate) fn add<T: Real>(arch: Arch, from: &[T], to: &mut [T]) {
+    arch.dispatch(AddScaled { factor: T::ONE, from, to });
+}

@@ -1,0 +1,107 @@
+//! Filters, laid out for the kernels.
+
+use aligned_vec::{AVec, ConstAlign};
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::conv::geometry::Geometry;
+use crate::real::Real;
+
+/// Numbers that start on a cache line.
+pub(crate) type Aligned<T> = AVec<T, ConstAlign<64>>;
+
+/// `length` zeros.
+pub(crate) fn zeros<T: Real>(length: usize) -> Aligned<T> {
+    aligned_vec::avec![[64]| T::ZERO; length]
+}
+
+/// Vectors of atoms that an analysis works on at a time: as many as the registers hold beside the
+/// sums of [`AT_ONCE`] positions.
+pub(crate) const fn panel<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
+}
+
+/// Positions that an analysis works on at a time.
+pub(crate) const AT_ONCE: usize = 6;
+
+/// Filters twice: one after the other, for sums over the support, and tap by tap, for all of them at
+/// a position. Taps go down, then over channels, then across; both axes are padded with zeros to
+/// whole blocks.
+pub(crate) struct Filters<T> {
+    /// `[p, padded taps]`.
+    pub rows: Aligned<T>,
+    /// Panels of a few vectors of atoms, each `[taps, atoms of the panel]`.
+    pub panels: Aligned<T>,
+    /// Taps of a filter.
+    pub taps: usize,
+    /// The same, padded.
+    pub padded_taps: usize,
+    /// Atoms, padded.
+    pub padded_atoms: usize,
+}
+
+impl<T: Real> Filters<T> {
+    /// Lays out filters given as `[p, C, k, k]`.
+    pub fn new(geometry: &Geometry, atoms: &[T]) -> Self {
+        let taps = geometry.taps();
+        let padded_taps = taps.next_multiple_of(T::BLOCK);
+        let padded_atoms = geometry.atoms.next_multiple_of(T::BLOCK);
+        let mut rows = zeros(geometry.atoms * padded_taps);
+        for (row, atom) in rows.chunks_exact_mut(padded_taps).zip(atoms.chunks_exact(taps)) {
+            for_each_tap(geometry, |tap, given| row[tap] = atom[given]);
+        }
+        let mut panels = zeros(taps * padded_atoms);
+        Arch::new().dispatch(Panels { rows: &rows, panels: &mut panels, taps, padded_taps });
+        Self { rows, panels, taps, padded_taps, padded_atoms }
+    }
+
+    /// Filters in the order of [`rows`](Self::rows) in the order that they were given in.
+    pub fn given_order(&self, geometry: &Geometry, rows: &[T]) -> Vec<T> {
+        let mut atoms = vec![T::ZERO; geometry.atoms * self.taps];
+        for (row, atom) in
+            rows.chunks_exact(self.padded_taps).zip(atoms.chunks_exact_mut(self.taps))
+        {
+            for_each_tap(geometry, |tap, given| atom[given] = row[tap]);
+        }
+        atoms
+    }
+}
+
+/// Every tap with its place in `[C, k, k]`.
+fn for_each_tap(geometry: &Geometry, mut visit: impl FnMut(usize, usize)) {
+    let [height, width] = geometry.kernel;
+    for row in 0..height {
+        for channel in 0..geometry.channels {
+            for column in 0..width {
+                visit(
+                    (row * geometry.channels + channel) * width + column,
+                    (channel * height + row) * width + column,
+                );
+            }
+        }
+    }
+}
+
+struct Panels<'a, T> {
+    rows: &'a [T],
+    panels: &'a mut [T],
+    taps: usize,
+    padded_taps: usize,
+}
+
+impl<T: Real> WithSimd for Panels<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let width = panel::<S>() * T::lanes::<S>();
+        let count = self.panels.len() / self.taps;
+        for (j, row) in self.rows.chunks_exact(self.padded_taps).enumerate() {
+            let first = j / width * width;
+            let width = width.min(count - first);
+            let panel = &mut self.panels[first * self.taps..][..width * self.taps];
+            for (entries, tap) in panel.chunks_exact_mut(width).zip(row) {
+                entries[j - first] = *tap;
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The layers of an image, strip by strip.
+
+use std::ops::Range;
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use crate::conv::filters::{Aligned, Filters, zeros};
+use crate::conv::geometry::{Geometry, Run, Strip};
+use crate::conv::micro::{AddScaled, Descend, Synthesize};
+use crate::real::Real;
+use crate::settings::{Levels, Schedule};
+use crate::support::Sparse;
+
+/// Everything about a pass but its data.
+pub(crate) struct Network<T> {
+    pub geometry: Geometry,
+    pub strips: Vec<Strip>,
+    pub filters: Filters<T>,
+    pub runs: Vec<Run>,
+    /// Where patches start in the window of the highest strip; a lower one uses the first of these.
+    pub bases: Vec<usize>,
+    /// Step size `α`.
+    pub step: T,
+    pub levels: Levels<T>,
+    pub schedule: Schedule,
+    /// Whether the strips of an image are worth running side by side.
+    pub split_images: bool,
+    pub arch: Arch,
+}
+
+/// An image, or a part of one, `[H, C, W]`.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a, T> {
+    pub numbers: &'a [T],
+    /// Numbers from one row to the next, of all channels.
+    pub pitch: usize,
+    /// First number of the part.
+    pub start: usize,
+}
+
+impl<'a, T> View<'a, T> {
+    /// The `width` pixels of a channel in a row.
+    fn row(&self, row: usize, channel: usize, channels: usize, width: usize) -> &'a [T] {
+        let start = self.start + row * self.pitch + channel * (self.pitch / channels);
+        &self.numbers[start..][..width]
+    }
+}
+
+/// Where an image stands between two layers, a part per strip.
+pub(crate) struct State<T> {
+    /// Code `z_t`, `[positions, padded atoms]`.
+    codes: Vec<Aligned<T>>,
+    /// Code `z_{t−1}`, where layers extrapolate.
+    previous: Vec<Aligned<T>>,
+    /// `D z_t`, `D z_{t−1}` where layers extrapolate, and room for the next.
+    syntheses: Vec<Vec<Aligned<T>>>,
+    residuals: Vec<Aligned<T>>,
+    /// `z_t`.
+    pub code: Vec<Sparse<T>>,
+    /// `z_{t−1}`.
+    pub before: Vec<Sparse<T>>,
+}
+
+/// What the backward pass needs of the layers `a … b`.
+#[derive(Default)]
+pub(crate) struct Trace<T> {
+    /// `z_a … z_b`.
+    pub codes: Vec<Vec<Sparse<T>>>,
+    /// `D y_t − x` of the layers, `[H, C, W]`; empty for layer 0, where it is `−x`.
+    pub residuals: Vec<Vec<T>>,
+}
+
+impl<T: Real> Trace<T> {
+    pub fn bytes(&self) -> usize {
+        self.codes.iter().flatten().map(Sparse::bytes).sum::<usize>()
+            + self.residuals.iter().map(|image| size_of_val(image.as_slice())).sum::<usize>()
+    }
+}
+
+/// Runs `task` on each item, side by side if `parallel`.
+pub(crate) fn for_each<I: Send>(parallel: bool, items: Vec<I>, task: impl Fn(I) + Sync + Send) {
+    if parallel && items.len() > 1 {
+        items.into_par_iter().with_max_len(1).for_each(task);
+    } else {
+        items.into_iter().for_each(task);
+    }
+}
+
+impl<T: Real> Network<T> {
+    pub fn new(
+        geometry: Geometry,
+        atoms: &[T],
+        step: T,
+        levels: (&[T], [usize; 3]),
+        schedule: Schedule,
+        images: usize,
+    ) -> Self {
+        let strips = geometry.strips();
+        let filters = Filters::new(&geometry, atoms);
+        let levels = Levels::new(levels.0, levels.1, geometry.atoms, filters.padded_atoms);
+        Self {
+            runs: geometry.runs(geometry.pitch()),
+            bases: geometry.bases(&strips[0], geometry.pitch()),
+            strips,
+            filters,
+            step,
+            levels,
+            schedule,
+            split_images: images < 2 * rayon::current_num_threads(),
+            arch: Arch::new(),
+            geometry,
+        }
+    }
+
+    /// Positions of a strip.
+    pub fn positions(&self, strip: &Strip) -> usize {
+        strip.rows * self.geometry.positions()[1]
+    }
+
+    /// Windows of all strips.
+    pub fn windows(&self) -> Vec<Aligned<T>> {
+        self.strips.iter().map(|strip| zeros(strip.window * self.geometry.pitch())).collect()
+    }
+
+    fn dense_codes(&self) -> Vec<Aligned<T>> {
+        let padded = self.filters.padded_atoms;
+        self.strips.iter().map(|strip| zeros(self.positions(strip) * padded)).collect()
+    }
+
+    fn no_codes(&self) -> Vec<Sparse<T>> {
+        let padded = self.filters.padded_atoms;
+        self.strips.iter().map(|strip| Sparse::zeros(self.positions(strip), padded)).collect()
+    }
+
+    /// The state before layer 0, `z_0 = 0`.
+    pub fn start(&self) -> State<T> {
+        let extrapolates = self.schedule.extrapolates();
+        State {
+            codes: self.dense_codes(),
+            previous: if extrapolates { self.dense_codes() } else { Vec::new() },
+            syntheses: (0..if extrapolates { 3 } else { 2 }).map(|_| self.windows()).collect(),
+            residuals: self.windows(),
+            code: self.no_codes(),
+            before: self.no_codes(),
+        }
+    }
+
+    /// Back to the state before layer 0.
+    pub fn reset(&self, state: &mut State<T>) {
+        state.codes.iter_mut().chain(&mut state.previous).for_each(|code| code.fill(T::ZERO));
+        state.code = self.no_codes();
+        state.before = self.no_codes();
+    }
+
+    /// The state with these codes, as the layers left it.
+    pub fn restore(&self, state: &mut State<T>, code: &[Sparse<T>], before: &[Sparse<T>]) {
+        let padded = self.filters.padded_atoms;
+        let extrapolates = self.schedule.extrapolates();
+        let mut set = |target: &mut [Aligned<T>], sparse: &[Sparse<T>], synthesis: usize| {
+            let windows = &mut state.syntheses[synthesis];
+            let mut jobs = Vec::new();
+            for (k, ((dense, sparse), window)) in target.iter_mut().zip(sparse).zip(windows).enumerate()
+            {
+                jobs.push((k, dense, sparse, window));
+            }
+            for_each(self.split_images, jobs, |(k, dense, sparse, window)| {
+                dense.fill(T::ZERO);
+                sparse.expand(dense, padded);
+                self.synthesize(&self.strips[k], dense, &mut Sparse::new(padded), window);
+            });
+        };
+        set(&mut state.codes, code, 0);
+        if extrapolates {
+            set(&mut state.previous, before, 1);
+        }
+        state.code = code.to_vec();
+        state.before = before.to_vec();
+    }
+
+    fn synthesize(&self, strip: &Strip, code: &[T], sparse: &mut Sparse<T>, window: &mut [T]) {
+        self.arch.dispatch(Synthesize {
+            filters: &self.filters,
+            runs: &self.runs,
+            bases: &self.bases[..self.positions(strip)],
+            code,
+            sparse,
+            window,
+        });
+    }
+
+    /// Runs `layers` on image `i` of the batch, and keeps what `trace` asks for.
+    pub fn run(
+        &self,
+        state: &mut State<T>,
+        x: View<'_, T>,
+        i: usize,
+        layers: Range<usize>,
+        mut trace: Option<&mut Trace<T>>,
+    ) {
+        for t in layers {
+            let record = trace.as_deref_mut().filter(|_| t > 0);
+            let mut residual =
+                record.map(|_| vec![T::ZERO; self.geometry.pixels()]).unwrap_or_default();
+            let mut fresh = std::mem::take(&mut state.before);
+            if fresh.len() != self.strips.len() || trace.is_some() {
+                let padded = self.filters.padded_atoms;
+                fresh = self.strips.iter().map(|_| Sparse::new(padded)).collect();
+            }
+            self.layer(state, x, i, t, &mut residual, &mut fresh);
+            let old = std::mem::replace(&mut state.code, fresh);
+            if let Some(trace) = trace.as_deref_mut() {
+                trace.codes.push(old.clone());
+                trace.residuals.push(residual);
+            }
+            state.before = old;
+        }
+        if let Some(trace) = trace {
+            trace.codes.push(state.code.clone());
+        }
+    }
+
+    fn layer(
+        &self,
+        state: &mut State<T>,
+        x: View<'_, T>,
+        i: usize,
+        t: usize,
+        residual: &mut [T],
+        fresh: &mut [Sparse<T>],
+    ) {
+        let momentum = T::from_f64(self.schedule.weight(t));
+        let levels = self.levels.of(t, i);
+        let (next, past) = state.syntheses.split_last_mut().expect("two syntheses or three");
+        let mut jobs = Vec::with_capacity(self.strips.len());
+        let mut rest = residual;
+        let mut previous = state.previous.iter_mut();
+        for (k, (((code, window), synthesis), sparse)) in state
+            .codes
+            .iter_mut()
+            .zip(&mut state.residuals)
+            .zip(next)
+            .zip(fresh)
+            .enumerate()
+        {
+            let owned = (self.strips[k].owned * self.geometry.pitch()).min(rest.len());
+            let (record, later) = rest.split_at_mut(owned);
+            rest = later;
+            let previous = previous.next().map(|codes| &mut **codes).unwrap_or_default();
+            jobs.push((k, code, previous, window, synthesis, sparse, record));
+        }
+        let past = &*past;
+        let task = |(k, code, previous, window, synthesis, sparse, record): (
+            usize,
+            &mut Aligned<T>,
+            &mut [T],
+            &mut Aligned<T>,
+            &mut Aligned<T>,
+            &mut Sparse<T>,
+            &mut [T],
+        )| {
+            let strip: &Strip = &self.strips[k];
+            self.negative(strip, x, window);
+            if t > 0 {
+                self.assemble(k, T::ONE + momentum, &past[0], window);
+                if momentum != T::ZERO {
+                    self.assemble(k, -momentum, &past[1], window);
+                }
+            }
+            record.copy_from_slice(&window[..record.len()]);
+            self.arch.dispatch(Descend {
+                filters: &self.filters,
+                runs: &self.runs,
+                bases: &self.bases[..self.positions(strip)],
+                window,
+                step: self.step,
+                levels,
+                shrinkage: self.schedule.shrinkage,
+                momentum,
+                previous,
+                code,
+            });
+            self.synthesize(strip, code, sparse, synthesis);
+        };
+        for_each(self.split_images, jobs, task);
+        state.syntheses.rotate_right(1);
+    }
+
+    /// `−x` in the window of a strip.
+    fn negative(&self, strip: &Strip, x: View<'_, T>, window: &mut [T]) {
+        let Geometry { channels, width, .. } = self.geometry;
+        for (k, row) in window.chunks_exact_mut(width).enumerate() {
+            let x = x.row(strip.top + k / channels, k % channels, channels, width);
+            for (to, from) in row.iter_mut().zip(x) {
+                *to = -*from;
+            }
+        }
+    }
+
+    /// Adds `factor` times what the windows of a strip and its neighbours hold.
+    pub fn assemble(&self, k: usize, factor: T, windows: &[Aligned<T>], sum: &mut [T]) {
+        let pitch = self.geometry.pitch();
+        let mut add = |from: &[T], start: usize| {
+            let to = &mut sum[start..];
+            let length = to.len().min(from.len());
+            self.arch.dispatch(AddScaled { factor, from: &from[..length], to: &mut to[..length] });
+        };
+        add(&windows[k], 0);
+        if let Some(before) = k.checked_sub(1) {
+            let reach = self.strips[k].top - self.strips[before].top;
+            add(windows[before].get(reach * pitch..).unwrap_or_default(), 0);
+        }
+        if let Some(after) = windows.get(k + 1) {
+            add(after, self.strips[k].owned * pitch);
+        }
+    }
+
+    /// Hands `D z_t` to `write`: rows `[·, C, W]`, with the first row that they belong to.
+    pub fn decode(&self, state: &State<T>, mut write: impl FnMut(usize, &[T])) {
+        let pitch = self.geometry.pitch();
+        for (k, strip) in self.strips.iter().enumerate() {
+            let mut rows = zeros(strip.window * pitch);
+            self.assemble(k, T::ONE, &state.syntheses[0], &mut rows);
+            write(strip.top, &rows[..strip.owned * pitch]);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The pass through a convolutional dictionary.
+
+mod backward;
+mod filters;
+mod forward;
+mod geometry;
+mod micro;
+
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+pub use backward::Wanted;
+pub use geometry::Geometry;
+
+use crate::conv::backward::{Tape, add};
+use crate::conv::forward::{Network, State, Trace, View};
+use crate::real::Real;
+use crate::settings::Schedule;
+use crate::support::Sparse;
+
+/// The encoder of a pass: its numbers, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoder<'a, T> {
+    /// Atoms: `[p, C, k, k]`, or `[m, p]` of a matrix.
+    pub atoms: &'a [T],
+    /// Step size `α`.
+    pub step: T,
+    /// Levels `θ ≥ 0`, `[T or 1, batch or 1, p or 1]`.
+    pub levels: &'a [T],
+    /// Shape of the levels; an axis of 1 stands for all.
+    pub level_shape: [usize; 3],
+}
+
+/// What a pass computes.
+#[derive(Clone, Debug)]
+pub struct Output<T> {
+    /// The code `z_T`, `[b, p, h, w]`, or `[b, p]`.
+    pub code: Vec<T>,
+    /// `D z_T`, in the shape of the data.
+    pub reconstruction: Vec<T>,
+}
+
+/// Gradients of a pass, each in the shape of what it belongs to.
+#[derive(Clone, Debug)]
+pub struct Gradients<T> {
+    /// Of the atoms.
+    pub atoms: Vec<T>,
+    /// Of the data, where wanted.
+    pub data: Option<Vec<T>>,
+    /// Of the levels, where wanted.
+    pub levels: Option<Vec<T>>,
+    /// Of the step size, where wanted.
+    pub step: Option<T>,
+}
+
+/// What the backward pass of a batch of images needs.
+pub struct ConvTape<T> {
+    network: Network<T>,
+    images: Vec<Tape<T>>,
+}
+
+/// Runs a batch of images, `x` of shape `[b, C, H, W]`, and keeps what the backward pass needs if
+/// `record` is set.
+///
+/// # Panics
+/// Where slices are not as long as the shapes say, or an image is smaller than a filter.
+pub fn conv_forward<T: Real>(
+    geometry: Geometry,
+    x: &[T],
+    encoder: Encoder<'_, T>,
+    schedule: &Schedule,
+    record: bool,
+) -> (Output<T>, Option<ConvTape<T>>) {
+    let images = x.len() / geometry.pixels();
+    let network = network(geometry, encoder, schedule, images);
+    let positions: usize = geometry.positions().iter().product();
+    let mut code = vec![T::ZERO; images * geometry.atoms * positions];
+    let mut reconstruction = vec![T::ZERO; x.len()];
+    let jobs: Vec<_> = x
+        .chunks_exact(geometry.pixels())
+        .zip(code.chunks_exact_mut(geometry.atoms * positions))
+        .zip(reconstruction.chunks_exact_mut(geometry.pixels()))
+        .enumerate()
+        .collect();
+    let run = |(i, ((x, code), reconstruction)): (usize, ((&[T], &mut [T]), &mut [T]))| {
+        let rows = rows_first(&geometry, x);
+        let (state, tape) = run_image(&network, &rows, i, record);
+        write_code(&network, &state.code, code);
+        network.decode(&state, |top, part| {
+            channels_first(&geometry, top, part, reconstruction);
+        });
+        tape.map(|tape| Tape { x: rows.into_owned(), ..tape })
+    };
+    let tapes: Vec<Option<Tape<T>>> = match images {
+        1 => jobs.into_iter().map(run).collect(),
+        _ => jobs.into_par_iter().with_max_len(1).map(run).collect(),
+    };
+    let tape = tapes.into_iter().collect::<Option<Vec<_>>>();
+    (Output { code, reconstruction }, tape.map(|images| ConvTape { network, images }))
+}
+
+/// The mean of reconstructions of an image under shifts of the grid of atoms.
+///
+/// `x` is an image `[C, H, W]` of `extent` pixels around which the shifts find more; `geometry` is
+/// that of the part that each shift sees, whose first pixel is `start[0]` down and `start[1]` across.
+/// Returned is the mean over the shifts of the `[C, h, w]` pixels from `origin` on.
+///
+/// # Panics
+/// Where a part does not lie in the image, or the pixels asked for not in each part.
+pub fn conv_shifts<T: Real>(
+    geometry: Geometry,
+    (x, extent): (&[T], [usize; 2]),
+    starts: &[[usize; 2]],
+    (origin, size): ([usize; 2], [usize; 2]),
+    encoder: Encoder<'_, T>,
+    schedule: &Schedule,
+) -> Vec<T> {
+    let schedule = Schedule { recorded: 0, ..schedule.clone() };
+    let network = network(geometry, encoder, &schedule, 1);
+    let whole = Geometry { height: extent[0], width: extent[1], ..geometry };
+    let rows = rows_first(&whole, x);
+    let mut sum = vec![T::ZERO; geometry.channels * size[0] * size[1]];
+    let mut state = network.start();
+    for start in starts {
+        let view = View {
+            numbers: &rows,
+            pitch: whole.pitch(),
+            start: start[0] * whole.pitch() + start[1],
+        };
+        network.reset(&mut state);
+        network.run(&mut state, view, 0, 0..schedule.layers, None);
+        let [down, across] = [origin[0] - start[0], origin[1] - start[1]];
+        network.decode(&state, |top, part| {
+            for (k, row) in part.chunks_exact(geometry.width).enumerate() {
+                let (y, channel) = (top + k / geometry.channels, k % geometry.channels);
+                let Some(y) = y.checked_sub(down).filter(|y| *y < size[0]) else { continue };
+                let to = &mut sum[(channel * size[0] + y) * size[1]..][..size[1]];
+                for (to, from) in to.iter_mut().zip(&row[across..][..size[1]]) {
+                    *to += *from;
+                }
+            }
+        });
+    }
+    let share = T::ONE / T::from_f64(starts.len() as f64);
+    sum.iter_mut().for_each(|pixel| *pixel = *pixel * share);
+    sum
+}
+
+impl<T: Real> ConvTape<T> {
+    /// The gradients of a loss with gradients `error` in the reconstruction, `[b, C, H, W]`, and
+    /// `code_error` in the code, `[b, p, h, w]`.
+    ///
+    /// # Panics
+    /// Where slices are not as long as the shapes say.
+    pub fn backward(
+        &self,
+        error: &[T],
+        code_error: Option<&[T]>,
+        wanted: Wanted,
+    ) -> Gradients<T> {
+        let network = &self.network;
+        let geometry = &network.geometry;
+        let positions: usize = geometry.positions().iter().product();
+        let code_length = geometry.atoms * positions;
+        let run = |(i, tape): (usize, &Tape<T>)| {
+            let error = rows_first(geometry, &error[i * geometry.pixels()..][..geometry.pixels()]);
+            let code_error = code_error.map(|all| &all[i * code_length..][..code_length]);
+            let at = |j: usize, k: usize| code_error.map_or(T::ZERO, |e| e[j * positions + k]);
+            network.backward(i, tape, &error, &at, wanted)
+        };
+        let images: Vec<_> = match self.images.as_slice() {
+            [one] => vec![run((0, one))],
+            images => images.par_iter().with_max_len(1).enumerate().map(run).collect(),
+        };
+        let mut data = vec![T::ZERO; if wanted.data { images.len() * geometry.pixels() } else { 0 }];
+        let mut levels = vec![T::ZERO; network.levels.len()];
+        let mut step = 0.0;
+        for (i, image) in images.iter().enumerate() {
+            network.levels.reduce(&image.levels, i, &mut levels);
+            step += image.step;
+            if wanted.data {
+                let data = &mut data[i * geometry.pixels()..][..geometry.pixels()];
+                channels_first(geometry, 0, &image.data, data);
+            }
+        }
+        let mut images = images.into_iter();
+        let filters = match images.next() {
+            None => return self.nothing(),
+            Some(first) => images.fold(first.filters, |mut total, image| {
+                add(network.arch, &image.filters, &mut total);
+                total
+            }),
+        };
+        Gradients {
+            atoms: network.filters.given_order(geometry, &filters),
+            data: wanted.data.then_some(data),
+            levels: wanted.encoder.then_some(levels),
+            step: wanted.encoder.then(|| T::from_f64(step)),
+        }
+    }
+
+    /// The gradients of an empty batch.
+    fn nothing(&self) -> Gradients<T> {
+        let Network { geometry, levels, .. } = &self.network;
+        Gradients {
+            atoms: vec![T::ZERO; geometry.atoms * geometry.taps()],
+            data: Some(Vec::new()),
+            levels: Some(vec![T::ZERO; levels.len()]),
+            step: Some(T::ZERO),
+        }
+    }
+
+    /// Bytes that the backward pass is kept in.
+    pub fn bytes(&self) -> usize {
+        self.images.iter().map(Tape::bytes).sum()
+    }
+}
+
+fn network<T: Real>(
+    geometry: Geometry,
+    encoder: Encoder<'_, T>,
+    schedule: &Schedule,
+    images: usize,
+) -> Network<T> {
+    let levels = (encoder.levels, encoder.level_shape);
+    Network::new(geometry, encoder.atoms, encoder.step, levels, schedule.clone(), images)
+}
+
+fn run_image<T: Real>(
+    network: &Network<T>,
+    x: &[T],
+    i: usize,
+    record: bool,
+) -> (State<T>, Option<Tape<T>>) {
+    let schedule = &network.schedule;
+    let view = View { numbers: x, pitch: network.geometry.pitch(), start: 0 };
+    let mut state = network.start();
+    if !record {
+        network.run(&mut state, view, i, 0..schedule.layers, None);
+        return (state, None);
+    }
+    network.run(&mut state, view, i, 0..schedule.first_recorded(), None);
+    let mut trace = (!schedule.recompute).then(Trace::default);
+    let mut starts = Vec::new();
+    for segment in schedule.segments() {
+        starts.push([state.code.clone(), state.before.clone()]);
+        network.run(&mut state, view, i, segment, trace.as_mut());
+    }
+    let code = state.code.clone();
+    (state, Some(Tape { x: Vec::new(), code, starts, trace }))
+}
+
+/// The code of a state as `[p, h, w]`.
+fn write_code<T: Real>(network: &Network<T>, code: &[Sparse<T>], dense: &mut [T]) {
+    let positions: usize = network.geometry.positions().iter().product();
+    let (mut index, mut first) = (Vec::new(), 0);
+    for strip in code {
+        let mut values = strip.values.iter();
+        for i in 0..strip.rows() {
+            strip.row(i, &mut index);
+            for (j, value) in index.iter().zip(&mut values) {
+                dense[*j as usize * positions + first + i] = *value;
+            }
+        }
+        first += strip.rows();
+    }
+}
+
+/// An image `[C, H, W]` as `[H, C, W]`.
+fn rows_first<'a, T: Real>(geometry: &Geometry, image: &'a [T]) -> Cow<'a, [T]> {
+    if geometry.channels == 1 {
+        return Cow::Borrowed(image);
+    }
+    let Geometry { channels, height, width, .. } = *geometry;
+    let mut rows = Vec::with_capacity(image.len());
+    for y in 0..height {
+        for channel in 0..channels {
+            rows.extend_from_slice(&image[(channel * height + y) * width..][..width]);
+        }
+    }
+    Cow::Owned(rows)
+}
+
+/// Writes rows `[·, C, W]` that start at row `top` into an image `[C, H, W]`.
+fn channels_first<T: Real>(
+    geometry: &Geometry,
+    top: usize,
+    rows: &[T],
+    image: &mut [T],
+) {
+    let Geometry { channels, height, width, .. } = *geometry;
+    for (k, row) in rows.chunks_exact(width).enumerate() {
+        let start = (k % channels * height + top + k / channels) * width;
+        image[start..][..width].copy_from_slice(row);
+    }
+}

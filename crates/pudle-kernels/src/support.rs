@@ -1,0 +1,123 @@
+//! Sparse codes: a support as bits, and the values on it.
+
+use crate::real::Real;
+
+/// Rows of codes, stored as one bit per entry and the entries that are not zero, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sparse<T> {
+    /// Words per row.
+    words: usize,
+    bits: Vec<u64>,
+    /// The entries on the support.
+    pub values: Vec<T>,
+}
+
+impl<T: Real> Sparse<T> {
+    /// No rows yet, of `length` entries each.
+    pub fn new(length: usize) -> Self {
+        Self { words: length.div_ceil(64), bits: Vec::new(), values: Vec::new() }
+    }
+
+    /// `rows` rows of `length` zeros.
+    pub fn zeros(rows: usize, length: usize) -> Self {
+        let words = length.div_ceil(64);
+        Self { words, bits: vec![0; rows * words], values: Vec::new() }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.bits.len() / self.words
+    }
+
+    /// Removes all rows.
+    pub fn clear(&mut self) {
+        self.bits.clear();
+        self.values.clear();
+    }
+
+    /// Appends `row`, and writes where it is not zero to `index`.
+    #[inline(always)]
+    pub fn push_row(&mut self, row: &[T], index: &mut Vec<u32>) {
+        index.clear();
+        for (word, chunk) in row.chunks(64).enumerate() {
+            let mut bits = match chunk.first_chunk::<64>() {
+                Some(chunk) => nonzero(chunk),
+                None => chunk
+                    .iter()
+                    .enumerate()
+                    .fold(0, |bits, (k, v)| bits | (u64::from(*v != T::ZERO) << k)),
+            };
+            self.bits.push(bits);
+            while bits != 0 {
+                let k = bits.trailing_zeros();
+                index.push(word as u32 * 64 + k);
+                self.values.push(chunk[k as usize]);
+                bits &= bits - 1;
+            }
+        }
+    }
+
+    /// Writes the support of row `i` to `index`.
+    #[inline(always)]
+    pub fn row(&self, i: usize, index: &mut Vec<u32>) {
+        index.clear();
+        for (word, bits) in self.bits[i * self.words..][..self.words].iter().enumerate() {
+            let mut bits = *bits;
+            while bits != 0 {
+                index.push(word as u32 * 64 + bits.trailing_zeros());
+                bits &= bits - 1;
+            }
+        }
+    }
+
+    /// Writes row after row, padded to `length`, into zeros.
+    pub fn expand(&self, dense: &mut [T], length: usize) {
+        let (mut index, mut values) = (Vec::new(), self.values.iter());
+        for (i, row) in dense.chunks_exact_mut(length).enumerate() {
+            self.row(i, &mut index);
+            for (k, value) in index.iter().zip(&mut values) {
+                row[*k as usize] = *value;
+            }
+        }
+    }
+
+    /// Bytes that this holds.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.bits.as_slice()) + size_of_val(self.values.as_slice())
+    }
+
+}
+
+#[inline(always)]
+fn nonzero<T: Real>(chunk: &[T; 64]) -> u64 {
+    let mut bits = 0;
+    for (k, v) in chunk.iter().enumerate() {
+        bits |= u64::from(*v != T::ZERO) << k;
+    }
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back() {
+        for length in [1, 63, 64, 65, 130] {
+            let row: Vec<f64> =
+                (0..length).map(|k| if k % 3 == 0 { k as f64 - 1.5 } else { 0.0 }).collect();
+            let mut sparse = Sparse::new(length);
+            let (mut index, mut again) = (Vec::new(), Vec::new());
+            sparse.push_row(&vec![0.0; length], &mut index);
+            assert!(index.is_empty());
+            sparse.push_row(&row, &mut index);
+            sparse.row(1, &mut again);
+            assert_eq!(index, again);
+            let mut dense = vec![0.0; length];
+            for (k, v) in index.iter().zip(&sparse.values) {
+                dense[*k as usize] = *v;
+            }
+            assert_eq!(dense, row);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Plain loops to hold the kernels to.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use pudle_kernels::{Encoder, Geometry, Real, Schedule, Shrinkage};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+pub struct Draw(ChaCha8Rng);
+
+impl Draw {
+    pub fn new(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    pub fn numbers<T: Real>(&mut self, n: usize, low: f64, high: f64) -> Vec<T> {
+        (0..n).map(|_| T::from_f64(self.0.random_range(low..high))).collect()
+    }
+
+    pub fn count(&mut self, range: std::ops::RangeInclusive<usize>) -> usize {
+        self.0.random_range(range)
+    }
+
+    pub fn pick<C: Copy>(&mut self, from: &[C]) -> C {
+        from[self.0.random_range(0..from.len())]
+    }
+}
+
+pub fn shrink(shrinkage: Shrinkage, v: f64, theta: f64) -> f64 {
+    match shrinkage {
+        Shrinkage::Soft => v.signum() * (v.abs() - theta).max(0.0),
+        Shrinkage::Relu => (v - theta).max(0.0),
+        Shrinkage::Hard => {
+            if v.abs() > theta {
+                v
+            } else {
+                0.0
+            }
+        }
+    }
+}
+
+pub fn level(encoder: &Encoder<'_, f64>, t: usize, i: usize, j: usize) -> f64 {
+    let [layers, batch, atoms] = encoder.level_shape;
+    let index = (t.min(layers - 1) * batch + i.min(batch - 1)) * atoms + j.min(atoms - 1);
+    encoder.levels[index]
+}
+
+/// The layers on a batch, given `D z` and `Dᵀ r` of a datum; layers before `constant` see the atoms
+/// and data of `analyze_constant`'s.
+pub fn unrolled(
+    codes: usize,
+    i: usize,
+    encoder: &Encoder<'_, f64>,
+    schedule: &Schedule,
+    range: std::ops::Range<usize>,
+    (mut z, mut previous): (Vec<f64>, Vec<f64>),
+    gradient: impl Fn(&[f64]) -> Vec<f64>,
+    atom: impl Fn(usize) -> usize,
+) -> (Vec<f64>, Vec<f64>) {
+    for t in range {
+        let m = schedule.momentum.get(t).copied().unwrap_or(0.0);
+        let y: Vec<f64> = z.iter().zip(&previous).map(|(z, p)| z + m * (z - p)).collect();
+        let g = gradient(&y);
+        let next = (0..codes)
+            .map(|k| {
+                let theta = level(encoder, t, i, atom(k));
+                shrink(schedule.shrinkage, y[k] - encoder.step * g[k], theta)
+            })
+            .collect();
+        previous = std::mem::replace(&mut z, next);
+    }
+    (z, previous)
+}
+
+pub fn synthesize(g: &Geometry, atoms: &[f64], z: &[f64]) -> Vec<f64> {
+    let mut image = vec![0.0; g.pixels()];
+    each(g, |code, tap, pixel| image[pixel] += z[code] * atoms[tap]);
+    image
+}
+
+pub fn analyze(g: &Geometry, atoms: &[f64], image: &[f64]) -> Vec<f64> {
+    let [h, w] = g.positions();
+    let mut code = vec![0.0; g.atoms * h * w];
+    each(g, |k, tap, pixel| code[k] += image[pixel] * atoms[tap]);
+    code
+}
+
+/// Every code entry, weight and pixel that belong together.
+fn each(g: &Geometry, mut visit: impl FnMut(usize, usize, usize)) {
+    let [h, w] = g.positions();
+    for j in 0..g.atoms {
+        for y in 0..h {
+            for x in 0..w {
+                for c in 0..g.channels {
+                    for dy in 0..g.kernel[0] {
+                        for dx in 0..g.kernel[1] {
+                            visit(
+                                (j * h + y) * w + x,
+                                ((j * g.channels + c) * g.kernel[0] + dy) * g.kernel[1] + dx,
+                                (c * g.height + y * g.stride[0] + dy) * g.width
+                                    + x * g.stride[1]
+                                    + dx,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Largest difference relative to the largest entry.
+pub fn distance<T: Real>(a: &[T], b: &[T]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let largest = b.iter().map(|b| b.to_f64().abs()).fold(1e-12, f64::max);
+    a.iter().zip(b).map(|(a, b)| (a.to_f64() - b.to_f64()).abs()).fold(0.0, f64::max) / largest
+}
