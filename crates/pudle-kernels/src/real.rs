@@ -55,11 +55,16 @@ pub trait Real:
     fn vectors<S: Simd>(slice: &[Self]) -> &[Self::Lanes<S>];
     /// The whole vectors at the start of a slice; the rest of it is left out.
     fn vectors_mut<S: Simd>(slice: &mut [Self]) -> &mut [Self::Lanes<S>];
-    /// A vector that starts with the numbers of `slice`, fewer than its lanes or as many, and goes
-    /// on with zeros.
-    fn load<S: Simd>(simd: S, slice: &[Self]) -> Self::Lanes<S>;
-    /// Stores the first lanes, as many as `slice` has room for.
-    fn store<S: Simd>(simd: S, slice: &mut [Self], lanes: Self::Lanes<S>);
+    /// The vector that starts at `start`, if `slice` holds all of it.
+    #[inline(always)]
+    fn vector_at<S: Simd>(slice: &[Self], start: usize) -> Option<&Self::Lanes<S>> {
+        Self::vectors::<S>(slice.get(start..start + Self::lanes::<S>())?).first()
+    }
+    /// The vector that starts at `start`, if `slice` holds all of it.
+    #[inline(always)]
+    fn vector_at_mut<S: Simd>(slice: &mut [Self], start: usize) -> Option<&mut Self::Lanes<S>> {
+        Self::vectors_mut::<S>(slice.get_mut(start..start + Self::lanes::<S>())?).first_mut()
+    }
     /// `x` in every lane.
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Lanes<S>;
     /// `a + b`.
@@ -89,7 +94,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($real:ident, $lanes:ident, $vectors:ident, $vectors_mut:ident, $load:ident, $store:ident,
+    ($real:ident, $lanes:ident, $vectors:ident, $vectors_mut:ident,
      $splat:ident, $add:ident, $sub:ident, $fma:ident, $le:ident, $select:ident, $abs:ident,
      $min:ident, $max:ident, $sum:ident) => {
         impl Real for $real {
@@ -112,14 +117,6 @@ macro_rules! real {
             #[inline(always)]
             fn vectors_mut<S: Simd>(slice: &mut [Self]) -> &mut [S::$lanes] {
                 S::$vectors_mut(slice).0
-            }
-            #[inline(always)]
-            fn load<S: Simd>(simd: S, slice: &[Self]) -> S::$lanes {
-                simd.$load(slice)
-            }
-            #[inline(always)]
-            fn store<S: Simd>(simd: S, slice: &mut [Self], lanes: S::$lanes) {
-                simd.$store(slice, lanes)
             }
             #[inline(always)]
             fn splat<S: Simd>(simd: S, x: Self) -> S::$lanes {
@@ -173,8 +170,6 @@ real!(
     f32s,
     as_simd_f32s,
     as_mut_simd_f32s,
-    partial_load_f32s,
-    partial_store_f32s,
     splat_f32s,
     add_f32s,
     sub_f32s,
@@ -191,8 +186,6 @@ real!(
     f64s,
     as_simd_f64s,
     as_mut_simd_f64s,
-    partial_load_f64s,
-    partial_store_f64s,
     splat_f64s,
     add_f64s,
     sub_f64s,

@@ -35,12 +35,18 @@ impl<T: Real> Sparse<T> {
         self.values.clear();
     }
 
-    /// Appends `row`, and writes where it is not zero to `index`.
+    /// Room for as many values as another has.
+    pub fn reserve(&mut self, like: &Self) {
+        self.bits.reserve(like.bits.len());
+        self.values.reserve(like.values.len() + like.values.len() / 8);
+    }
+
+    /// Appends `row`, writes where it is not zero to `index`, and returns how often that is.
     #[inline(always)]
-    pub fn push_row(&mut self, row: &[T], index: &mut Vec<u32>) {
-        index.clear();
+    pub fn push_row(&mut self, row: &[T], index: &mut [u32]) -> usize {
+        let mut count = 0;
         for (word, chunk) in row.chunks(64).enumerate() {
-            let mut bits = match chunk.first_chunk::<64>() {
+            let bits = match chunk.first_chunk::<64>() {
                 Some(chunk) => nonzero(chunk),
                 None => chunk
                     .iter()
@@ -48,34 +54,33 @@ impl<T: Real> Sparse<T> {
                     .fold(0, |bits, (k, v)| bits | (u64::from(*v != T::ZERO) << k)),
             };
             self.bits.push(bits);
-            while bits != 0 {
-                let k = bits.trailing_zeros();
-                index.push(word as u32 * 64 + k);
-                self.values.push(chunk[k as usize]);
-                bits &= bits - 1;
-            }
+            count += decode(bits, word, &mut index[count..]);
         }
+        self.values.extend(index[..count].iter().map(|k| row[*k as usize]));
+        count
     }
 
-    /// Writes the support of row `i` to `index`.
+    /// Writes the support of row `i` to `index`, and returns its size.
     #[inline(always)]
-    pub fn row(&self, i: usize, index: &mut Vec<u32>) {
-        index.clear();
+    pub fn row(&self, i: usize, index: &mut [u32]) -> usize {
+        let mut count = 0;
         for (word, bits) in self.bits[i * self.words..][..self.words].iter().enumerate() {
-            let mut bits = *bits;
-            while bits != 0 {
-                index.push(word as u32 * 64 + bits.trailing_zeros());
-                bits &= bits - 1;
-            }
+            count += decode(*bits, word, &mut index[count..]);
         }
+        count
+    }
+
+    /// Room for the support of any row.
+    pub fn room(&self) -> Vec<u32> {
+        vec![0; self.words * 64]
     }
 
     /// Writes row after row, padded to `length`, into zeros.
     pub fn expand(&self, dense: &mut [T], length: usize) {
-        let (mut index, mut values) = (Vec::new(), self.values.iter());
+        let (mut index, mut values) = (self.room(), self.values.iter());
         for (i, row) in dense.chunks_exact_mut(length).enumerate() {
-            self.row(i, &mut index);
-            for (k, value) in index.iter().zip(&mut values) {
+            let count = self.row(i, &mut index);
+            for (k, value) in index[..count].iter().zip(&mut values) {
                 row[*k as usize] = *value;
             }
         }
@@ -86,6 +91,17 @@ impl<T: Real> Sparse<T> {
         size_of_val(self.bits.as_slice()) + size_of_val(self.values.as_slice())
     }
 
+}
+
+/// Writes the places of the bits of word `word`, and returns how many there are.
+#[inline(always)]
+fn decode(mut bits: u64, word: usize, index: &mut [u32]) -> usize {
+    let count = bits.count_ones() as usize;
+    for place in &mut index[..count] {
+        *place = word as u32 * 64 + bits.trailing_zeros();
+        bits &= bits - 1;
+    }
+    count
 }
 
 #[inline(always)]
@@ -107,14 +123,13 @@ mod tests {
             let row: Vec<f64> =
                 (0..length).map(|k| if k % 3 == 0 { k as f64 - 1.5 } else { 0.0 }).collect();
             let mut sparse = Sparse::new(length);
-            let (mut index, mut again) = (Vec::new(), Vec::new());
-            sparse.push_row(&vec![0.0; length], &mut index);
-            assert!(index.is_empty());
-            sparse.push_row(&row, &mut index);
-            sparse.row(1, &mut again);
-            assert_eq!(index, again);
+            let (mut index, mut again) = (sparse.room(), sparse.room());
+            assert_eq!(sparse.push_row(&vec![0.0; length], &mut index), 0);
+            let count = sparse.push_row(&row, &mut index);
+            assert_eq!(sparse.row(1, &mut again), count);
+            assert_eq!(index[..count], again[..count]);
             let mut dense = vec![0.0; length];
-            for (k, v) in index.iter().zip(&sparse.values) {
+            for (k, v) in index[..count].iter().zip(&sparse.values) {
                 dense[*k as usize] = *v;
             }
             assert_eq!(dense, row);

@@ -67,9 +67,7 @@ pub(crate) struct ImageGradients<T> {
 
 /// A strip on its way back.
 struct Part<T> {
-    /// `z_{t+1}`.
-    code: Sparse<T>,
-    /// The gradient on it.
+    /// The gradient on the support of `z_{t+1}`.
     u: Vec<T>,
     /// What `y_{t+1}` already gave to the gradient on the support of `z_t`.
     carried: Vec<T>,
@@ -84,8 +82,10 @@ struct Part<T> {
 struct Around<'a, T> {
     /// The layer `t` whose input is worked on; the decoder counts as layer `T`.
     t: usize,
-    code: &'a [Sparse<T>],
+    /// `z_{t−1}`, `z_t` and `z_{t+1}`.
     before: &'a [Sparse<T>],
+    code: &'a [Sparse<T>],
+    next: &'a [Sparse<T>],
     /// `D y_{t−1} − x` or, for `t = 1`, the datum; nothing where the pass ends here.
     residual: Option<&'a [T]>,
 }
@@ -106,7 +106,6 @@ impl<T: Real> Network<T> {
             .strips
             .iter()
             .map(|strip| Part {
-                code: Sparse::default(),
                 u: Vec::new(),
                 carried: Vec::new(),
                 filters: zeros(self.geometry.atoms * self.filters.padded_taps),
@@ -120,20 +119,19 @@ impl<T: Real> Network<T> {
         let mut back = |around: Around<'_, T>| {
             self.back(&mut parts, &mut windows, &around, error, code_error, wanted);
         };
-        let none = Vec::new();
         let mut state: Option<State<T>> = None;
+        // z_{t+1} of the layer before which a segment ends.
+        let mut held: Vec<Sparse<T>> = Vec::new();
         let segments = self.schedule.segments();
         for (segment, [start, before]) in segments.iter().zip(&tape.starts).rev() {
-            let again;
+            let mut again = Trace::default();
             let trace = match &tape.trace {
                 Some(trace) => trace,
                 None => {
                     let x = View { numbers: &tape.x, pitch: self.geometry.pitch(), start: 0 };
                     let state = state.get_or_insert_with(|| self.start());
                     self.restore(state, start, before);
-                    let mut trace = Trace::default();
-                    self.run(state, x, i, segment.clone(), Some(&mut trace));
-                    again = trace;
+                    self.run(state, x, i, segment.clone(), Some(&mut again));
                     &again
                 }
             };
@@ -142,17 +140,23 @@ impl<T: Real> Network<T> {
                 let residual = if t == 1 { &tape.x } else { &trace.residuals[k - 1] };
                 back(Around {
                     t,
-                    code: &trace.codes[k],
                     before: &trace.codes[k - 1],
+                    code: &trace.codes[k],
+                    next: trace.codes.get(k + 1).unwrap_or(&held),
                     residual: Some(residual),
                 });
             }
+            held = match &tape.trace {
+                Some(trace) => trace.codes[1].clone(),
+                None => again.codes.swap_remove(1),
+            };
         }
         let (code, before) = match tape.starts.first() {
             Some([code, before]) => (code, before),
-            None => (&tape.code, &none),
+            None => (&tape.code, &held),
         };
-        back(Around { t: self.schedule.first_recorded(), code, before, residual: None });
+        let t = self.schedule.first_recorded();
+        back(Around { t, before, code, next: &held, residual: None });
         self.gather(parts, wanted)
     }
 
@@ -214,9 +218,8 @@ impl<T: Real> Network<T> {
                 self.from_layer(k, part, around)
             };
             if let Some(residual) = around.residual {
-                part.code = around.code[k].clone();
                 part.u = delta;
-                self.carry(k, part, around.t - 1, residual, write, wanted);
+                self.carry(k, part, around, residual, write, wanted);
             }
         });
         windows.swap(0, 1);
@@ -235,13 +238,15 @@ impl<T: Real> Network<T> {
         let pitch = self.geometry.pitch();
         let window = &error[strip.top * pitch..][..strip.window * pitch];
         let code = &around.code[k];
-        let mut delta = self.respond(k, &mut part.filters, around, window, T::ONE, code);
+        let scales = [T::ONE, -T::ONE];
+        let mut delta =
+            self.respond(k, &mut part.filters, around, window, T::ONE, code, None, scales);
         if !delta.is_empty() {
             let first = strip.top / self.geometry.stride[0] * self.geometry.positions()[1];
-            let (mut index, mut delta) = (Vec::new(), delta.iter_mut());
+            let (mut index, mut delta) = (code.room(), delta.iter_mut());
             for position in 0..code.rows() {
-                code.row(position, &mut index);
-                for (j, delta) in index.iter().zip(&mut delta) {
+                let count = code.row(position, &mut index);
+                for (j, delta) in index[..count].iter().zip(&mut delta) {
                     *delta += code_error(*j as usize, first + position);
                 }
             }
@@ -253,14 +258,11 @@ impl<T: Real> Network<T> {
     /// `z_t`; `part.window` holds `w_t`.
     fn from_layer(&self, k: usize, part: &mut Part<T>, around: &Around<'_, T>) -> Vec<T> {
         let weight = T::from_f64(self.schedule.weight(around.t));
-        let mut dense = vec![T::ZERO; self.filters.padded_atoms];
-        let mut on = |code: &Sparse<T>, weight: T, filters: &mut Aligned<T>| {
+        let on = |code: &Sparse<T>, weight: T, filters: &mut Aligned<T>| {
             let factor = -(self.step * weight);
-            let mut delta = self.respond(k, filters, around, &part.window, factor, code);
-            if !delta.is_empty() {
-                merge(&part.code, &part.u, code, self.step, weight, &mut delta, &mut dense);
-            }
-            delta
+            let u = Some((&around.next[k], part.u.as_slice()));
+            let scales = [weight, self.step];
+            self.respond(k, filters, around, &part.window, factor, code, u, scales)
         };
         let mut delta = on(&around.code[k], T::ONE + weight, &mut part.filters);
         for (delta, carried) in delta.iter_mut().zip(&part.carried) {
@@ -273,6 +275,7 @@ impl<T: Real> Network<T> {
         delta
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the kernel's own")]
     fn respond(
         &self,
         k: usize,
@@ -281,6 +284,8 @@ impl<T: Real> Network<T> {
         window: &[T],
         factor: T,
         code: &Sparse<T>,
+        u: Option<(&Sparse<T>, &[T])>,
+        scales: [T; 2],
     ) -> Vec<T> {
         let products = if around.residual.is_some() { code.values.len() } else { 0 };
         let mut products = vec![T::ZERO; products];
@@ -291,6 +296,8 @@ impl<T: Real> Network<T> {
             window,
             factor,
             code,
+            u,
+            scales,
             gradient,
             products: &mut products,
         });
@@ -303,7 +310,7 @@ impl<T: Real> Network<T> {
         &self,
         k: usize,
         part: &mut Part<T>,
-        t: usize,
+        around: &Around<'_, T>,
         residual: &[T],
         write: &mut [T],
         wanted: Wanted,
@@ -311,13 +318,14 @@ impl<T: Real> Network<T> {
         let strip = &self.strips[k];
         let pitch = self.geometry.pitch();
         let residual = &residual[strip.top * pitch..][..strip.window * pitch];
+        let (t, code) = (around.t - 1, &around.code[k]);
         // The residual of layer 0 is −x.
         let sign = if t == 0 { -T::ONE } else { T::ONE };
         self.arch.dispatch(Carry {
             filters: &self.filters,
             runs: &self.runs,
             bases: &self.bases[..self.positions(strip)],
-            support: &part.code,
+            support: code,
             values: &part.u,
             residual,
             factor: -(self.step * sign),
@@ -328,7 +336,7 @@ impl<T: Real> Network<T> {
             part.step -= inner(write, residual) * sign.to_f64();
             let padded = self.filters.padded_atoms;
             let levels = &mut part.levels[self.levels.row(t) * padded..][..padded];
-            add_levels(self.schedule.shrinkage, &part.code, &part.u, levels);
+            add_levels(self.schedule.shrinkage, code, &part.u, levels);
         }
     }
 }
@@ -343,40 +351,11 @@ pub(crate) fn add_levels<T: Real>(
     if shrinkage == Shrinkage::Hard {
         return;
     }
-    let (mut index, mut entries) = (Vec::new(), u.iter().zip(&code.values));
+    let (mut index, mut entries) = (code.room(), u.iter().zip(&code.values));
     for i in 0..code.rows() {
-        code.row(i, &mut index);
-        for (j, (u, z)) in index.iter().zip(&mut entries) {
+        let count = code.row(i, &mut index);
+        for (j, (u, z)) in index[..count].iter().zip(&mut entries) {
             levels[*j as usize] += -(*u * z.signum0());
-        }
-    }
-}
-
-/// Turns products `w · D_j` on the support of `code` into `weight (u_j − α w · D_j)`, with `u` given
-/// on the support of `next`. `dense` is a row of zeros, and left so.
-fn merge<T: Real>(
-    next: &Sparse<T>,
-    u: &[T],
-    code: &Sparse<T>,
-    step: T,
-    weight: T,
-    products: &mut [T],
-    dense: &mut [T],
-) {
-    let mut index = Vec::new();
-    let (mut u, mut products) = (u.iter(), products.iter_mut());
-    for i in 0..code.rows() {
-        next.row(i, &mut index);
-        for (j, u) in index.iter().zip(&mut u) {
-            dense[*j as usize] = *u;
-        }
-        code.row(i, &mut index);
-        for (j, product) in index.iter().zip(&mut products) {
-            *product = weight * (dense[*j as usize] - step * *product);
-        }
-        next.row(i, &mut index);
-        for j in &index {
-            dense[*j as usize] = T::ZERO;
         }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Filters<T> {
     pub rows: Aligned<T>,
     /// Panels of a few vectors of atoms, each `[taps, atoms of the panel]`.
     pub panels: Aligned<T>,
+    /// Where the pixel of each tap lies, from the first pixel of a patch.
+    pub offsets: Vec<usize>,
     /// Taps of a filter.
     pub taps: usize,
     /// The same, padded.
@@ -51,7 +53,12 @@ impl<T: Real> Filters<T> {
         }
         let mut panels = zeros(taps * padded_atoms);
         Arch::new().dispatch(Panels { rows: &rows, panels: &mut panels, taps, padded_taps });
-        Self { rows, panels, taps, padded_taps, padded_atoms }
+        let offsets = geometry
+            .runs(geometry.pitch())
+            .iter()
+            .flat_map(|run| run.offset..run.offset + run.length)
+            .collect();
+        Self { rows, panels, offsets, taps, padded_taps, padded_atoms }
     }
 
     /// Filters in the order of [`rows`](Self::rows) in the order that they were given in.

@@ -58,7 +58,7 @@ pub(crate) struct State<T> {
     residuals: Vec<Aligned<T>>,
     /// `z_t`.
     pub code: Vec<Sparse<T>>,
-    /// `z_{t−1}`.
+    /// `z_{t−1}`, where layers extrapolate; else something of no interest, or nothing.
     pub before: Vec<Sparse<T>>,
 }
 
@@ -142,7 +142,7 @@ impl<T: Real> Network<T> {
             syntheses: (0..if extrapolates { 3 } else { 2 }).map(|_| self.windows()).collect(),
             residuals: self.windows(),
             code: self.no_codes(),
-            before: self.no_codes(),
+            before: if extrapolates { self.no_codes() } else { Vec::new() },
         }
     }
 
@@ -150,7 +150,7 @@ impl<T: Real> Network<T> {
     pub fn reset(&self, state: &mut State<T>) {
         state.codes.iter_mut().chain(&mut state.previous).for_each(|code| code.fill(T::ZERO));
         state.code = self.no_codes();
-        state.before = self.no_codes();
+        state.before = if state.previous.is_empty() { Vec::new() } else { self.no_codes() };
     }
 
     /// The state with these codes, as the layers left it.
@@ -175,7 +175,7 @@ impl<T: Real> Network<T> {
             set(&mut state.previous, before, 1);
         }
         state.code = code.to_vec();
-        state.before = before.to_vec();
+        state.before = if extrapolates { before.to_vec() } else { Vec::new() };
     }
 
     fn synthesize(&self, strip: &Strip, code: &[T], sparse: &mut Sparse<T>, window: &mut [T]) {
@@ -198,22 +198,26 @@ impl<T: Real> Network<T> {
         layers: Range<usize>,
         mut trace: Option<&mut Trace<T>>,
     ) {
+        let padded = self.filters.padded_atoms;
+        let extrapolates = self.schedule.extrapolates();
         for t in layers {
-            let record = trace.as_deref_mut().filter(|_| t > 0);
-            let mut residual =
-                record.map(|_| vec![T::ZERO; self.geometry.pixels()]).unwrap_or_default();
+            let record = trace.is_some() && t > 0;
+            let mut residual = vec![T::ZERO; if record { self.geometry.pixels() } else { 0 }];
             let mut fresh = std::mem::take(&mut state.before);
-            if fresh.len() != self.strips.len() || trace.is_some() {
-                let padded = self.filters.padded_atoms;
-                fresh = self.strips.iter().map(|_| Sparse::new(padded)).collect();
+            if fresh.is_empty() {
+                fresh = state.code.iter().map(|_| Sparse::new(padded)).collect();
+                fresh.iter_mut().zip(&state.code).for_each(|(new, old)| new.reserve(old));
             }
             self.layer(state, x, i, t, &mut residual, &mut fresh);
             let old = std::mem::replace(&mut state.code, fresh);
-            if let Some(trace) = trace.as_deref_mut() {
-                trace.codes.push(old.clone());
-                trace.residuals.push(residual);
+            match trace.as_deref_mut() {
+                None => state.before = old,
+                Some(trace) => {
+                    state.before = if extrapolates { old.clone() } else { Vec::new() };
+                    trace.codes.push(old);
+                    trace.residuals.push(residual);
+                }
             }
-            state.before = old;
         }
         if let Some(trace) = trace {
             trace.codes.push(state.code.clone());
@@ -270,7 +274,6 @@ impl<T: Real> Network<T> {
             record.copy_from_slice(&window[..record.len()]);
             self.arch.dispatch(Descend {
                 filters: &self.filters,
-                runs: &self.runs,
                 bases: &self.bases[..self.positions(strip)],
                 window,
                 step: self.step,
@@ -279,6 +282,7 @@ impl<T: Real> Network<T> {
                 momentum,
                 previous,
                 code,
+                reach: 0,
             });
             self.synthesize(strip, code, sparse, synthesis);
         };

@@ -92,10 +92,7 @@ pub fn conv_forward<T: Real>(
         });
         tape.map(|tape| Tape { x: rows.into_owned(), ..tape })
     };
-    let tapes: Vec<Option<Tape<T>>> = match images {
-        1 => jobs.into_iter().map(run).collect(),
-        _ => jobs.into_par_iter().with_max_len(1).map(run).collect(),
-    };
+    let tapes = map(jobs, run);
     let tape = tapes.into_iter().collect::<Option<Vec<_>>>();
     (Output { code, reconstruction }, tape.map(|images| ConvTape { network, images }))
 }
@@ -122,7 +119,7 @@ pub fn conv_shifts<T: Real>(
     let rows = rows_first(&whole, x);
     let mut sum = vec![T::ZERO; geometry.channels * size[0] * size[1]];
     let mut state = network.start();
-    for start in starts {
+    rayon::scope(|_| starts.iter().for_each(|start| {
         let view = View {
             numbers: &rows,
             pitch: whole.pitch(),
@@ -141,7 +138,7 @@ pub fn conv_shifts<T: Real>(
                 }
             }
         });
-    }
+    }));
     let share = T::ONE / T::from_f64(starts.len() as f64);
     sum.iter_mut().for_each(|pixel| *pixel = *pixel * share);
     sum
@@ -169,10 +166,7 @@ impl<T: Real> ConvTape<T> {
             let at = |j: usize, k: usize| code_error.map_or(T::ZERO, |e| e[j * positions + k]);
             network.backward(i, tape, &error, &at, wanted)
         };
-        let images: Vec<_> = match self.images.as_slice() {
-            [one] => vec![run((0, one))],
-            images => images.par_iter().with_max_len(1).enumerate().map(run).collect(),
-        };
+        let images = map(self.images.iter().enumerate().collect(), run);
         let mut data = vec![T::ZERO; if wanted.data { images.len() * geometry.pixels() } else { 0 }];
         let mut levels = vec![T::ZERO; network.levels.len()];
         let mut step = 0.0;
@@ -217,6 +211,15 @@ impl<T: Real> ConvTape<T> {
     }
 }
 
+/// Runs a task per image, all on the threads of the pool: a caller that is none of them would be woken
+/// after every layer.
+fn map<I: Send, R: Send>(images: Vec<I>, task: impl Fn(I) -> R + Sync + Send) -> Vec<R> {
+    rayon::scope(|_| match images.len() {
+        1 => images.into_iter().map(task).collect(),
+        _ => images.into_par_iter().with_max_len(1).map(task).collect(),
+    })
+}
+
 fn network<T: Real>(
     geometry: Geometry,
     encoder: Encoder<'_, T>,
@@ -244,7 +247,8 @@ fn run_image<T: Real>(
     let mut trace = (!schedule.recompute).then(Trace::default);
     let mut starts = Vec::new();
     for segment in schedule.segments() {
-        starts.push([state.code.clone(), state.before.clone()]);
+        let before = if schedule.extrapolates() { state.before.clone() } else { Vec::new() };
+        starts.push([state.code.clone(), before]);
         network.run(&mut state, view, i, segment, trace.as_mut());
     }
     let code = state.code.clone();
@@ -254,12 +258,12 @@ fn run_image<T: Real>(
 /// The code of a state as `[p, h, w]`.
 fn write_code<T: Real>(network: &Network<T>, code: &[Sparse<T>], dense: &mut [T]) {
     let positions: usize = network.geometry.positions().iter().product();
-    let (mut index, mut first) = (Vec::new(), 0);
+    let (mut index, mut first) = (code[0].room(), 0);
     for strip in code {
         let mut values = strip.values.iter();
         for i in 0..strip.rows() {
-            strip.row(i, &mut index);
-            for (j, value) in index.iter().zip(&mut values) {
+            let count = strip.row(i, &mut index);
+            for (j, value) in index[..count].iter().zip(&mut values) {
                 dense[*j as usize * positions + first + i] = *value;
             }
         }
