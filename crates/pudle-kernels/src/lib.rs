@@ -1,5 +1,6 @@
 //! The unrolled pass as one operation.
 mod conv;
+mod product;
 mod real;
 mod settings;
 mod support;

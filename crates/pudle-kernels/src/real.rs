@@ -85,6 +85,12 @@ pub trait Real:
         bound: Self::Lanes<S>,
         v: Self::Lanes<S>,
     ) -> Self::Lanes<S>;
+    /// `v` where `test` is not 0, 0 elsewhere.
+    fn zero_where_zero<S: Simd>(
+        simd: S,
+        test: Self::Lanes<S>,
+        v: Self::Lanes<S>,
+    ) -> Self::Lanes<S>;
     /// `|a|`.
     fn magnitude<S: Simd>(simd: S, a: Self::Lanes<S>) -> Self::Lanes<S>;
     /// `a` limited to `[−bound, bound]`.
@@ -95,7 +101,7 @@ pub trait Real:
 
 macro_rules! real {
     ($real:ident, $lanes:ident, $vectors:ident, $vectors_mut:ident,
-     $splat:ident, $add:ident, $sub:ident, $fma:ident, $le:ident, $select:ident, $abs:ident,
+     $splat:ident, $add:ident, $sub:ident, $fma:ident, $le:ident, $select:ident, $equal:ident,
      $min:ident, $max:ident, $sum:ident) => {
         impl Real for $real {
             const ZERO: Self = 0.0;
@@ -149,8 +155,13 @@ macro_rules! real {
                 simd.$select(simd.$le(test, bound), simd.$splat(0.0), v)
             }
             #[inline(always)]
+            fn zero_where_zero<S: Simd>(simd: S, test: S::$lanes, v: S::$lanes) -> S::$lanes {
+                let zero = simd.$splat(0.0);
+                simd.$select(simd.$equal(test, zero), zero, v)
+            }
+            #[inline(always)]
             fn magnitude<S: Simd>(simd: S, a: S::$lanes) -> S::$lanes {
-                simd.$abs(a)
+                simd.$max(a, simd.$sub(simd.$splat(0.0), a))
             }
             #[inline(always)]
             fn clamp<S: Simd>(simd: S, a: S::$lanes, bound: S::$lanes) -> S::$lanes {
@@ -176,7 +187,7 @@ real!(
     mul_add_e_f32s,
     less_than_or_equal_f32s,
     select_f32s,
-    abs_f32s,
+    equal_f32s,
     min_f32s,
     max_f32s,
     reduce_sum_f32s
@@ -192,7 +203,7 @@ real!(
     mul_add_e_f64s,
     less_than_or_equal_f64s,
     select_f64s,
-    abs_f64s,
+    equal_f64s,
     min_f64s,
     max_f64s,
     reduce_sum_f64s

@@ -41,11 +41,12 @@ impl<T: Real> Sparse<T> {
         self.values.reserve(like.values.len() + like.values.len() / 8);
     }
 
-    /// Appends `row`, writes where it is not zero to `index`, and returns how often that is.
+    /// Appends the support of `row`, and returns its size. The values are still to be
+    /// [kept](Self::keep_values).
     #[inline(always)]
-    pub fn push_row(&mut self, row: &[T], index: &mut [u32]) -> usize {
+    pub fn push_support(&mut self, row: &[T]) -> usize {
         let mut count = 0;
-        for (word, chunk) in row.chunks(64).enumerate() {
+        for chunk in row.chunks(64) {
             let bits = match chunk.first_chunk::<64>() {
                 Some(chunk) => nonzero(chunk),
                 None => chunk
@@ -54,10 +55,16 @@ impl<T: Real> Sparse<T> {
                     .fold(0, |bits, (k, v)| bits | (u64::from(*v != T::ZERO) << k)),
             };
             self.bits.push(bits);
-            count += decode(bits, word, &mut index[count..]);
+            count += bits.count_ones() as usize;
         }
-        self.values.extend(index[..count].iter().map(|k| row[*k as usize]));
         count
+    }
+
+    /// Appends the values of row `i`, the next one whose values are not kept yet.
+    #[inline(always)]
+    pub fn keep_values(&mut self, i: usize, row: &[T], index: &mut [u32]) {
+        let count = self.row(i, index);
+        self.values.extend(index[..count].iter().map(|k| row[*k as usize]));
     }
 
     /// Writes the support of row `i` to `index`, and returns its size.
@@ -68,6 +75,12 @@ impl<T: Real> Sparse<T> {
             count += decode(*bits, word, &mut index[count..]);
         }
         count
+    }
+
+    /// Size of the support of row `i`.
+    #[inline(always)]
+    pub fn size(&self, i: usize) -> usize {
+        self.bits[i * self.words..][..self.words].iter().map(|w| w.count_ones() as usize).sum()
     }
 
     /// Room for the support of any row.
@@ -124,8 +137,11 @@ mod tests {
                 (0..length).map(|k| if k % 3 == 0 { k as f64 - 1.5 } else { 0.0 }).collect();
             let mut sparse = Sparse::new(length);
             let (mut index, mut again) = (sparse.room(), sparse.room());
-            assert_eq!(sparse.push_row(&vec![0.0; length], &mut index), 0);
-            let count = sparse.push_row(&row, &mut index);
+            assert_eq!(sparse.push_support(&vec![0.0; length]), 0);
+            let count = sparse.push_support(&row);
+            sparse.keep_values(0, &row, &mut index);
+            sparse.keep_values(1, &row, &mut index);
+            assert_eq!((sparse.size(0), sparse.size(1)), (0, count));
             assert_eq!(sparse.row(1, &mut again), count);
             assert_eq!(index[..count], again[..count]);
             let mut dense = vec![0.0; length];

@@ -67,10 +67,10 @@ pub(crate) struct ImageGradients<T> {
 
 /// A strip on its way back.
 struct Part<T> {
-    /// The gradient on the support of `z_{t+1}`.
-    u: Vec<T>,
-    /// What `y_{t+1}` already gave to the gradient on the support of `z_t`.
-    carried: Vec<T>,
+    /// The gradient in `z_{t+1}`, on its support, `[positions, padded atoms]`.
+    u: Aligned<T>,
+    /// What `y_{t+1}` already gave to the gradient in `z_t`; empty where no layer extrapolates.
+    v: Aligned<T>,
     filters: Aligned<T>,
     levels: Vec<T>,
     step: f64,
@@ -82,10 +82,9 @@ struct Part<T> {
 struct Around<'a, T> {
     /// The layer `t` whose input is worked on; the decoder counts as layer `T`.
     t: usize,
-    /// `z_{t−1}`, `z_t` and `z_{t+1}`.
+    /// `z_{t−1}` and `z_t`.
     before: &'a [Sparse<T>],
     code: &'a [Sparse<T>],
-    next: &'a [Sparse<T>],
     /// `D y_{t−1} − x` or, for `t = 1`, the datum; nothing where the pass ends here.
     residual: Option<&'a [T]>,
 }
@@ -98,16 +97,20 @@ impl<T: Real> Network<T> {
         i: usize,
         tape: &Tape<T>,
         error: &[T],
-        code_error: &(impl Fn(usize, usize) -> T + Sync),
+        code_error: Option<&(impl Fn(usize, usize) -> T + Sync)>,
         wanted: Wanted,
     ) -> ImageGradients<T> {
         let rows = if wanted.encoder { self.levels.layers() } else { 0 };
+        let records = self.schedule.recorded > 0;
+        let dense = |on: bool, strip| {
+            zeros(if on { self.positions(strip) * self.filters.padded_atoms } else { 0 })
+        };
         let mut parts: Vec<Part<T>> = self
             .strips
             .iter()
             .map(|strip| Part {
-                u: Vec::new(),
-                carried: Vec::new(),
+                u: dense(records, strip),
+                v: dense(records && self.schedule.extrapolates(), strip),
                 filters: zeros(self.geometry.atoms * self.filters.padded_taps),
                 levels: vec![T::ZERO; rows * self.filters.padded_atoms],
                 step: 0.0,
@@ -120,8 +123,6 @@ impl<T: Real> Network<T> {
             self.back(&mut parts, &mut windows, &around, error, code_error, wanted);
         };
         let mut state: Option<State<T>> = None;
-        // z_{t+1} of the layer before which a segment ends.
-        let mut held: Vec<Sparse<T>> = Vec::new();
         let segments = self.schedule.segments();
         for (segment, [start, before]) in segments.iter().zip(&tape.starts).rev() {
             let mut again = Trace::default();
@@ -142,21 +143,15 @@ impl<T: Real> Network<T> {
                     t,
                     before: &trace.codes[k - 1],
                     code: &trace.codes[k],
-                    next: trace.codes.get(k + 1).unwrap_or(&held),
                     residual: Some(residual),
                 });
             }
-            held = match &tape.trace {
-                Some(trace) => trace.codes[1].clone(),
-                None => again.codes.swap_remove(1),
-            };
         }
         let (code, before) = match tape.starts.first() {
             Some([code, before]) => (code, before),
-            None => (&tape.code, &held),
+            None => (&tape.code, &Vec::new()),
         };
-        let t = self.schedule.first_recorded();
-        back(Around { t, before, code, next: &held, residual: None });
+        back(Around { t: self.schedule.first_recorded(), before, code, residual: None });
         self.gather(parts, wanted)
     }
 
@@ -194,15 +189,15 @@ impl<T: Real> Network<T> {
         windows: &mut [Vec<Aligned<T>>; 2],
         around: &Around<'_, T>,
         error: &[T],
-        code_error: &(impl Fn(usize, usize) -> T + Sync),
+        code_error: Option<&(impl Fn(usize, usize) -> T + Sync)>,
         wanted: Wanted,
     ) {
         let [read, write] = windows;
         let jobs = parts.iter_mut().zip(write.iter_mut()).enumerate().collect();
         for_each(self.split_images, jobs, |(k, (part, write)): (usize, (&mut Part<T>, _))| {
             let write: &mut Aligned<T> = write;
-            let delta = if around.t == self.schedule.layers {
-                self.from_decoder(k, part, around, error, code_error)
+            if around.t == self.schedule.layers {
+                self.from_decoder(k, part, around, error, code_error);
             } else {
                 part.window.fill(T::ZERO);
                 self.assemble(k, T::ONE, read, &mut part.window);
@@ -215,10 +210,9 @@ impl<T: Real> Network<T> {
                         to: &mut part.data,
                     });
                 }
-                self.from_layer(k, part, around)
-            };
+                self.from_layer(k, part, around);
+            }
             if let Some(residual) = around.residual {
-                part.u = delta;
                 self.carry(k, part, around, residual, write, wanted);
             }
         });
@@ -232,76 +226,57 @@ impl<T: Real> Network<T> {
         part: &mut Part<T>,
         around: &Around<'_, T>,
         error: &[T],
-        code_error: &impl Fn(usize, usize) -> T,
-    ) -> Vec<T> {
+        code_error: Option<&(impl Fn(usize, usize) -> T + Sync)>,
+    ) {
         let strip = &self.strips[k];
-        let pitch = self.geometry.pitch();
-        let window = &error[strip.top * pitch..][..strip.window * pitch];
-        let code = &around.code[k];
-        let scales = [T::ONE, -T::ONE];
-        let mut delta =
-            self.respond(k, &mut part.filters, around, window, T::ONE, code, None, scales);
-        if !delta.is_empty() {
+        let (pitch, code) = (self.geometry.pitch(), &around.code[k]);
+        let asked = around.residual.is_some();
+        self.arch.dispatch(Respond {
+            filters: &self.filters,
+            runs: &self.runs,
+            bases: &self.bases[..self.positions(strip)],
+            window: &error[strip.top * pitch..][..strip.window * pitch],
+            factor: T::ONE,
+            step: -T::ONE,
+            momentum: T::ZERO,
+            code,
+            before: None,
+            gradient: &mut part.filters,
+            u: if asked { &mut part.u } else { &mut [] },
+            v: &mut [],
+        });
+        if let Some(code_error) = code_error.filter(|_| asked) {
             let first = strip.top / self.geometry.stride[0] * self.geometry.positions()[1];
-            let (mut index, mut delta) = (code.room(), delta.iter_mut());
-            for position in 0..code.rows() {
-                let count = code.row(position, &mut index);
-                for (j, delta) in index[..count].iter().zip(&mut delta) {
-                    *delta += code_error(*j as usize, first + position);
+            let mut index = code.room();
+            for (i, u) in part.u.chunks_exact_mut(self.filters.padded_atoms).enumerate() {
+                let count = code.row(i, &mut index);
+                for j in &index[..count] {
+                    u[*j as usize] += code_error(*j as usize, first + i);
                 }
             }
         }
-        delta
     }
 
-    /// Layer `t`'s share of the filters' gradient through `y_t`, and the gradient on the support of
-    /// `z_t`; `part.window` holds `w_t`.
-    fn from_layer(&self, k: usize, part: &mut Part<T>, around: &Around<'_, T>) -> Vec<T> {
-        let weight = T::from_f64(self.schedule.weight(around.t));
-        let on = |code: &Sparse<T>, weight: T, filters: &mut Aligned<T>| {
-            let factor = -(self.step * weight);
-            let u = Some((&around.next[k], part.u.as_slice()));
-            let scales = [weight, self.step];
-            self.respond(k, filters, around, &part.window, factor, code, u, scales)
-        };
-        let mut delta = on(&around.code[k], T::ONE + weight, &mut part.filters);
-        for (delta, carried) in delta.iter_mut().zip(&part.carried) {
-            *delta += *carried;
-        }
-        part.carried.clear();
-        if weight != T::ZERO {
-            part.carried = on(&around.before[k], -weight, &mut part.filters);
-        }
-        delta
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the kernel's own")]
-    fn respond(
-        &self,
-        k: usize,
-        gradient: &mut [T],
-        around: &Around<'_, T>,
-        window: &[T],
-        factor: T,
-        code: &Sparse<T>,
-        u: Option<(&Sparse<T>, &[T])>,
-        scales: [T; 2],
-    ) -> Vec<T> {
-        let products = if around.residual.is_some() { code.values.len() } else { 0 };
-        let mut products = vec![T::ZERO; products];
+    /// Layer `t`'s share of the filters' gradient through `y_t`, and the gradient in `z_t`;
+    /// `part.window` holds `w_t`.
+    fn from_layer(&self, k: usize, part: &mut Part<T>, around: &Around<'_, T>) {
+        let momentum = T::from_f64(self.schedule.weight(around.t));
+        let asked = around.residual.is_some();
+        let Part { filters, window, u, v, .. } = part;
         self.arch.dispatch(Respond {
             filters: &self.filters,
             runs: &self.runs,
             bases: &self.bases[..self.positions(&self.strips[k])],
             window,
-            factor,
-            code,
-            u,
-            scales,
-            gradient,
-            products: &mut products,
+            factor: -self.step,
+            step: self.step,
+            momentum,
+            code: &around.code[k],
+            before: (momentum != T::ZERO).then(|| &around.before[k]),
+            gradient: filters,
+            u: if asked { u } else { &mut [] },
+            v: if asked { v } else { &mut [] },
         });
-        products
     }
 
     /// Layer `t` with the gradient `part.u` in its output: the shares of `r_t`, of the levels and of
@@ -325,8 +300,8 @@ impl<T: Real> Network<T> {
             filters: &self.filters,
             runs: &self.runs,
             bases: &self.bases[..self.positions(strip)],
-            support: code,
-            values: &part.u,
+            code,
+            u: &part.u,
             residual,
             factor: -(self.step * sign),
             gradient: &mut part.filters,
@@ -341,21 +316,16 @@ impl<T: Real> Network<T> {
     }
 }
 
-/// Subtracts `Σ u sign(z)` of each atom, the gradient in its level.
-pub(crate) fn add_levels<T: Real>(
-    shrinkage: Shrinkage,
-    code: &Sparse<T>,
-    u: &[T],
-    levels: &mut [T],
-) {
+/// Subtracts `Σ u sign(z)` of each atom, the gradient in its level; `u` is 0 off the support.
+fn add_levels<T: Real>(shrinkage: Shrinkage, code: &Sparse<T>, u: &[T], levels: &mut [T]) {
     if shrinkage == Shrinkage::Hard {
         return;
     }
-    let (mut index, mut entries) = (code.room(), u.iter().zip(&code.values));
-    for i in 0..code.rows() {
+    let (mut index, mut values) = (code.room(), code.values.iter());
+    for (i, u) in u.chunks_exact(levels.len()).enumerate() {
         let count = code.row(i, &mut index);
-        for (j, (u, z)) in index[..count].iter().zip(&mut entries) {
-            levels[*j as usize] += -(*u * z.signum0());
+        for (j, z) in index[..count].iter().zip(&mut values) {
+            levels[*j as usize] += -(u[*j as usize] * z.signum0());
         }
     }
 }

@@ -123,7 +123,8 @@ impl<T: Real> Network<T> {
         self.strips.iter().map(|strip| zeros(strip.window * self.geometry.pitch())).collect()
     }
 
-    fn dense_codes(&self) -> Vec<Aligned<T>> {
+    /// Zeros for a code of all strips, `[positions, padded atoms]` each.
+    pub fn dense_codes(&self) -> Vec<Aligned<T>> {
         let padded = self.filters.padded_atoms;
         self.strips.iter().map(|strip| zeros(self.positions(strip) * padded)).collect()
     }
@@ -167,7 +168,7 @@ impl<T: Real> Network<T> {
             for_each(self.split_images, jobs, |(k, dense, sparse, window)| {
                 dense.fill(T::ZERO);
                 sparse.expand(dense, padded);
-                self.synthesize(&self.strips[k], dense, &mut Sparse::new(padded), window);
+                self.synthesize(&self.strips[k], dense, &mut Sparse::new(padded), false, window);
             });
         };
         set(&mut state.codes, code, 0);
@@ -178,13 +179,21 @@ impl<T: Real> Network<T> {
         state.before = if extrapolates { before.to_vec() } else { Vec::new() };
     }
 
-    fn synthesize(&self, strip: &Strip, code: &[T], sparse: &mut Sparse<T>, window: &mut [T]) {
+    fn synthesize(
+        &self,
+        strip: &Strip,
+        code: &[T],
+        sparse: &mut Sparse<T>,
+        keep: bool,
+        window: &mut [T],
+    ) {
         self.arch.dispatch(Synthesize {
             filters: &self.filters,
             runs: &self.runs,
             bases: &self.bases[..self.positions(strip)],
             code,
             sparse,
+            keep,
             window,
         });
     }
@@ -200,6 +209,7 @@ impl<T: Real> Network<T> {
     ) {
         let padded = self.filters.padded_atoms;
         let extrapolates = self.schedule.extrapolates();
+        let end = layers.end;
         for t in layers {
             let record = trace.is_some() && t > 0;
             let mut residual = vec![T::ZERO; if record { self.geometry.pixels() } else { 0 }];
@@ -208,7 +218,9 @@ impl<T: Real> Network<T> {
                 fresh = state.code.iter().map(|_| Sparse::new(padded)).collect();
                 fresh.iter_mut().zip(&state.code).for_each(|(new, old)| new.reserve(old));
             }
-            self.layer(state, x, i, t, &mut residual, &mut fresh);
+            // Values are needed where they are recorded, at a start of a segment, and at the end.
+            let keep = trace.is_some() || t + 1 >= end || (t + 2 == end && extrapolates);
+            self.layer(state, x, i, t, keep, &mut residual, &mut fresh);
             let old = std::mem::replace(&mut state.code, fresh);
             match trace.as_deref_mut() {
                 None => state.before = old,
@@ -224,12 +236,14 @@ impl<T: Real> Network<T> {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the state of a layer")]
     fn layer(
         &self,
         state: &mut State<T>,
         x: View<'_, T>,
         i: usize,
         t: usize,
+        keep: bool,
         residual: &mut [T],
         fresh: &mut [Sparse<T>],
     ) {
@@ -282,9 +296,8 @@ impl<T: Real> Network<T> {
                 momentum,
                 previous,
                 code,
-                reach: 0,
             });
-            self.synthesize(strip, code, sparse, synthesis);
+            self.synthesize(strip, code, sparse, keep, synthesis);
         };
         for_each(self.split_images, jobs, task);
         state.syntheses.rotate_right(1);

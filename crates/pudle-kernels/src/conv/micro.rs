@@ -1,11 +1,10 @@
 //! The inner loops, a strip at a time.
 
-use std::array::from_fn;
-
 use pulp::{Simd, WithSimd};
 
-use crate::conv::filters::{AT_ONCE, Aligned, Filters, panel, zeros};
+use crate::conv::filters::{Aligned, Filters, zeros};
 use crate::conv::geometry::Run;
+use crate::product::{AT_ONCE, Factors, panel, product, sums};
 use crate::real::Real;
 use crate::settings::Shrinkage;
 use crate::support::Sparse;
@@ -36,19 +35,6 @@ pub(crate) struct Descend<'a, T> {
     pub previous: &'a mut [T],
     /// The code, `[positions, padded atoms]`.
     pub code: &'a mut [T],
-    /// Numbers from the first pixel of a patch to its last; found when the kernel starts.
-    pub reach: usize,
-}
-
-/// The number at `index`, which must be below the slice's length: the check would cost as much as the
-/// arithmetic of the innermost loop.
-#[inline(always)]
-#[expect(unsafe_code, reason = "checked once per patch, see `Descend::tile`")]
-fn at<T: Real>(numbers: &[T], index: usize) -> T {
-    debug_assert!(index < numbers.len());
-    // SAFETY: the only caller cuts each slice to `reach` numbers, more than the largest offset of a
-    // tap by construction of `reach`.
-    unsafe { *numbers.get_unchecked(index) }
 }
 
 impl<T: Real> WithSimd for Descend<'_, T> {
@@ -56,7 +42,6 @@ impl<T: Real> WithSimd for Descend<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        self.reach = self.filters.offsets.iter().max().map_or(0, |last| last + 1);
         let lanes = T::lanes::<S>();
         let all = self.filters.padded_atoms / lanes;
         let mut start = 0;
@@ -77,18 +62,18 @@ impl<T: Real> Descend<'_, T> {
     fn panel<S: Simd, const V: usize>(&mut self, simd: S, first: usize) {
         let width = V * T::lanes::<S>();
         let taps = &self.filters.panels[first * self.filters.taps..][..width * self.filters.taps];
-        let taps = T::vectors::<S>(taps).as_chunks::<V>().0;
+        let taps = T::vectors::<S>(taps);
         let (tiles, rest) = self.bases.as_chunks::<AT_ONCE>();
         for (k, bases) in tiles.iter().enumerate() {
-            self.tile(simd, first, k * AT_ONCE, bases, taps);
+            self.tile::<S, V, AT_ONCE>(simd, first, k * AT_ONCE, bases, taps);
         }
         let done = tiles.len() * AT_ONCE;
         let (threes, ones) = rest.as_chunks::<3>();
         for bases in threes {
-            self.tile(simd, first, done, bases, taps);
+            self.tile::<S, V, 3>(simd, first, done, bases, taps);
         }
         for (k, base) in ones.iter().enumerate() {
-            self.tile(simd, first, done + threes.len() * 3 + k, &[*base], taps);
+            self.tile::<S, V, 1>(simd, first, done + threes.len() * 3 + k, &[*base], taps);
         }
     }
 
@@ -99,18 +84,15 @@ impl<T: Real> Descend<'_, T> {
         first: usize,
         position: usize,
         bases: &[usize; N],
-        taps: &[[T::Lanes<S>; V]],
+        taps: &[T::Lanes<S>],
     ) {
-        let mut sums = [[T::splat(simd, T::ZERO); V]; N];
-        let patches: [&[T]; N] = from_fn(|i| &self.window[bases[i]..][..self.reach]);
-        for (tap, offset) in taps.iter().zip(&self.filters.offsets) {
-            for i in 0..N {
-                let pixel = T::splat(simd, at(patches[i], *offset));
-                for v in 0..V {
-                    sums[i][v] = T::mul_add(simd, tap[v], pixel, sums[i][v]);
-                }
-            }
+        let Filters { offsets, reach, .. } = self.filters;
+        let offsets = (offsets.iter().copied(), *reach);
+        let mut patches = [self.window; N];
+        for (patch, base) in patches.iter_mut().zip(bases) {
+            *patch = &self.window[*base..];
         }
+        let sums = sums::<T, S, V, N>(simd, patches, offsets, taps, V);
         let width = V * T::lanes::<S>();
         let descent = T::splat(simd, -self.step);
         let momentum = T::splat(simd, self.momentum);
@@ -154,16 +136,17 @@ pub(crate) fn shrink<T: Real, S: Simd>(
     }
 }
 
-/// The synthesis `D z` of a strip's code, added up in a window; writes the code's support and values
-/// on the way.
+/// The synthesis `D z` of a strip's code, added up in a window; writes the code's support on the way.
 pub(crate) struct Synthesize<'a, T> {
     pub filters: &'a Filters<T>,
     pub runs: &'a [Run],
     pub bases: &'a [usize],
     /// `[positions, padded atoms]`.
     pub code: &'a [T],
-    /// Receives the code's rows.
+    /// Receives the code's support.
     pub sparse: &'a mut Sparse<T>,
+    /// Whether the code's values are kept too.
+    pub keep: bool,
     /// Receives the sum; zeroed first.
     pub window: &'a mut [T],
 }
@@ -173,32 +156,37 @@ impl<T: Real> WithSimd for Synthesize<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { filters, runs, bases, code, sparse, window } = self;
+        let Self { filters, runs, bases, code, sparse, keep, window } = self;
         window.fill(T::ZERO);
         sparse.clear();
-        let padded = filters.padded_taps;
-        let mut patches = Patches::new(filters);
+        let mut patches = Patches::new::<S>(filters, runs);
         let mut index = sparse.room();
         for (tile, bases) in bases.chunks(TILE).enumerate() {
-            let mut active = 0;
-            for i in 0..bases.len() {
-                let row = &code[(tile * TILE + i) * filters.padded_atoms..][..filters.padded_atoms];
-                let first = sparse.values.len();
-                let count = sparse.push_row(row, &mut index);
-                if count > 0 {
-                    active |= 1 << i;
-                    let patch = &mut patches.numbers[i * padded..][..padded];
-                    combine(simd, filters, &index[..count], &sparse.values[first..], patch);
+            let codes = &code[tile * TILE * filters.padded_atoms..];
+            let codes = &codes[..bases.len() * filters.padded_atoms];
+            let (mut active, mut total) = (0, 0);
+            for (i, row) in codes.chunks_exact(filters.padded_atoms).enumerate() {
+                let count = sparse.push_support(row);
+                active |= u32::from(count > 0) << i;
+                total += count;
+                if keep {
+                    sparse.keep_values(tile * TILE + i, row, &mut index);
                 }
             }
-            patches.scatter(simd, runs, bases, active, window);
+            let dense = filters.dense(total, bases.len());
+            patches.synthesize(simd, filters, codes, (sparse, tile), active, dense, &mut index);
+            patches.scatter(simd, bases, active, window);
         }
     }
 }
 
-/// The response of one layer, or of the decoder, in the backward pass at every position of a strip.
-/// With the patches `w` of a window and the support of a code `z`: the filters' gradient gains
-/// `c w_k z_j`, and `a (u_j − b w_k · D_j)` is written for each entry of the support.
+/// From the gradient in `z_{t+1}` to that in `z_t`, at every position of a strip: with the patches
+/// `w_k` of `w = D u` and `y = (1 + m) z_t − m z_{t−1}`, the filters' gradient gains `c w_k y_j`, and
+///
+/// ```text
+/// u_j ← v_j + (1 + m) (u_j − b w_k · D_j) on the support of z_t, 0 elsewhere
+/// v_j ← −m (u_j − b w_k · D_j)            on the support of z_{t−1}, 0 elsewhere
+/// ```
 pub(crate) struct Respond<'a, T> {
     pub filters: &'a Filters<T>,
     pub runs: &'a [Run],
@@ -206,15 +194,20 @@ pub(crate) struct Respond<'a, T> {
     pub window: &'a [T],
     /// Factor `c`.
     pub factor: T,
+    /// Factor `b`.
+    pub step: T,
+    /// Weight `m` of the extrapolation.
+    pub momentum: T,
+    /// `z_t`.
     pub code: &'a Sparse<T>,
-    /// Support and values of `u`; nothing where it is zero.
-    pub u: Option<(&'a Sparse<T>, &'a [T])>,
-    /// Factors `a` and `b`.
-    pub scales: [T; 2],
+    /// `z_{t−1}`, where `m` is not 0.
+    pub before: Option<&'a Sparse<T>>,
     /// Receives the filters' gradient, `[p, padded taps]`.
     pub gradient: &'a mut [T],
-    /// Receives the products, in the order of the code's values; nothing where none are asked for.
-    pub products: &'a mut [T],
+    /// `u`, `[positions, padded atoms]`; empty where it is not asked for.
+    pub u: &'a mut [T],
+    /// `v`, as `u`; empty where no layer extrapolates.
+    pub v: &'a mut [T],
 }
 
 impl<T: Real> WithSimd for Respond<'_, T> {
@@ -222,65 +215,89 @@ impl<T: Real> WithSimd for Respond<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { filters, runs, bases, window, factor, code, gradient, products, .. } = self;
-        let [scale, step] = self.scales;
-        let mut patches = Patches::new(filters);
+        let Self { filters, runs, bases, window, code, before, gradient, .. } = self;
+        let padded = filters.padded_atoms;
+        let one = T::ONE + self.momentum;
+        let mut patches = Patches::new::<S>(filters, runs);
         let mut tile = Tile::new(filters);
-        let mut dense = vec![T::ZERO; filters.padded_atoms * TILE];
+        let [mut codes, mut befores, mut products] =
+                [0; 3].map(|_| zeros::<T>(TILE * padded));
         let mut index = code.room();
-        let (mut cursor, mut u_cursor) = (0, 0);
+        let (mut cursor, mut before_cursor) = (0, 0);
         for (number, bases) in bases.chunks(TILE).enumerate() {
-            let first = cursor;
+            tile.clear();
+            tile.values.fill(T::ZERO);
+            codes.fill(T::ZERO);
             for i in 0..bases.len() {
                 let count = code.row(number * TILE + i, &mut index);
-                tile.set(i, &index[..count], &code.values[cursor..][..count], factor);
+                tile.mark(i, &index[..count]);
+                let (row, point) = (&mut codes[i * padded..], &mut tile.values[i * padded..]);
+                for (j, z) in index[..count].iter().zip(&code.values[cursor..][..count]) {
+                    row[*j as usize] = *z;
+                    point[*j as usize] = self.factor * one * *z;
+                }
                 cursor += count;
             }
-            patches.gather::<S>(runs, bases, tile.active, window);
-            tile.outer(simd, filters, &patches, gradient, !products.is_empty());
-            if products.is_empty() {
+            if let Some(before) = before {
+                befores.fill(T::ZERO);
+                for i in 0..bases.len() {
+                    let count = before.row(number * TILE + i, &mut index);
+                    tile.mark(i, &index[..count]);
+                    let (row, point) = (&mut befores[i * padded..], &mut tile.values[i * padded..]);
+                    let values = &before.values[before_cursor..][..count];
+                    for (j, z) in index[..count].iter().zip(values) {
+                        row[*j as usize] = *z;
+                        point[*j as usize] += -(self.factor * self.momentum * *z);
+                    }
+                    before_cursor += count;
+                }
+            }
+            let wanted = !self.u.is_empty();
+            let dense = filters.dense(tile.count(), bases.len());
+            patches.gather(simd, bases, tile.active, window, T::ONE);
+            tile.outer(simd, filters, &patches, gradient, dense, wanted.then_some(&mut products));
+            if !wanted {
                 continue;
             }
-            let u_first = u_cursor;
-            for i in 0..bases.len() {
-                let Some((support, values)) = self.u else { break };
-                let count = support.row(number * TILE + i, &mut index);
-                for (j, u) in index[..count].iter().zip(&values[u_cursor..][..count]) {
-                    dense[*j as usize * TILE + i] = *u;
-                }
-                u_cursor += count;
+            if dense {
+                patches.analyze(simd, filters, bases.len(), &mut products);
             }
-            let mut out = products[first..cursor].iter_mut();
-            for i in 0..bases.len() {
-                let count = code.row(number * TILE + i, &mut index);
-                for (j, out) in index[..count].iter().zip(&mut out) {
-                    let k = *j as usize * TILE + i;
-                    *out = scale * (dense[k] - step * tile.values[k]);
+            let part = number * TILE * padded..(number * TILE + bases.len()) * padded;
+            let u = T::vectors_mut::<S>(&mut self.u[part.clone()]);
+            let (step, one) = (T::splat(simd, -self.step), T::splat(simd, one));
+            let zero = T::splat(simd, T::ZERO);
+            let products = T::vectors::<S>(&products).iter();
+            let codes = T::vectors::<S>(&codes).iter();
+            if self.v.is_empty() {
+                for ((u, product), z) in u.iter_mut().zip(products).zip(codes) {
+                    *u = T::zero_where_zero(simd, *z, T::mul_add(simd, *product, step, *u));
                 }
-            }
-            u_cursor = u_first;
-            for i in 0..bases.len() {
-                let Some((support, _)) = self.u else { break };
-                let count = support.row(number * TILE + i, &mut index);
-                for j in &index[..count] {
-                    dense[*j as usize * TILE + i] = T::ZERO;
+            } else {
+                let v = T::vectors_mut::<S>(&mut self.v[part]);
+                let momentum = T::splat(simd, -self.momentum);
+                let befores = T::vectors::<S>(&befores).iter();
+                for ((((u, v), product), z), before) in
+                    u.iter_mut().zip(v).zip(products).zip(codes).zip(befores)
+                {
+                    let base = T::mul_add(simd, *product, step, *u);
+                    *u = T::zero_where_zero(simd, *z, T::mul_add(simd, base, one, *v));
+                    *v = T::zero_where_zero(simd, *before, T::mul_add(simd, base, momentum, zero));
                 }
-                u_cursor += count;
             }
         }
     }
 }
 
-/// `D u` of values on a support, added up in a window, while the filters' gradient gains
-/// `c r_k u_j` with the patches `r` of a residual.
+/// `D u` of a strip's values `u` on a support, added up in a window, while the filters' gradient gains
+/// `c r_k u_j` with the patches `r_k` of a residual.
 pub(crate) struct Carry<'a, T> {
     pub filters: &'a Filters<T>,
     pub runs: &'a [Run],
     pub bases: &'a [usize],
-    /// Support of the code.
-    pub support: &'a Sparse<T>,
-    /// Values `u` on it.
-    pub values: &'a [T],
+    /// The code whose support `u` lives on.
+    pub code: &'a Sparse<T>,
+    /// `u`, `[positions, padded atoms]`.
+    pub u: &'a [T],
     /// Residual `r`, from the strip's first row on.
     pub residual: &'a [T],
     /// Factor `c`.
@@ -296,41 +313,39 @@ impl<T: Real> WithSimd for Carry<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { filters, runs, bases, support, values, residual, factor, gradient, window } = self;
+        let Self { filters, runs, bases, code, u, residual, factor, gradient, window } = self;
         window.fill(T::ZERO);
-        let padded = filters.padded_taps;
-        let mut patches = Patches::new(filters);
+        let mut patches = Patches::new::<S>(filters, runs);
         let mut tile = Tile::new(filters);
-        let mut index = support.room();
-        let mut cursor = 0;
+        let mut index = code.room();
         for (number, bases) in bases.chunks(TILE).enumerate() {
-            let first = cursor;
+            let first = number * TILE;
+            let total = (0..bases.len()).map(|i| code.size(first + i)).sum();
+            let dense = filters.dense(total, bases.len());
+            let u = &u[first * filters.padded_atoms..][..bases.len() * filters.padded_atoms];
+            tile.clear();
             for i in 0..bases.len() {
-                let count = support.row(number * TILE + i, &mut index);
-                tile.set(i, &index[..count], &values[cursor..][..count], factor);
-                cursor += count;
-            }
-            let active = tile.active;
-            patches.gather::<S>(runs, bases, active, residual);
-            tile.outer(simd, filters, &patches, gradient, false);
-            cursor = first;
-            for i in 0..bases.len() {
-                let count = support.row(number * TILE + i, &mut index);
-                if count > 0 {
-                    let patch = &mut patches.numbers[i * padded..][..padded];
-                    combine(simd, filters, &index[..count], &values[cursor..][..count], patch);
-                    cursor += count;
+                if dense {
+                    tile.active |= u32::from(code.size(first + i) > 0) << i;
+                } else {
+                    let count = code.row(first + i, &mut index);
+                    tile.mark(i, &index[..count]);
                 }
             }
-            patches.scatter(simd, runs, bases, active, window);
+            tile.values[..u.len()].copy_from_slice(u);
+            tile.values[u.len()..].fill(T::ZERO);
+            patches.gather(simd, bases, tile.active, residual, factor);
+            tile.outer(simd, filters, &patches, gradient, dense, None);
+            patches.synthesize(simd, filters, u, (code, number), tile.active, dense, &mut index);
+            patches.scatter(simd, bases, tile.active, window);
         }
     }
 }
 
-/// Codes of a tile of positions, sorted by atom.
+/// Codes of a tile of positions.
 struct Tile<T> {
-    /// `[padded atoms, TILE]`: first the codes, then the products.
-    values: Vec<T>,
+    /// `[TILE, padded atoms]`.
+    values: Aligned<T>,
     /// For each atom, a bit per position where it has a code.
     support: Vec<u32>,
     /// A bit per position with any code.
@@ -340,28 +355,36 @@ struct Tile<T> {
 impl<T: Real> Tile<T> {
     fn new(filters: &Filters<T>) -> Self {
         Self {
-            values: vec![T::ZERO; filters.padded_atoms * TILE],
+            values: zeros(TILE * filters.padded_atoms),
             support: vec![0; filters.padded_atoms],
             active: 0,
         }
     }
 
-    /// Sets the codes of position `i`, times `factor`; the positions are set from 0 on.
+    /// Removes the support.
+    fn clear(&mut self) {
+        self.support.fill(0);
+        self.active = 0;
+    }
+
+    /// Adds these atoms to the support at position `i`.
     #[inline(always)]
-    fn set(&mut self, i: usize, index: &[u32], values: &[T], factor: T) {
-        if i == 0 {
-            self.active = 0;
-        }
+    fn mark(&mut self, i: usize, index: &[u32]) {
         self.active |= u32::from(!index.is_empty()) << i;
-        for (j, value) in index.iter().zip(values) {
-            let j = *j as usize;
-            self.support[j] |= 1 << i;
-            self.values[j * TILE + i] = factor * *value;
+        for j in index {
+            self.support[*j as usize] |= 1 << i;
         }
     }
 
-    /// Adds code times patch to the gradient of every atom, and if asked to, puts the product of atom
-    /// and patch in the code's place. Atom by atom, so that sums stay in registers. Leaves no codes.
+    /// Size of the support.
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.support.iter().map(|bits| bits.count_ones() as usize).sum()
+    }
+
+    /// Adds code times patch to the gradient of every atom: atom by atom over the support, so that
+    /// sums stay in registers, or over all if `dense`. Where it goes over the support, it writes the
+    /// products of atoms and patches there to `products`, `[TILE, padded atoms]`.
     #[inline(always)]
     fn outer<S: Simd>(
         &mut self,
@@ -369,37 +392,60 @@ impl<T: Real> Tile<T> {
         filters: &Filters<T>,
         patches: &Patches<T>,
         gradient: &mut [T],
-        products: bool,
+        dense: bool,
+        mut products: Option<&mut Aligned<T>>,
     ) {
         let padded = filters.padded_taps;
+        if dense {
+            let factors = Factors {
+                a: &self.values,
+                a_strides: [1, filters.padded_atoms],
+                rows: filters.atoms(),
+                depth: TILE,
+                b: &patches.numbers,
+                b_stride: padded,
+                width: padded,
+            };
+            product(simd, factors, gradient, padded, true);
+            return;
+        }
         let vectors = padded / T::lanes::<S>();
         let rows = filters.rows.chunks_exact(padded).zip(gradient.chunks_exact_mut(padded));
-        for ((support, values), (atom, gradient)) in
-            self.support.iter_mut().zip(self.values.chunks_exact_mut(TILE)).zip(rows)
-        {
-            let bits = std::mem::take(support);
-            if bits == 0 {
+        for (j, ((atom, gradient), bits)) in rows.zip(&self.support).enumerate() {
+            if *bits == 0 {
                 continue;
             }
-            let values: &mut [T; TILE] = values.try_into().expect("a tile's values");
-            let codes = *values;
-            if products {
-                values.fill(T::ZERO);
+            let mut codes = [T::ZERO; TILE];
+            let mut results = [T::ZERO; TILE];
+            let mut left = *bits;
+            while left != 0 {
+                let i = left.trailing_zeros() as usize % TILE;
+                left &= left - 1;
+                codes[i] = self.values[i * filters.padded_atoms + j];
             }
             let atom = T::vectors::<S>(atom);
             let gradient = T::vectors_mut::<S>(gradient);
             let mut start = 0;
             while start < vectors {
-                let part = Part { simd, bits, codes: &codes, patches, start, products };
+                let products = products.is_some();
+                let part = Part { simd, bits: *bits, codes: &codes, patches, start, products };
                 start += match vectors - start {
-                    1 => part.add::<1>(atom, gradient, values),
-                    2 => part.add::<2>(atom, gradient, values),
-                    3 => part.add::<3>(atom, gradient, values),
-                    4 => part.add::<4>(atom, gradient, values),
-                    5 => part.add::<5>(atom, gradient, values),
-                    6 => part.add::<6>(atom, gradient, values),
-                    7 => part.add::<7>(atom, gradient, values),
-                    _ => part.add::<8>(atom, gradient, values),
+                    1 => part.add::<1>(atom, gradient, &mut results),
+                    2 => part.add::<2>(atom, gradient, &mut results),
+                    3 => part.add::<3>(atom, gradient, &mut results),
+                    4 => part.add::<4>(atom, gradient, &mut results),
+                    5 => part.add::<5>(atom, gradient, &mut results),
+                    6 => part.add::<6>(atom, gradient, &mut results),
+                    7 => part.add::<7>(atom, gradient, &mut results),
+                    _ => part.add::<8>(atom, gradient, &mut results),
+                }
+            }
+            if let Some(products) = products.as_deref_mut() {
+                let mut left = *bits;
+                while left != 0 {
+                    let i = left.trailing_zeros() as usize % TILE;
+                    left &= left - 1;
+                    products[i * filters.padded_atoms + j] = results[i];
                 }
             }
         }
@@ -458,35 +504,62 @@ struct Patches<T> {
     numbers: Aligned<T>,
     taps: usize,
     padded: usize,
+    moves: Vec<Move>,
+    /// Ones where a move that is not a whole vector has numbers, zeros behind.
+    ones: Aligned<T>,
+}
+
+/// A vector of a patch, or the part of one that ends a run.
+#[derive(Clone, Copy)]
+struct Move {
+    /// Where it is in a window, from the first pixel of the patch.
+    offset: usize,
+    /// Where it is in the patch.
+    tap: usize,
+    /// Numbers.
+    length: usize,
 }
 
 impl<T: Real> Patches<T> {
-    fn new(filters: &Filters<T>) -> Self {
-        let padded = filters.padded_taps;
-        Self { numbers: zeros(TILE * padded), taps: filters.taps, padded }
+    fn new<S: Simd>(filters: &Filters<T>, runs: &[Run]) -> Self {
+        let (padded, lanes) = (filters.padded_taps, T::lanes::<S>());
+        let mut moves = Vec::new();
+        for run in runs {
+            for k in (0..run.length).step_by(lanes) {
+                let length = lanes.min(run.length - k);
+                moves.push(Move { offset: run.offset + k, tap: run.tap + k, length });
+            }
+        }
+        let mut ones = zeros(lanes);
+        ones[..(runs[0].length - 1) % lanes + 1].fill(T::ONE);
+        Self { numbers: zeros(TILE * padded), taps: filters.taps, padded, moves, ones }
     }
 
-    /// Reads the patches at the active positions from a window.
+    /// Reads the patches at the active positions from a window, times `factor`.
     #[inline(always)]
     fn gather<S: Simd>(
         &mut self,
-        runs: &[Run],
+        simd: S,
         bases: &[usize],
         active: u32,
         window: &[T],
+        factor: T,
     ) {
-        let lanes = T::lanes::<S>();
-        let patches = self.numbers.chunks_exact_mut(self.padded).zip(bases).enumerate();
-        for (_, (patch, base)) in patches.filter(|(i, _)| active & (1 << i) != 0) {
-            for run in runs {
-                for k in (0..run.length).step_by(lanes) {
-                    let (from, to) = (base + run.offset + k, run.tap + k);
-                    // A whole vector where there is one: the next run writes over what is too much.
-                    match (T::vector_at::<S>(window, from), T::vector_at_mut::<S>(patch, to)) {
-                        (Some(from), Some(to)) => *to = *from,
-                        _ => {
-                            let length = lanes.min(run.length - k);
-                            patch[to..][..length].copy_from_slice(&window[from..][..length]);
+        let (zero, factors) = (T::splat(simd, T::ZERO), T::splat(simd, factor));
+        for (i, base) in bases.iter().enumerate() {
+            if active & (1 << i) == 0 {
+                continue;
+            }
+            let patch = &mut self.numbers[i * self.padded..][..self.padded];
+            let window = &window[*base..];
+            for Move { offset, tap, length } in &self.moves {
+                // A whole vector where there is one: the next move writes over what is too much.
+                match (T::vector_at::<S>(window, *offset), T::vector_at_mut::<S>(patch, *tap)) {
+                    (Some(from), Some(to)) => *to = T::mul_add(simd, *from, factors, zero),
+                    _ => {
+                        let from = &window[*offset..][..*length];
+                        for (to, from) in patch[*tap..][..*length].iter_mut().zip(from) {
+                            *to = factor * *from;
                         }
                     }
                 }
@@ -497,34 +570,24 @@ impl<T: Real> Patches<T> {
 
     /// Adds the patches at the active positions to a window.
     #[inline(always)]
-    fn scatter<S: Simd>(
-        &self,
-        simd: S,
-        runs: &[Run],
-        bases: &[usize],
-        active: u32,
-        window: &mut [T],
-    ) {
-        let lanes = T::lanes::<S>();
-        let whole = T::splat(simd, T::ONE);
-        // All runs of a patch are equally long; the last vector of each belongs to it in part.
-        let length = runs[0].length;
-        let mut ones = [T::ZERO; 64];
-        ones[..(length - 1) % lanes + 1].fill(T::ONE);
-        let part = T::vectors::<S>(&ones)[0];
-        let order = (0..APART).flat_map(|first| (first..bases.len()).step_by(APART));
-        for i in order.filter(|i| active & (1 << i) != 0) {
-            let (patch, base) = (&self.numbers[i * self.padded..][..self.padded], bases[i]);
-            for run in runs {
-                for k in (0..length).step_by(lanes) {
-                    let (from, to) = (run.tap + k, base + run.offset + k);
-                    let mask = if k + lanes <= length { whole } else { part };
-                    match (T::vector_at::<S>(patch, from), T::vector_at_mut::<S>(window, to)) {
+    fn scatter<S: Simd>(&self, simd: S, bases: &[usize], active: u32, window: &mut [T]) {
+        let (lanes, whole) = (T::lanes::<S>(), T::splat(simd, T::ONE));
+        // All runs of a patch are equally long; the last move of each is a part of a vector.
+        let part = T::vectors::<S>(&self.ones)[0];
+        for first in 0..APART {
+            for i in (first..bases.len()).step_by(APART) {
+                if active & (1 << i) == 0 {
+                    continue;
+                }
+                let patch = &self.numbers[i * self.padded..][..self.padded];
+                let window = &mut window[bases[i]..];
+                for Move { offset, tap, length } in &self.moves {
+                    let mask = if *length == lanes { whole } else { part };
+                    match (T::vector_at::<S>(patch, *tap), T::vector_at_mut::<S>(window, *offset)) {
                         (Some(from), Some(to)) => *to = T::mul_add(simd, *from, mask, *to),
                         _ => {
-                            let length = lanes.min(length - k);
-                            let to = &mut window[to..][..length];
-                            for (to, from) in to.iter_mut().zip(&patch[from..][..length]) {
+                            let to = &mut window[*offset..][..*length];
+                            for (to, from) in to.iter_mut().zip(&patch[*tap..][..*length]) {
                                 *to += *from;
                             }
                         }
@@ -533,29 +596,89 @@ impl<T: Real> Patches<T> {
             }
         }
     }
+
+    /// The products of the first patches with all atoms, `[positions, padded atoms]`.
+    #[inline(always)]
+    fn analyze<S: Simd>(
+        &self,
+        simd: S,
+        filters: &Filters<T>,
+        positions: usize,
+        products: &mut [T],
+    ) {
+        let width = panel::<S>() * T::lanes::<S>();
+        for first in (0..filters.padded_atoms).step_by(width) {
+            let width = width.min(filters.padded_atoms - first);
+            let factors = Factors {
+                a: &self.numbers,
+                a_strides: [self.padded, 1],
+                rows: positions,
+                depth: self.taps,
+                b: &filters.panels[first * self.taps..][..width * self.taps],
+                b_stride: width,
+                width,
+            };
+            product(simd, factors, &mut products[first..], filters.padded_atoms, false);
+        }
+    }
+
+    /// The combinations of filters with the codes of the active positions, `[positions, padded atoms]`,
+    /// over the support that tile `number` of `sparse` says, or over all atoms if `dense`.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "a loop that two kernels share")]
+    fn synthesize<S: Simd>(
+        &mut self,
+        simd: S,
+        filters: &Filters<T>,
+        codes: &[T],
+        (sparse, number): (&Sparse<T>, usize),
+        active: u32,
+        dense: bool,
+        index: &mut [u32],
+    ) {
+        let rows = codes.len() / filters.padded_atoms;
+        if dense {
+            let factors = Factors {
+                a: codes,
+                a_strides: [filters.padded_atoms, 1],
+                rows,
+                depth: filters.atoms(),
+                b: &filters.rows,
+                b_stride: self.padded,
+                width: self.padded,
+            };
+            return product(simd, factors, &mut self.numbers, self.padded, false);
+        }
+        for i in (0..rows).filter(|i| active & (1 << i) != 0) {
+            let count = sparse.row(number * TILE + i, index);
+            let row = &codes[i * filters.padded_atoms..][..filters.padded_atoms];
+            let patch = &mut self.numbers[i * self.padded..][..self.padded];
+            combine(simd, filters, &index[..count], row, patch);
+        }
+    }
 }
 
-/// The combination of filters with these values, `Σ value_k D_{index_k}`.
+/// The combination of filters with a code's entries at `index`, `Σ_j code_j D_j`.
 #[inline(always)]
 fn combine<T: Real, S: Simd>(
     simd: S,
     filters: &Filters<T>,
     index: &[u32],
-    values: &[T],
+    code: &[T],
     patch: &mut [T],
 ) {
     let patch = T::vectors_mut::<S>(patch);
     let mut start = 0;
     while start < patch.len() {
         start += match patch.len() - start {
-            1 => combine_part::<T, S, 1>(simd, filters, index, values, start, patch),
-            2 => combine_part::<T, S, 2>(simd, filters, index, values, start, patch),
-            3 => combine_part::<T, S, 3>(simd, filters, index, values, start, patch),
-            4 => combine_part::<T, S, 4>(simd, filters, index, values, start, patch),
-            5 => combine_part::<T, S, 5>(simd, filters, index, values, start, patch),
-            6 => combine_part::<T, S, 6>(simd, filters, index, values, start, patch),
-            7 => combine_part::<T, S, 7>(simd, filters, index, values, start, patch),
-            _ => combine_part::<T, S, 8>(simd, filters, index, values, start, patch),
+            1 => combine_part::<T, S, 1>(simd, filters, index, code, start, patch),
+            2 => combine_part::<T, S, 2>(simd, filters, index, code, start, patch),
+            3 => combine_part::<T, S, 3>(simd, filters, index, code, start, patch),
+            4 => combine_part::<T, S, 4>(simd, filters, index, code, start, patch),
+            5 => combine_part::<T, S, 5>(simd, filters, index, code, start, patch),
+            6 => combine_part::<T, S, 6>(simd, filters, index, code, start, patch),
+            7 => combine_part::<T, S, 7>(simd, filters, index, code, start, patch),
+            _ => combine_part::<T, S, 8>(simd, filters, index, code, start, patch),
         }
     }
 }
@@ -565,15 +688,15 @@ fn combine_part<T: Real, S: Simd, const V: usize>(
     simd: S,
     filters: &Filters<T>,
     index: &[u32],
-    values: &[T],
+    code: &[T],
     start: usize,
     patch: &mut [T::Lanes<S>],
 ) -> usize {
     let lanes = T::lanes::<S>();
     let mut sums = [T::splat(simd, T::ZERO); V];
-    for (j, value) in index.iter().zip(values) {
+    for j in index {
         let row = &filters.rows[*j as usize * filters.padded_taps + start * lanes..][..V * lanes];
-        let value = T::splat(simd, *value);
+        let value = T::splat(simd, code[*j as usize]);
         for (sum, tap) in sums.iter_mut().zip(T::vectors::<S>(row)) {
             *sum = T::mul_add(simd, *tap, value, *sum);
         }

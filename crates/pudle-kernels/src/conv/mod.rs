@@ -163,8 +163,8 @@ impl<T: Real> ConvTape<T> {
         let run = |(i, tape): (usize, &Tape<T>)| {
             let error = rows_first(geometry, &error[i * geometry.pixels()..][..geometry.pixels()]);
             let code_error = code_error.map(|all| &all[i * code_length..][..code_length]);
-            let at = |j: usize, k: usize| code_error.map_or(T::ZERO, |e| e[j * positions + k]);
-            network.backward(i, tape, &error, &at, wanted)
+            let at = code_error.map(|error| move |j: usize, k: usize| error[j * positions + k]);
+            network.backward(i, tape, &error, at.as_ref(), wanted)
         };
         let images = map(self.images.iter().enumerate().collect(), run);
         let mut data = vec![T::ZERO; if wanted.data { images.len() * geometry.pixels() } else { 0 }];
