@@ -1,10 +1,14 @@
 //! The unrolled pass as one operation.
+mod combine;
 mod conv;
+mod dense;
+mod matrix;
 mod product;
 mod real;
 mod settings;
 mod support;
 
 pub use conv::{ConvTape, Encoder, Geometry, Gradients, Output, Wanted, conv_forward, conv_shifts};
+pub use dense::{DenseTape, dense_forward};
 pub use real::Real;
 pub use settings::{Schedule, Shrinkage};

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use pulp::Simd;
+
 use crate::real::Real;
 
 /// The non-linearity of a layer at a level `θ ≥ 0`.
@@ -118,6 +120,21 @@ impl<T: Real> Levels<T> {
 
     pub fn len(&self) -> usize {
         self.shape.iter().product()
+    }
+}
+
+/// `Φ(v)` at the levels `theta`; exact zeros, and NaN where `v` is.
+#[inline(always)]
+pub(crate) fn shrink<T: Real, S: Simd>(
+    simd: S,
+    shrinkage: Shrinkage,
+    v: T::Lanes<S>,
+    theta: T::Lanes<S>,
+) -> T::Lanes<S> {
+    match shrinkage {
+        Shrinkage::Soft => T::minus(simd, v, T::clamp(simd, v, theta)),
+        Shrinkage::Relu => T::zero_where_le(simd, v, theta, T::minus(simd, v, theta)),
+        Shrinkage::Hard => T::zero_where_le(simd, T::magnitude(simd, v), theta, v),
     }
 }
 

@@ -77,6 +77,30 @@ impl<T: Real> Sparse<T> {
         count
     }
 
+    /// Appends the support of row `i` of another code, with other values on it.
+    #[inline(always)]
+    pub fn push_row_of(&mut self, other: &Self, i: usize, values: &[T]) {
+        self.bits.extend_from_slice(&other.bits[i * self.words..][..self.words]);
+        self.values.extend_from_slice(values);
+    }
+
+    /// Where the values of row `i` start.
+    #[inline(always)]
+    pub fn start(&self, i: usize) -> usize {
+        self.bits[..i * self.words].iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Writes the first rows into rows of zeros.
+    pub fn expand_rows<const N: usize>(&self, rows: [&mut [T]; N]) {
+        let (mut index, mut values) = (self.room(), self.values.iter());
+        for (i, row) in rows.into_iter().enumerate() {
+            let count = self.row(i, &mut index);
+            for (k, value) in index[..count].iter().zip(&mut values) {
+                row[*k as usize] = *value;
+            }
+        }
+    }
+
     /// Size of the support of row `i`.
     #[inline(always)]
     pub fn size(&self, i: usize) -> usize {

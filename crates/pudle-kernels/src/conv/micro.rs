@@ -2,11 +2,12 @@
 
 use pulp::{Simd, WithSimd};
 
+use crate::combine::combine;
 use crate::conv::filters::{Aligned, Filters, zeros};
 use crate::conv::geometry::Run;
 use crate::product::{AT_ONCE, Factors, panel, product, sums};
 use crate::real::Real;
-use crate::settings::Shrinkage;
+use crate::settings::{Shrinkage, shrink};
 use crate::support::Sparse;
 
 /// Positions whose patches are gathered, or put back, in one go.
@@ -118,21 +119,6 @@ impl<T: Real> Descend<'_, T> {
                 code[v] = shrink::<T, S>(simd, self.shrinkage, ascents[v], levels[v]);
             }
         }
-    }
-}
-
-/// `Φ(v)` at the levels `theta`; exact zeros, and NaN where `v` is.
-#[inline(always)]
-pub(crate) fn shrink<T: Real, S: Simd>(
-    simd: S,
-    shrinkage: Shrinkage,
-    v: T::Lanes<S>,
-    theta: T::Lanes<S>,
-) -> T::Lanes<S> {
-    match shrinkage {
-        Shrinkage::Soft => T::minus(simd, v, T::clamp(simd, v, theta)),
-        Shrinkage::Relu => T::zero_where_le(simd, v, theta, T::minus(simd, v, theta)),
-        Shrinkage::Hard => T::zero_where_le(simd, T::magnitude(simd, v), theta, v),
     }
 }
 
@@ -653,56 +639,9 @@ impl<T: Real> Patches<T> {
             let count = sparse.row(number * TILE + i, index);
             let row = &codes[i * filters.padded_atoms..][..filters.padded_atoms];
             let patch = &mut self.numbers[i * self.padded..][..self.padded];
-            combine(simd, filters, &index[..count], row, patch);
+            combine(simd, &filters.rows, &index[..count], row, patch);
         }
     }
-}
-
-/// The combination of filters with a code's entries at `index`, `Σ_j code_j D_j`.
-#[inline(always)]
-fn combine<T: Real, S: Simd>(
-    simd: S,
-    filters: &Filters<T>,
-    index: &[u32],
-    code: &[T],
-    patch: &mut [T],
-) {
-    let patch = T::vectors_mut::<S>(patch);
-    let mut start = 0;
-    while start < patch.len() {
-        start += match patch.len() - start {
-            1 => combine_part::<T, S, 1>(simd, filters, index, code, start, patch),
-            2 => combine_part::<T, S, 2>(simd, filters, index, code, start, patch),
-            3 => combine_part::<T, S, 3>(simd, filters, index, code, start, patch),
-            4 => combine_part::<T, S, 4>(simd, filters, index, code, start, patch),
-            5 => combine_part::<T, S, 5>(simd, filters, index, code, start, patch),
-            6 => combine_part::<T, S, 6>(simd, filters, index, code, start, patch),
-            7 => combine_part::<T, S, 7>(simd, filters, index, code, start, patch),
-            _ => combine_part::<T, S, 8>(simd, filters, index, code, start, patch),
-        }
-    }
-}
-
-#[inline(always)]
-fn combine_part<T: Real, S: Simd, const V: usize>(
-    simd: S,
-    filters: &Filters<T>,
-    index: &[u32],
-    code: &[T],
-    start: usize,
-    patch: &mut [T::Lanes<S>],
-) -> usize {
-    let lanes = T::lanes::<S>();
-    let mut sums = [T::splat(simd, T::ZERO); V];
-    for j in index {
-        let row = &filters.rows[*j as usize * filters.padded_taps + start * lanes..][..V * lanes];
-        let value = T::splat(simd, code[*j as usize]);
-        for (sum, tap) in sums.iter_mut().zip(T::vectors::<S>(row)) {
-            *sum = T::mul_add(simd, *tap, value, *sum);
-        }
-    }
-    patch[start..][..V].copy_from_slice(&sums);
-    V
 }
 
 /// `to += factor · from`.

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 pub use backward::Wanted;
+pub(crate) use filters::{Aligned, zeros};
 pub use geometry::Geometry;
 
 use crate::conv::backward::{Tape, add};

@@ -1,0 +1,173 @@
+//! The pass through a matrix against plain loops and finite differences.
+
+mod common;
+
+use common::{Draw, distance, unrolled};
+use pudle_kernels::{Encoder, Real, Schedule, Shrinkage, Wanted, dense_forward};
+
+#[derive(Clone)]
+struct Problem {
+    dim: usize,
+    atoms: usize,
+    batch: usize,
+    x: Vec<f64>,
+    d: Vec<f64>,
+    step: f64,
+    levels: Vec<f64>,
+    level_shape: [usize; 3],
+    schedule: Schedule,
+    target: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+impl Problem {
+    fn draw(seed: u64) -> Self {
+        let mut draw = Draw::new(seed);
+        let (dim, atoms) = (draw.count(1..=20), draw.pick(&[1, 5, 33, 70]));
+        let (batch, layers) = (draw.count(1..=14), draw.count(1..=6));
+        let level_shape =
+            [draw.pick(&[1, layers]), draw.pick(&[1, batch]), draw.pick(&[1, atoms])];
+        let scale = 1.0 / (dim as f64).sqrt();
+        let high = draw.pick(&[0.0, 0.02, 0.05, 0.2, 100.0]);
+        Self {
+            dim,
+            atoms,
+            batch,
+            x: draw.numbers(batch * dim, -1.0, 1.0),
+            d: draw.numbers(dim * atoms, -scale, scale),
+            step: 0.1,
+            levels: draw.numbers(level_shape.iter().product(), 0.0, high + 1e-300),
+            level_shape,
+            schedule: Schedule {
+                layers,
+                shrinkage: draw.pick(&[Shrinkage::Soft, Shrinkage::Relu, Shrinkage::Hard]),
+                momentum: match draw.pick(&[false, true]) {
+                    true => (0..layers).map(|t| if t < 2 { 0.0 } else { 0.1 * t as f64 }).collect(),
+                    false => Vec::new(),
+                },
+                recorded: draw.count(0..=layers),
+                recompute: draw.pick(&[false, true]),
+            },
+            target: draw.numbers(batch * dim, -1.0, 1.0),
+            weights: draw.numbers(batch * atoms, -1.0, 1.0),
+        }
+    }
+
+    fn encoder(&self) -> Encoder<'_, f64> {
+        Encoder {
+            atoms: &self.d,
+            step: self.step,
+            levels: &self.levels,
+            level_shape: self.level_shape,
+        }
+    }
+
+    fn synthesize(&self, z: &[f64]) -> Vec<f64> {
+        let row = |k: usize| &self.d[k * self.atoms..][..self.atoms];
+        (0..self.dim).map(|k| row(k).iter().zip(z).map(|(d, z)| d * z).sum()).collect()
+    }
+
+    fn naive(&self, constant: &Problem) -> (Vec<f64>, Vec<f64>) {
+        let (mut codes, mut data) = (Vec::new(), Vec::new());
+        for i in 0..self.batch {
+            let zero = (vec![0.0; self.atoms], vec![0.0; self.atoms]);
+            let first = self.schedule.layers - self.schedule.recorded;
+            let run = |problem: &Problem, range, start| {
+                let x = &problem.x[i * self.dim..][..self.dim];
+                let gradient = |y: &[f64]| {
+                    let r: Vec<f64> =
+                        problem.synthesize(y).iter().zip(x).map(|(a, b)| a - b).collect();
+                    (0..self.atoms)
+                        .map(|j| (0..self.dim).map(|k| problem.d[k * self.atoms + j] * r[k]).sum())
+                        .collect()
+                };
+                let n = self.atoms;
+                unrolled(n, i, &problem.encoder(), &self.schedule, range, start, gradient, |k| k)
+            };
+            let state = run(constant, 0..first, zero);
+            let (z, _) = run(self, first..self.schedule.layers, state);
+            data.extend(self.synthesize(&z));
+            codes.extend(z);
+        }
+        (codes, data)
+    }
+
+    fn loss(&self, constant: &Problem) -> f64 {
+        let (code, data) = self.naive(constant);
+        let fit: f64 = data.iter().zip(&self.target).map(|(a, b)| 0.5 * (a - b).powi(2)).sum();
+        let direct: f64 = code.iter().zip(&self.weights).map(|(z, w)| z * w).sum();
+        fit + if self.schedule.recorded > 0 { direct } else { 0.0 }
+    }
+}
+
+fn cast<T: Real>(numbers: &[f64]) -> Vec<T> {
+    numbers.iter().map(|x| T::from_f64(*x)).collect()
+}
+
+fn forward_is_naive<T: Real>(seed: u64, tolerance: f64) {
+    let problem = Problem::draw(seed);
+    let (code, data) = problem.naive(&problem);
+    let (x, d, levels) = (cast::<T>(&problem.x), cast::<T>(&problem.d), cast(&problem.levels));
+    let encoder = Encoder {
+        atoms: &d,
+        step: T::from_f64(problem.step),
+        levels: &levels,
+        level_shape: problem.level_shape,
+    };
+    let (output, _) = dense_forward(problem.dim, &x, encoder, &problem.schedule, false);
+    assert!(distance(&output.code, &cast(&code)) < tolerance, "seed {seed}: code");
+    assert!(distance(&output.reconstruction, &cast(&data)) < tolerance, "seed {seed}: data");
+}
+
+#[test]
+fn forward_equals_plain_loops() {
+    for seed in 0..60 {
+        forward_is_naive::<f64>(seed, 1e-12);
+    }
+}
+
+#[test]
+fn forward_equals_plain_loops_in_single_precision() {
+    for seed in (0..60).filter(|s| Problem::draw(*s).schedule.shrinkage != Shrinkage::Hard) {
+        forward_is_naive::<f32>(seed, 1e-5);
+    }
+}
+
+#[test]
+fn gradients_equal_finite_differences() {
+    let h = 1e-6;
+    for seed in 100..180 {
+        let problem = Problem::draw(seed);
+        let (output, tape) =
+            dense_forward(problem.dim, &problem.x, problem.encoder(), &problem.schedule, true);
+        let error: Vec<f64> =
+            output.reconstruction.iter().zip(&problem.target).map(|(a, b)| a - b).collect();
+        let wanted = Wanted { data: true, encoder: true };
+        let gradients = tape.unwrap().backward(&error, Some(&problem.weights), wanted);
+        let mut draw = Draw::new(seed);
+        let mut check = |name: &str, given: &[f64], of: &dyn Fn(&mut Problem) -> &mut [f64]| {
+            let largest = given.iter().fold(1e-3f64, |m, g| m.max(g.abs()));
+            for _ in 0..6 {
+                let k = draw.count(0..=given.len() - 1);
+                let at = |delta: f64| {
+                    let mut moved = problem.clone();
+                    of(&mut moved)[k] += delta;
+                    moved.loss(&problem)
+                };
+                let expected = (at(h) - at(-h)) / (2.0 * h);
+                assert!(
+                    (given[k] - expected).abs() / largest < 2e-6,
+                    "seed {seed}, {name} {k}: {} against {expected}, {:?}",
+                    given[k],
+                    problem.schedule,
+                );
+            }
+        };
+        check("atoms", &gradients.atoms, &|p| &mut p.d);
+        check("data", gradients.data.as_ref().unwrap(), &|p| &mut p.x);
+        check("step", &[gradients.step.unwrap()], &|p| std::slice::from_mut(&mut p.step));
+        if problem.levels.iter().all(|level| *level > 1e-5) {
+            check("levels", gradients.levels.as_ref().unwrap(), &|p| &mut p.levels);
+        }
+    }
+}
