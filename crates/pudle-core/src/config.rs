@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::encoder::Algorithm;
 use crate::error::ConfigError;
+use crate::fused::Kernels;
 use crate::gradient::{GradientEstimator, Response};
 use crate::proximal::Proximal;
 use crate::threshold::ThresholdConfig;
@@ -26,6 +27,11 @@ const MOST_WEIGHTS: usize = 1 << 28;
 /// | `gradient` | `"ae-ls"` | backward pass | see [`GradientEstimator`] |
 /// | `threshold` | constant, λ = 0.1 | sparsity weight | see [`ThresholdConfig`] |
 /// | `dictionary` | — | shape of the dictionary | see [`DictionaryConfig`] |
+/// | `kernels` | `"auto"` | implementation of the pass | `auto`, `fused`, `composed`: see [`Kernels`] |
+/// | `recompute` | `false` | run layers again in the backward pass instead of storing them | |
+///
+/// The last two change how fast and in how much memory the model runs, not what it computes.
+/// `recompute` keeps about `2√T` layers' codes rather than `T`; it is the fused pass's alone.
 ///
 /// [`validate`](Self::validate) refuses anything else, and combinations without a meaning: a learned
 /// `λ` under a hard threshold or with a dropped response, which give it no gradient.
@@ -50,6 +56,12 @@ pub struct PudleConfig {
     /// Sparsity weight `λ`.
     #[serde(default = "default_threshold")]
     pub threshold: ThresholdConfig,
+    /// Implementation of the pass.
+    #[serde(default)]
+    pub kernels: Kernels,
+    /// Whether the backward pass runs layers again instead of storing them.
+    #[serde(default)]
+    pub recompute: bool,
     /// Shape of the dictionary.
     pub dictionary: DictionaryConfig,
 }
@@ -142,6 +154,8 @@ impl PudleConfig {
             algorithm: default_algorithm(),
             gradient: default_gradient(),
             threshold: default_threshold(),
+            kernels: Kernels::default(),
+            recompute: false,
             dictionary,
         }
     }
@@ -203,6 +217,18 @@ impl PudleConfig {
         self
     }
 
+    /// With another implementation of the pass.
+    pub fn with_kernels(mut self, kernels: Kernels) -> Self {
+        self.kernels = kernels;
+        self
+    }
+
+    /// With layers run again in the backward pass, or stored.
+    pub fn with_recompute(mut self, recompute: bool) -> Self {
+        self.recompute = recompute;
+        self
+    }
+
     /// Checks every field.
     ///
     /// # Errors
@@ -218,6 +244,13 @@ impl PudleConfig {
         }
         self.threshold.validate()?;
         self.dictionary.validate()?;
+        if self.recompute && self.kernels == Kernels::Composed {
+            return Err(ConfigError::range(
+                "model.recompute",
+                true,
+                "false where `model.kernels` is \"composed\"",
+            ));
+        }
         if let Response::Last(k) = self.gradient.response
             && !(1..=self.layers).contains(&k)
         {
@@ -378,7 +411,12 @@ mod tests {
 
     #[test]
     fn each_error_names_field_value_and_range() {
-        let cases: [(PudleConfig, &str, &str); 12] = [
+        let cases: [(PudleConfig, &str, &str); 13] = [
+            (
+                config().with_kernels(Kernels::Composed).with_recompute(true),
+                "model.recompute",
+                "true",
+            ),
             (config().with_layers(0), "model.layers", "0"),
             (config().with_step(0.0), "model.step", "0"),
             (config().with_step(f64::NAN), "model.step", "NaN"),

@@ -58,6 +58,21 @@ impl<const D: usize> Layer<D> {
 }
 
 impl Encoder {
+    /// The weights `(s_t − 1)/s_{t+1}` of FISTA's extrapolation in the first `layers` layers.
+    #[cfg(feature = "flex")]
+    pub(crate) fn momentum(&self, layers: usize) -> Vec<f64> {
+        let mut s = 1.0;
+        (0..layers)
+            .map(|t| {
+                // Nothing precedes z_0, and s_1 = 1.
+                let next = if t == 0 { s } else { next_s(s) };
+                let weight = (s - 1.0) / next;
+                s = next;
+                weight
+            })
+            .collect()
+    }
+
     /// Runs the layers `layers` from the state before them (`None`: from `z_0 = 0`) and hands every
     /// new state to `visit`. Returns the last state; `None` if no layer was run from `None`.
     pub fn run<const D: usize, A: Dictionary<D>>(

@@ -38,6 +38,7 @@ mod config;
 mod dictionary;
 mod encoder;
 mod error;
+mod fused;
 mod gradient;
 mod implicit;
 mod model;
@@ -50,6 +51,7 @@ pub use config::{Conv1dConfig, Conv2dConfig, DenseConfig, DictionaryConfig, Pudl
 pub use dictionary::{ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary};
 pub use encoder::{Algorithm, Encoder, Layer};
 pub use error::ConfigError;
+pub use fused::Kernels;
 pub use gradient::{GradientEstimator, Loss, Response};
 pub use model::{Configured, Objective, Pudle};
 pub use proximal::{Level, Proximal};

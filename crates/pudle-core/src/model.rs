@@ -10,6 +10,9 @@ use crate::config::{DictionaryConfig, PudleConfig, Step};
 use crate::dictionary::{ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary};
 use crate::encoder::{Encoder, Layer};
 use crate::error::ConfigError;
+#[cfg(feature = "flex")]
+use crate::fused;
+use crate::fused::Kernels;
 use crate::gradient::{Loss, Response};
 use crate::implicit::solve_on_support;
 use crate::padding::reflect_to;
@@ -119,6 +122,13 @@ impl<const D: usize, A: Configured<D>> Pudle<D, A> {
         }
         let dtype: DType = atoms.dtype();
         let atoms = Tensor::from_data(atoms, (device, dtype));
+        if config.kernels == Kernels::Fused && !Kernels::are_fused_on(&atoms) {
+            return Err(ConfigError::range(
+                "model.kernels",
+                config.kernels,
+                "auto or composed on any backend but flex",
+            ));
+        }
         let dictionary = A::configured(&config.dictionary, atoms).ok_or_else(kind_mismatch)?;
         let threshold = Threshold::new(config.threshold, config.dictionary.atoms(), dtype, device);
         Ok(Self { dictionary, threshold, config: config.clone() })
@@ -168,7 +178,10 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// Where [`Dictionary::code_shape`] of `x` is `None`.
     pub fn encode(&self, x: Tensor<D>) -> Tensor<D> {
         let encoder = self.encoder(x.dims());
-        self.run(&encoder, &x, None, 0, self.config.layers).code
+        match self.fused(&encoder, &x, self.config.layers) {
+            Some((code, _)) => code,
+            None => self.run(&encoder, &x, None, 0, self.config.layers).code,
+        }
     }
 
     /// The codes `z_1, …, z_T` of every layer.
@@ -199,8 +212,33 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let model = self.valid();
         let extent = x.dims();
         let x = reflect_to(x.inner(), self.dictionary.covering(extent));
-        let covered = x.dims();
-        model.decode(model.encode(x), covered).slice(extent.map(|length| 0..length))
+        model.autoencode(x).slice(extent.map(|length| 0..length))
+    }
+
+    /// `D z_T` of data that the atoms cover.
+    fn autoencode(&self, x: Tensor<D>) -> Tensor<D> {
+        let extent = x.dims();
+        let encoder = self.encoder(extent);
+        match self.fused(&encoder, &x, 0) {
+            Some((_, reconstruction)) => reconstruction,
+            None => self.decode(self.run(&encoder, &x, None, 0, self.config.layers).code, extent),
+        }
+    }
+
+    /// The fused pass, where it is to be used.
+    fn fused(
+        &self,
+        encoder: &Encoder,
+        x: &Tensor<D>,
+        recorded: usize,
+    ) -> Option<(Tensor<D>, Tensor<D>)> {
+        #[cfg(feature = "flex")]
+        if self.config.kernels != Kernels::Composed {
+            let layers = (self.config.layers, recorded, self.config.recompute);
+            return fused::run(encoder, &self.dictionary, &self.threshold, x, layers);
+        }
+        let _ = (encoder, x, recorded);
+        None
     }
 
     /// The forward pass of `x` against `target` (the datum itself, or the clean datum behind a
@@ -208,13 +246,19 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     pub fn objective(&self, x: Tensor<D>, target: Tensor<D>) -> Objective<D> {
         let encoder = self.encoder(x.dims());
         let layers = self.config.layers;
-        let code = match self.config.gradient.response {
-            Response::All => self.run(&encoder, &x, None, 0, layers).code,
-            Response::Last(k) => self.run_last(&encoder, &x, k),
-            Response::Dropped | Response::Implicit => self.run_last(&encoder, &x, 0),
+        let recorded = match self.config.gradient.response {
+            Response::All => layers,
+            Response::Last(k) => k.min(layers),
+            Response::Dropped | Response::Implicit => 0,
         };
         let extent = x.dims();
-        let reconstruction = self.decode(code.clone(), extent);
+        let (code, reconstruction) = match self.fused(&encoder, &x, recorded) {
+            Some(pair) => pair,
+            None => {
+                let code = self.run_last(&encoder, &x, recorded);
+                (code.clone(), self.decode(code, extent))
+            }
+        };
         let batch = extent[0] as f64;
         let fit = (reconstruction.clone() - target.clone()).square().sum() * (0.5 / batch);
         let mut loss = match self.config.gradient.loss {
@@ -264,10 +308,10 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
             .expect("a validated configuration has at least one layer")
     }
 
-    /// The code, recorded through the last `k` layers only.
-    fn run_last(&self, encoder: &Encoder, x: &Tensor<D>, k: usize) -> Tensor<D> {
+    /// The code, recorded through the last `recorded` layers only.
+    fn run_last(&self, encoder: &Encoder, x: &Tensor<D>, recorded: usize) -> Tensor<D> {
         let layers = self.config.layers;
-        let first_recorded = layers - k.min(layers);
+        let first_recorded = layers - recorded;
         let constant = (first_recorded > 0).then(|| {
             let state = self.valid().run(encoder, &x.clone().inner(), None, 0, first_recorded);
             // The rest of the graph lives on the device of x.

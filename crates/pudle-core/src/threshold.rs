@@ -105,6 +105,11 @@ impl Threshold {
         }
     }
 
+    /// Whether `λ` is the same in every layer.
+    pub(crate) fn is_constant(&self) -> bool {
+        !matches!(self.config, ThresholdConfig::Decaying { .. })
+    }
+
     /// Projection of learned weights onto `λ ≥ 0`.
     pub fn project(self) -> Self {
         Self {

@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use common::{conv1d, conv2d, dense, model, normal, relative_error, scalar, tensor, values};
 use pudle_core::{
     Algorithm, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
-    DictionaryConfig, GradientEstimator, Loss, Proximal, Pudle, PudleConfig, Response,
+    DictionaryConfig, GradientEstimator, Kernels, Loss, Proximal, Pudle, PudleConfig, Response,
     ThresholdConfig,
 };
 
@@ -419,7 +419,11 @@ fn projected_weights_are_leaves_that_are_trained() {
 #[test]
 fn layers_end_in_the_code() {
     let device = Device::flex();
-    let config = PudleConfig::new(dense(7, 9)).with_layers(4).with_algorithm(Algorithm::Fista);
+    // Each layer by itself is composed, and so equal to the bit to a composed pass alone.
+    let config = PudleConfig::new(dense(7, 9))
+        .with_layers(4)
+        .with_algorithm(Algorithm::Fista)
+        .with_kernels(Kernels::Composed);
     let model = Pudle::<2, DenseDictionary>::new(&config, 3, &device).unwrap();
     let x = Tensor::<2>::ones([2, 7], &device);
     let layers = model.encode_layers(x.clone());

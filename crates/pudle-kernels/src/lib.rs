@@ -3,6 +3,8 @@ mod combine;
 mod conv;
 mod dense;
 mod matrix;
+#[cfg(feature = "burn")]
+mod op;
 mod product;
 mod real;
 mod settings;
@@ -10,5 +12,7 @@ mod support;
 
 pub use conv::{ConvTape, Encoder, Geometry, Gradients, Output, Wanted, conv_forward, conv_shifts};
 pub use dense::{DenseTape, dense_forward};
+#[cfg(feature = "burn")]
+pub use op::{Pass, UnrolledBackend, supports, unrolled};
 pub use real::Real;
-pub use settings::{Schedule, Shrinkage};
+pub use settings::{Problem, Schedule, Shrinkage};

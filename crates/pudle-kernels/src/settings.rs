@@ -4,7 +4,20 @@ use std::ops::Range;
 
 use pulp::Simd;
 
+use crate::conv::Geometry;
 use crate::real::Real;
+
+/// The dictionary that a pass runs through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// A matrix for data of dimension `dim`.
+    Dense {
+        /// Dimension `m`.
+        dim: usize,
+    },
+    /// Filters over images, or along signals.
+    Conv(Geometry),
+}
 
 /// The non-linearity of a layer at a level `θ ≥ 0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::module::{conv_transpose1d, conv1d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+use pudle_kernels::{Geometry, Problem};
 
 use super::{Dictionary, covered, map_value, strided};
 
@@ -63,5 +64,12 @@ impl Dictionary<3> for ConvDictionary1d {
     fn covering(&self, [batch, channels, length]: [usize; 3]) -> [usize; 3] {
         let [_, _, size] = self.atoms().dims();
         [batch, channels, covered(length, size, self.stride)]
+    }
+
+    /// A signal is an image of width 1, so that its strips lie along time.
+    fn problem(&self, [_, channels, height]: [usize; 3]) -> Option<Problem> {
+        let [atoms, _, size] = self.atoms().dims();
+        let (kernel, stride) = ([size, 1], [self.stride, 1]);
+        Some(Problem::Conv(Geometry { channels, height, width: 1, atoms, kernel, stride }))
     }
 }

@@ -2,6 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::module::{conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+use pudle_kernels::{Geometry, Problem};
 
 use super::{Dictionary, covered, map_value, strided};
 
@@ -64,5 +65,11 @@ impl Dictionary<4> for ConvDictionary2d {
     fn covering(&self, [batch, channels, height, width]: [usize; 4]) -> [usize; 4] {
         let [_, _, rows, columns] = self.atoms().dims();
         [batch, channels, covered(height, rows, self.stride), covered(width, columns, self.stride)]
+    }
+
+    fn problem(&self, [_, channels, height, width]: [usize; 4]) -> Option<Problem> {
+        let [atoms, _, rows, columns] = self.atoms().dims();
+        let (kernel, stride) = ([rows, columns], [self.stride; 2]);
+        Some(Problem::Conv(Geometry { channels, height, width, atoms, kernel, stride }))
     }
 }

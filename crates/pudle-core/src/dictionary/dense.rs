@@ -1,5 +1,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use pudle_kernels::Problem;
 
 use super::{Dictionary, map_value};
 
@@ -44,5 +45,9 @@ impl Dictionary<2> for DenseDictionary {
 
     fn covering(&self, extent: [usize; 2]) -> [usize; 2] {
         extent
+    }
+
+    fn problem(&self, [_, dim]: [usize; 2]) -> Option<Problem> {
+        Some(Problem::Dense { dim })
     }
 }

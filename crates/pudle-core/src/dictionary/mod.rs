@@ -10,6 +10,7 @@ pub use dense::DenseDictionary;
 
 use burn::module::{Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Tensor, TensorData};
+use pudle_kernels::Problem;
 
 /// Norms below this count as zero when atoms are projected: a dead atom stays where it is instead
 /// of turning into NaN.
@@ -52,6 +53,13 @@ pub trait Dictionary<const D: usize>: Module + ModuleDisplay + Sync + 'static {
 
     /// The smallest shape not below `extent` that the atoms cover to the last sample.
     fn covering(&self, extent: [usize; D]) -> [usize; D];
+
+    /// What the fused pass needs to know to run through this dictionary on data of shape `extent`,
+    /// which fit the atoms; `None` where only composed operations will do.
+    fn problem(&self, extent: [usize; D]) -> Option<Problem> {
+        let _ = extent;
+        None
+    }
 
     /// Number of atoms `p`.
     fn count(&self) -> usize {

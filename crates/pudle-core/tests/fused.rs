@@ -1,0 +1,271 @@
+//! The fused pass against the composed one, forward and every gradient, over random problems.
+#![cfg(feature = "flex")]
+
+mod common;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use common::{conv1d, conv2d, dense, normal, values};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use pudle_core::{
+    Algorithm, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, DictionaryConfig,
+    GradientEstimator, Kernels, Level, Loss, Proximal, Pudle, PudleConfig, Response,
+    ThresholdConfig,
+};
+
+/// Everything about a comparison but its dictionary and data.
+#[derive(Clone, Debug)]
+struct Case {
+    config: PudleConfig,
+    seed: u64,
+}
+
+fn gradient(layers: usize) -> impl Strategy<Value = GradientEstimator> {
+    let loss = prop_oneof![Just(Loss::Fit), Just(Loss::Lasso)];
+    let response = prop_oneof![
+        Just(Response::Dropped),
+        (1..=layers).prop_map(Response::Last),
+        Just(Response::All),
+        Just(Response::Implicit),
+    ];
+    (loss, response).prop_map(|(loss, response)| GradientEstimator { loss, response })
+}
+
+/// From full supports (λ = 0) to empty ones (λ = 50).
+fn threshold() -> impl Strategy<Value = ThresholdConfig> {
+    let lambda = prop_oneof![Just(0.0), Just(50.0), 0.01..1.0];
+    lambda.prop_flat_map(|lambda: f64| {
+        prop_oneof![
+            Just(ThresholdConfig::Constant { lambda }),
+            (0.5..1.0).prop_map(move |beta| ThresholdConfig::Decaying { lambda, beta }),
+            Just(ThresholdConfig::Learned { lambda }),
+        ]
+    })
+}
+
+fn case(dictionary: DictionaryConfig) -> impl Strategy<Value = Case> {
+    (1usize..7).prop_flat_map(move |layers| {
+        let prox = prop_oneof![Just(Proximal::Soft), Just(Proximal::Relu), Just(Proximal::Hard)];
+        let algorithm = prop_oneof![Just(Algorithm::Ista), Just(Algorithm::Fista)];
+        let all = (gradient(layers), threshold(), prox, algorithm, any::<bool>(), any::<u64>());
+        all.prop_map(move |(gradient, threshold, prox, algorithm, recompute, seed)| {
+            let config = PudleConfig::new(dictionary)
+                .with_layers(layers)
+                .with_step(0.1)
+                .with_gradient(gradient)
+                .with_threshold(threshold)
+                .with_prox(prox)
+                .with_algorithm(algorithm)
+                .with_recompute(recompute);
+            Case { config, seed }
+        })
+    })
+}
+
+/// Results of a pass by name.
+fn run<const D: usize, A: Configured<D>>(
+    case: &Case,
+    kernels: Kernels,
+    extent: [usize; D],
+    dtype: DType,
+) -> Vec<(&'static str, Vec<f64>)> {
+    let recompute = case.config.recompute && kernels == Kernels::Fused;
+    let config = case.config.clone().with_kernels(kernels).with_recompute(recompute);
+    let device = Device::flex().autodiff();
+    let shape = config.dictionary.shape();
+    let atoms = normal(&shape, case.seed).iter::<f64>().map(|x| 0.4 * x).collect::<Vec<_>>();
+    let atoms = TensorData::new(atoms, shape).convert_dtype(dtype);
+    let model = Pudle::<D, A>::from_data(&config, atoms, &device).unwrap();
+    let data = |seed| {
+        let data = normal(&extent, seed).convert_dtype(dtype);
+        Tensor::<D>::from_data(data, (&device, dtype))
+    };
+    let (x, target) = (data(case.seed ^ 1).require_grad(), data(case.seed ^ 2));
+    let objective = model.objective(x.clone(), target);
+    let mut results = vec![
+        ("loss", values(objective.loss.clone())),
+        ("code", values(objective.code)),
+        ("reconstruction", values(objective.reconstruction)),
+        ("encode", values(model.encode(x.clone()))),
+        ("reconstruct", values(model.reconstruct(x.clone()))),
+    ];
+    let grads = objective.loss.backward();
+    let zeros = |n| vec![0.0; n];
+    let atoms = model.dictionary().atoms();
+    results.push(("atoms", atoms.grad(&grads).map_or_else(Vec::new, values)));
+    let count = extent.iter().product();
+    results.push(("data", x.grad(&grads).map_or_else(|| zeros(count), values)));
+    if let Level::PerAtom(lambda) = model.threshold().lambda(0) {
+        let count = lambda.dims()[0];
+        results.push(("lambda", lambda.grad(&grads).map_or_else(|| zeros(count), values)));
+    }
+    results
+}
+
+fn agree<const D: usize, A: Configured<D>>(
+    case: &Case,
+    extent: [usize; D],
+    dtype: DType,
+    tolerance: f64,
+) -> Result<(), TestCaseError> {
+    let fused = run::<D, A>(case, Kernels::Fused, extent, dtype);
+    let composed = run::<D, A>(case, Kernels::Composed, extent, dtype);
+    for ((name, fused), (_, composed)) in fused.into_iter().zip(composed) {
+        // The implicit response is composed in both, and its linear solve magnifies rounding.
+        if case.config.gradient.response == Response::Implicit && ["atoms", "data", "lambda"].contains(&name) {
+            continue;
+        }
+        prop_assert_eq!(fused.len(), composed.len());
+        let scale = composed.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
+        for (a, b) in fused.iter().zip(&composed) {
+            let off = (a - b).abs() / scale;
+            prop_assert!(off <= tolerance, "{}: {} against {}, {:e} of {}", name, a, b, off, scale);
+        }
+    }
+    Ok(())
+}
+
+fn property<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    // The same cases every time: a support that rounding changes is no error, but would be reported.
+    let config = Config { cases: 96, failure_persistence: None, ..Config::default() };
+    let rng = proptest::test_runner::TestRng::deterministic_rng(config.rng_algorithm);
+    TestRunner::new_with_rng(config, rng).run(&strategy, test).unwrap();
+}
+
+fn both<const D: usize, A: Configured<D>>(
+    strategy: impl Strategy<Value = (Case, [usize; D])> + Clone,
+) {
+    property(strategy.clone(), |(case, extent)| agree::<D, A>(&case, extent, DType::F64, 1e-12));
+    property(strategy, |(case, extent)| {
+        agree::<D, A>(&case, extent, DType::F32, 1e-5)
+    });
+}
+
+/// Leaves out what a configuration refuses.
+fn valid<const D: usize>(
+    strategy: impl Strategy<Value = (Case, [usize; D])> + Clone,
+) -> impl Strategy<Value = (Case, [usize; D])> + Clone {
+    strategy.prop_filter("settings with a meaning", |(case, _)| case.config.validate().is_ok())
+}
+
+#[test]
+fn dense_passes_agree() {
+    let shapes = (1usize..20, 1usize..40, 1usize..15);
+    both::<2, DenseDictionary>(valid(Arc::new(shapes.prop_flat_map(
+        |(dim, atoms, batch)| case(dense(dim, atoms)).prop_map(move |case| (case, [batch, dim])),
+    ))));
+}
+
+#[test]
+fn conv1d_passes_agree() {
+    let shapes = (1usize..6, 1usize..4, 1usize..9, 1usize..9, 0usize..300, 1usize..4);
+    both::<3, ConvDictionary1d>(valid(Arc::new(shapes.prop_flat_map(
+        |(atoms, channels, size, stride, more, batch)| {
+            let dictionary = conv1d(atoms, channels, size, stride.min(size));
+            case(dictionary).prop_map(move |case| (case, [batch, channels, size + more]))
+        },
+    ))));
+}
+
+#[test]
+fn conv2d_passes_agree() {
+    let shapes = (1usize..20, 1usize..4, 1usize..7, 1usize..7, (0usize..20, 0usize..20), 1usize..4);
+    both::<4, ConvDictionary2d>(valid(Arc::new(shapes.prop_flat_map(
+        |(atoms, channels, size, stride, (down, across), batch)| {
+            let dictionary = conv2d(atoms, channels, size, stride.min(size));
+            let extent = [batch, channels, size + down, size + across];
+            case(dictionary).prop_map(move |case| (case, extent))
+        },
+    ))));
+}
+
+/// The operation itself, whose step size and levels per layer no configuration trains.
+#[test]
+fn steps_and_levels_have_the_gradients_of_composed_layers() {
+    let device = Device::flex().autodiff();
+    let options = (&device, DType::F64);
+    let tensor = |shape: [usize; 2], seed| {
+        Tensor::<2>::from_data(normal(&shape, seed), options)
+    };
+    for seed in 0..20 {
+        let (layers, batch, m, p) = (4, 3, 6, 9);
+        let (x, atoms) = (tensor([batch, m], seed), tensor([m, p], 100 + seed) * 0.4);
+        let atoms = atoms.detach().require_grad();
+        let step = Tensor::<1>::from_data(TensorData::from([0.11]), options).require_grad();
+        let levels = tensor([layers * batch, p], 200 + seed).abs() * 0.05;
+        let levels = levels.reshape([layers, batch, p]).detach().require_grad();
+        let weights = tensor([batch, p], 300 + seed);
+        let gradients = |fused: bool| {
+            let (code, reconstruction) = if fused {
+                let schedule =
+                    pudle_kernels::Schedule::ista(layers, pudle_kernels::Shrinkage::Soft);
+                pudle_kernels::unrolled(
+                    pudle_kernels::Problem::Dense { dim: m },
+                    schedule,
+                    x.clone(),
+                    atoms.clone(),
+                    step.clone(),
+                    levels.clone(),
+                    [batch, p],
+                )
+            } else {
+                let mut code = Tensor::<2>::zeros([batch, p], options);
+                for t in 0..layers {
+                    let residual = x.clone() - code.clone().matmul(atoms.clone().transpose());
+                    let ascent = residual.matmul(atoms.clone()) * step.clone().unsqueeze();
+                    let theta = levels.clone().narrow(0, t, 1).squeeze_dim(0);
+                    let v = code + ascent;
+                    let (above, below) = (v.clone() - theta.clone(), -v - theta);
+                    code = burn::tensor::activation::relu(above)
+                        - burn::tensor::activation::relu(below);
+                }
+                (code.clone(), code.matmul(atoms.clone().transpose()))
+            };
+            let loss = (reconstruction - x.clone()).square().sum() + (code * weights.clone()).sum();
+            let grads = loss.backward();
+            [
+                values(step.grad(&grads).unwrap()),
+                values(levels.grad(&grads).unwrap()),
+                values(atoms.grad(&grads).unwrap()),
+            ]
+        };
+        for (fused, composed) in gradients(true).into_iter().zip(gradients(false)) {
+            let scale = composed.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
+            for (a, b) in fused.iter().zip(&composed) {
+                assert!((a - b).abs() <= 1e-12 * scale, "{seed}: {a} against {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn passes_do_not_depend_on_the_number_of_threads() {
+    let config = PudleConfig::new(conv2d(20, 1, 7, 3)).with_layers(6).with_lambda(0.2);
+    let case = |config: &PudleConfig| Case { config: config.clone(), seed: 5 };
+    let dense = PudleConfig::new(dense(40, 90)).with_layers(6).with_lambda(0.2);
+    let all = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let (kernels, dtype) = (Kernels::Fused, DType::F32);
+            [
+                run::<4, ConvDictionary2d>(&case(&config), kernels, [1, 1, 90, 61], dtype),
+                run::<4, ConvDictionary2d>(&case(&config), kernels, [7, 1, 40, 31], dtype),
+                run::<2, DenseDictionary>(&case(&dense), kernels, [50, 40], dtype),
+            ]
+        })
+    };
+    let one = all(1);
+    for threads in 2..=4 {
+        assert!(one == all(threads), "{threads} threads");
+    }
+}
+
+#[test]
+fn a_backend_without_the_operation_refuses_it_by_name() {
+    assert!("fast".parse::<Kernels>().unwrap_err().to_string().contains("auto, fused, composed"));
+    for kernels in [Kernels::Auto, Kernels::Fused, Kernels::Composed] {
+        assert_eq!(kernels.to_string().parse(), Ok(kernels));
+    }
+}
