@@ -7,14 +7,16 @@ use burn::tensor::Tensor;
 #[cfg(feature = "flex")]
 use burn::tensor::TensorData;
 #[cfg(feature = "flex")]
-use pudle_kernels::{Schedule, Shrinkage};
+use pudle_kernels::{Problem, Schedule, Shrinkage};
 use serde::{Deserialize, Serialize};
 
+use crate::dictionary::ConvDictionary2d;
 #[cfg(feature = "flex")]
 use crate::dictionary::Dictionary;
 #[cfg(feature = "flex")]
 use crate::encoder::{Algorithm, Encoder};
 use crate::error::ConfigError;
+use crate::model::Pudle;
 #[cfg(feature = "flex")]
 use crate::proximal::{Level, Proximal};
 #[cfg(feature = "flex")]
@@ -35,15 +37,23 @@ pub enum Kernels {
 }
 
 impl Kernels {
-    /// Whether the fused pass runs on the backend of `atoms`.
-    pub(crate) fn are_fused_on<const D: usize>(atoms: &Tensor<D>) -> bool {
+    /// Refuses the fused pass on a backend, that of `atoms`, which does not have it.
+    pub(crate) fn check<const D: usize>(self, atoms: &Tensor<D>) -> Result<(), ConfigError> {
         #[cfg(feature = "flex")]
-        return pudle_kernels::supports(atoms);
+        let has = pudle_kernels::supports(atoms);
         #[cfg(not(feature = "flex"))]
-        return {
+        let has = {
             let _ = atoms;
             false
         };
+        match self {
+            Kernels::Fused if !has => Err(ConfigError::range(
+                "model.kernels",
+                self,
+                "auto or composed on any backend but flex",
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -74,28 +84,14 @@ impl FromStr for Kernels {
     }
 }
 
-/// Code and reconstruction of `x`, by one operation that records the last `recorded` layers; `None`
-/// where the dictionary or the backend has no such operation.
-///
-/// # Panics
-/// Where the data do not fit the atoms.
+/// What the fused pass is told: how to run, the step size, and the levels.
 #[cfg(feature = "flex")]
-pub(crate) fn run<const D: usize, A: Dictionary<D>>(
+fn prepare<const D: usize>(
     encoder: &Encoder,
-    dictionary: &A,
     threshold: &Threshold,
     x: &Tensor<D>,
     (layers, recorded, recompute): (usize, usize, bool),
-) -> Option<(Tensor<D>, Tensor<D>)> {
-    let atoms = dictionary.atoms();
-    if !pudle_kernels::supports(&atoms) {
-        return None;
-    }
-    let extent = x.dims();
-    let code = dictionary.code_shape(extent).unwrap_or_else(|| {
-        panic!("data of shape {extent:?} do not fit atoms of shape {:?}", atoms.dims())
-    });
-    let problem = dictionary.problem(extent)?;
+) -> (Schedule, Tensor<1>, Tensor<3>) {
     let schedule = Schedule {
         layers,
         shrinkage: match encoder.proximal {
@@ -119,10 +115,79 @@ pub(crate) fn run<const D: usize, A: Dictionary<D>>(
             Level::Scalar(level) => Tensor::from_data(TensorData::from([[[level]]]), options),
         })
         .collect();
-    let levels = Tensor::<3>::cat(levels, 0);
+    (schedule, step, Tensor::cat(levels, 0))
+}
+
+/// Code and reconstruction of `x`, by one operation that records the last `recorded` layers; `None`
+/// where the dictionary or the backend has no such operation.
+///
+/// # Panics
+/// Where the data do not fit the atoms.
+#[cfg(feature = "flex")]
+pub(crate) fn run<const D: usize, A: Dictionary<D>>(
+    encoder: &Encoder,
+    dictionary: &A,
+    threshold: &Threshold,
+    x: &Tensor<D>,
+    layers: (usize, usize, bool),
+) -> Option<(Tensor<D>, Tensor<D>)> {
+    let atoms = dictionary.atoms();
+    if !pudle_kernels::supports(&atoms) {
+        return None;
+    }
+    let extent = x.dims();
+    let code = dictionary.code_shape(extent).unwrap_or_else(|| {
+        panic!("data of shape {extent:?} do not fit atoms of shape {:?}", atoms.dims())
+    });
+    let problem = dictionary.problem(extent)?;
+    let (schedule, step, levels) = prepare(encoder, threshold, x, layers);
     let (code, reconstruction) =
         pudle_kernels::unrolled(problem, schedule, x.clone(), atoms, step, levels, code);
     // A code that no layer was recorded for is a constant, as the composed one is.
-    let code = if recorded == 0 { code.detach() } else { code };
+    let code = if layers.1 == 0 { code.detach() } else { code };
     Some((code, reconstruction))
+}
+
+#[cfg(feature = "flex")]
+impl Pudle<4, ConvDictionary2d> {
+    /// The mean of the reconstructions of the parts of `x` of shape `part` that start at `starts`, each
+    /// moved back, in a window of `x`: first pixel and size. `None` where the fused pass is not to be
+    /// used.
+    pub(crate) fn fused_shifts(
+        &self,
+        x: &Tensor<4>,
+        part: [usize; 4],
+        starts: &[[usize; 2]],
+        window: ([usize; 2], [usize; 2]),
+    ) -> Option<Tensor<4>> {
+        let atoms = self.dictionary().atoms();
+        if self.config().kernels == Kernels::Composed || !pudle_kernels::supports(&atoms) {
+            return None;
+        }
+        let Problem::Conv(geometry) = self.dictionary().problem(part)? else { return None };
+        let encoder = self.encoder(part);
+        let layers = (self.config().layers, 0, false);
+        let (schedule, step, levels) = prepare(&encoder, self.threshold(), x, layers);
+        Some(pudle_kernels::shifted(
+            geometry,
+            schedule,
+            x.clone(),
+            starts,
+            window,
+            (atoms, step, levels),
+        ))
+    }
+}
+
+#[cfg(not(feature = "flex"))]
+impl Pudle<4, ConvDictionary2d> {
+    pub(crate) fn fused_shifts(
+        &self,
+        _x: &Tensor<4>,
+        _part: [usize; 4],
+        _starts: &[[usize; 2]],
+        _window: ([usize; 2], [usize; 2]),
+    ) -> Option<Tensor<4>> {
+        None
+    }
 }

@@ -44,6 +44,7 @@ mod implicit;
 mod model;
 mod padding;
 mod proximal;
+mod shifts;
 mod threshold;
 
 pub use backend::{Backend, BackendError};

@@ -122,13 +122,7 @@ impl<const D: usize, A: Configured<D>> Pudle<D, A> {
         }
         let dtype: DType = atoms.dtype();
         let atoms = Tensor::from_data(atoms, (device, dtype));
-        if config.kernels == Kernels::Fused && !Kernels::are_fused_on(&atoms) {
-            return Err(ConfigError::range(
-                "model.kernels",
-                config.kernels,
-                "auto or composed on any backend but flex",
-            ));
-        }
+        config.kernels.check(&atoms)?;
         let dictionary = A::configured(&config.dictionary, atoms).ok_or_else(kind_mismatch)?;
         let threshold = Threshold::new(config.threshold, config.dictionary.atoms(), dtype, device);
         Ok(Self { dictionary, threshold, config: config.clone() })
@@ -149,6 +143,17 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// The settings.
     pub fn config(&self) -> &PudleConfig {
         &self.config
+    }
+
+    /// The same model run by another implementation of the pass.
+    ///
+    /// # Errors
+    /// Where the backend has no fused one, and that is asked for.
+    pub fn with_kernels(mut self, kernels: Kernels) -> Result<Self, ConfigError> {
+        kernels.check(&self.dictionary.atoms())?;
+        self.config.kernels = kernels;
+        self.config.validate()?;
+        Ok(self)
     }
 
     /// Projection of the weights onto what they must be: atoms of unit norm, learned `λ ≥ 0`. To be
@@ -215,8 +220,13 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         model.autoencode(x).slice(extent.map(|length| 0..length))
     }
 
+    /// The model outside any graph.
+    pub(crate) fn inference(&self) -> Self {
+        self.valid()
+    }
+
     /// `D z_T` of data that the atoms cover.
-    fn autoencode(&self, x: Tensor<D>) -> Tensor<D> {
+    pub(crate) fn autoencode(&self, x: Tensor<D>) -> Tensor<D> {
         let extent = x.dims();
         let encoder = self.encoder(extent);
         match self.fused(&encoder, &x, 0) {
@@ -287,7 +297,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         Objective { loss, fit, code: padded.code, reconstruction }
     }
 
-    fn encoder(&self, extent: [usize; D]) -> Encoder {
+    pub(crate) fn encoder(&self, extent: [usize; D]) -> Encoder {
         Encoder {
             proximal: self.config.prox,
             algorithm: self.config.algorithm,

@@ -17,6 +17,21 @@ pub(crate) fn reflect_to<const D: usize>(x: Tensor<D>, extent: [usize; D]) -> Te
     })
 }
 
+/// Grows both axes of images to `extent` by reflection, `before` pixels of it at the top and the left.
+pub(crate) fn reflect_around(x: Tensor<4>, before: [usize; 2], extent: [usize; 2]) -> Tensor<4> {
+    (0..2).fold(x, |x, k| {
+        let length = x.dims()[2 + k];
+        let period = (2 * (length - 1)).max(1);
+        // A whole number of periods before the first pixel changes nothing.
+        let first = before[k].div_ceil(period) * period - before[k];
+        let indices: Vec<i64> =
+            (first..first + extent[k]).map(|i| reflected(i, length) as i64).collect();
+        let shape = [indices.len()];
+        let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, shape), &x.device());
+        x.select(2 + k, indices)
+    })
+}
+
 /// Where position `i` of the grown axis lies on the axis of `length` samples.
 fn reflected(i: usize, length: usize) -> usize {
     let period = (2 * (length - 1)).max(1);

@@ -269,3 +269,43 @@ fn a_backend_without_the_operation_refuses_it_by_name() {
         assert_eq!(kernels.to_string().parse(), Ok(kernels));
     }
 }
+
+#[test]
+fn shifted_passes_agree() {
+    let device = Device::flex();
+    for (k, (stride, channels, count, [height, width])) in [
+        (2, 1, 4, [9, 14]),
+        (3, 3, 9, [17, 12]),
+        (4, 1, 5, [31, 30]),
+        (5, 1, 25, [7, 5]),
+        (1, 1, 1, [12, 9]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let config =
+            PudleConfig::new(conv2d(11, channels, 5, stride)).with_layers(5).with_lambda(0.1);
+        let shape = [2, channels, height, width];
+        let x = Tensor::<4>::from_data(normal(&shape, k as u64), (&device, DType::F64));
+        let run = |kernels| {
+            let model = common::model::<4, ConvDictionary2d>(&config, 7, &device);
+            let model = model.with_kernels(kernels).unwrap();
+            values(model.reconstruct_shifted(x.clone(), count))
+        };
+        let (fused, composed) = (run(Kernels::Fused), run(Kernels::Composed));
+        assert!(common::relative_error(&fused, &composed) < 1e-12, "stride {stride}");
+    }
+}
+
+/// The mean over all shifts knows no grid: it moves along with the picture, away from the borders.
+#[test]
+fn the_mean_over_all_shifts_moves_with_the_picture() {
+    let device = Device::flex();
+    let config = PudleConfig::new(conv2d(8, 1, 4, 2)).with_layers(3).with_step(0.1).with_lambda(0.1);
+    let model = common::model::<4, ConvDictionary2d>(&config, 3, &device);
+    let x = Tensor::<4>::from_data(normal(&[1, 1, 40, 40], 4), (&device, DType::F64));
+    let crop = |x: Tensor<4>, start: usize| x.slice([0..1, 0..1, start..start + 8, start..start + 8]);
+    let here = crop(model.reconstruct_shifted(x.clone(), 4), 17);
+    let moved = crop(model.reconstruct_shifted(x.slice([0..1, 0..1, 1..40, 1..40]), 4), 16);
+    assert!(common::relative_error(&values(moved), &values(here)) < 1e-12);
+}

@@ -13,6 +13,6 @@ mod support;
 pub use conv::{ConvTape, Encoder, Geometry, Gradients, Output, Wanted, conv_forward, conv_shifts};
 pub use dense::{DenseTape, dense_forward};
 #[cfg(feature = "burn")]
-pub use op::{Pass, UnrolledBackend, supports, unrolled};
+pub use op::{Pass, UnrolledBackend, shifted, supports, unrolled};
 pub use real::Real;
 pub use settings::{Problem, Schedule, Shrinkage};

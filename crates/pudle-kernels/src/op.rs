@@ -12,9 +12,11 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{
     Autodiff, AutodiffBackend, Backend, Dispatch, DispatchTensorKind, Flex, TensorMetadata, backend_extension,
 };
-use burn::tensor::{Bytes, DType, Element, Shape, Tensor};
+use burn::tensor::{Bytes, DType, Element, Shape, Tensor, TensorData};
 
-use crate::conv::{ConvTape, Encoder, Gradients, Output, Wanted, conv_forward};
+use crate::conv::{
+    ConvTape, Encoder, Geometry, Gradients, Output, Wanted, conv_forward, conv_shifts,
+};
 use crate::dense::{DenseTape, dense_forward};
 use crate::real::Real;
 use crate::settings::{Problem, Schedule};
@@ -298,4 +300,43 @@ pub fn unrolled<const D: usize>(
     let end = output.dims()[0];
     let reconstruction = output.clone().slice([codes..end]).reshape(extent);
     (output.slice([0..codes]).reshape(code), reconstruction)
+}
+
+/// The mean of the reconstructions of parts of images, each moved back to its place: see
+/// [`conv_shifts`]. `x` is `[b, C, H, W]`, `geometry` that of a part, `window` the first pixel and the
+/// size of what is returned; atoms, step and levels are as for [`unrolled`]. Without a graph.
+///
+/// # Panics
+/// As [`conv_shifts`], and where the backend does not support the pass.
+pub fn shifted(
+    geometry: Geometry,
+    schedule: Schedule,
+    x: Tensor<4>,
+    starts: &[[usize; 2]],
+    window: ([usize; 2], [usize; 2]),
+    (atoms, step, levels): (Tensor<4>, Tensor<1>, Tensor<3>),
+) -> Tensor<4> {
+    fn run<T: Kept>(
+        geometry: Geometry,
+        schedule: &Schedule,
+        x: Tensor<4>,
+        starts: &[[usize; 2]],
+        window: ([usize; 2], [usize; 2]),
+        (atoms, step, levels): (Tensor<4>, Tensor<1>, Tensor<3>),
+    ) -> Tensor<4> {
+        let (device, [batch, channels, height, width]) = (x.device(), x.dims());
+        let level_shape = levels.dims();
+        let numbers = |data: TensorData| data.try_into_vec::<T>().expect("the dtype was asked for");
+        let [x, atoms, step, levels] =
+            [x.into_data(), atoms.into_data(), step.into_data(), levels.into_data()].map(numbers);
+        let encoder = Encoder { atoms: &atoms, step: step[0], levels: &levels, level_shape };
+        let means: Vec<T> = x
+            .chunks_exact(channels * height * width)
+            .flat_map(|x| conv_shifts(geometry, (x, [height, width]), starts, window, encoder, schedule))
+            .collect();
+        let shape = [batch, channels, window.1[0], window.1[1]];
+        Tensor::from_data(TensorData::new(means, shape), (&device, T::dtype()))
+    }
+    let run = if x.dtype() == DType::F64 { run::<f64> } else { run::<f32> };
+    run(geometry, &schedule, x, starts, window, (atoms, step, levels))
 }

@@ -1,0 +1,97 @@
+//! Reconstructions averaged over shifts of the grid of atoms.
+
+use burn::tensor::Tensor;
+
+use crate::dictionary::{ConvDictionary2d, Dictionary};
+use crate::model::Pudle;
+use crate::padding::reflect_around;
+
+impl Pudle<4, ConvDictionary2d> {
+    /// The mean of `D z_T` over `count` shifts of the grid of atoms, `[b, C, H, W]`, without a graph. A
+    /// stride leaves every pixel in its own place among the atoms; the mean over shifts does not, and
+    /// is worth some tenths of a decibel to a whole one in denoising.
+    ///
+    /// There are `stride²` shifts; fewer are spread as far apart as they can be, and one is
+    /// [`reconstruct`](Self::reconstruct). Around the data are reflections of them.
+    ///
+    /// # Panics
+    /// Where `count` is not between 1 and `stride²`, or `x` has other channels than the atoms.
+    pub fn reconstruct_shifted(&self, x: Tensor<4>, count: usize) -> Tensor<4> {
+        let stride = self.dictionary().stride();
+        assert!((1..=stride * stride).contains(&count), "{count} shifts of {stride}² there are");
+        if count == 1 {
+            return self.reconstruct(x);
+        }
+        let model = self.inference();
+        let x = x.inner();
+        let [batch, channels, height, width] = x.dims();
+        // Every shift sees a part of this size that holds the data and that atoms cover.
+        let margin = stride - 1;
+        let part = self.dictionary().covering([batch, channels, height + margin, width + margin]);
+        let x = reflect_around(x, [margin; 2], [part[2] + margin, part[3] + margin]);
+        let starts: Vec<[usize; 2]> = spread(stride, count)
+            .into_iter()
+            .map(|[down, across]| [margin - down, margin - across])
+            .collect();
+        let window = ([margin; 2], [height, width]);
+        if let Some(mean) = model.fused_shifts(&x, part, &starts, window) {
+            return mean;
+        }
+        let mut sum = Tensor::zeros([batch, channels, height, width], (&x.device(), x.dtype()));
+        for [top, left] in starts {
+            let seen = x.clone().slice([
+                0..batch,
+                0..channels,
+                top..top + part[2],
+                left..left + part[3],
+            ]);
+            let estimate = model.autoencode(seen);
+            let (top, left) = (margin - top, margin - left);
+            sum = sum
+                + estimate.slice([0..batch, 0..channels, top..top + height, left..left + width]);
+        }
+        sum / count as f64
+    }
+}
+
+/// `count` of the `stride²` shifts, from none on; each next one is the farthest from those before it on
+/// the torus of shifts.
+fn spread(stride: usize, count: usize) -> Vec<[usize; 2]> {
+    let apart = |a: usize, b: usize| {
+        let d = a.abs_diff(b);
+        d.min(stride - d).pow(2)
+    };
+    let distance = |a: [usize; 2], b: [usize; 2]| apart(a[0], b[0]) + apart(a[1], b[1]);
+    let mut left: Vec<[usize; 2]> =
+        (0..stride * stride).map(|k| [k / stride, k % stride]).collect();
+    let mut chosen = vec![left.remove(0)];
+    while chosen.len() < count {
+        let nearest = |shift: [usize; 2]| {
+            chosen.iter().map(|other| distance(shift, *other)).min().unwrap_or(0)
+        };
+        // The first of the farthest ones.
+        let best = (0..left.len())
+            .max_by_key(|k| (nearest(left[*k]), std::cmp::Reverse(*k)))
+            .expect("fewer shifts were chosen than there are");
+        chosen.push(left.remove(best));
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shifts_are_spread_and_different() {
+        for stride in 1..6 {
+            let mut all = spread(stride, stride * stride);
+            assert_eq!(all[0], [0, 0]);
+            all.sort();
+            all.dedup();
+            assert_eq!(all.len(), stride * stride);
+        }
+        assert_eq!(spread(4, 2), [[0, 0], [2, 2]]);
+        assert_eq!(spread(4, 4), [[0, 0], [2, 2], [0, 2], [2, 0]]);
+    }
+}
