@@ -4,17 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use pudle_data::{ColorMode, Image, add_gaussian, scene};
-use pudle_train::{Checkpoint, Denoiser};
+use pudle_train::{Denoiser, Shifts};
 use serde::Serialize;
 
+use crate::shipped::{NAME, shipped};
 use crate::terminal::{say, say_json};
 use crate::{BackendArg, Failure};
-
-/// The checkpoint that ships, for use from any folder.
-const SHIPPED_CONFIG: &str = include_str!("../../../checkpoints/denoise-gray-sigma25/config.toml");
-const SHIPPED_WEIGHTS: &[u8] =
-    include_bytes!("../../../checkpoints/denoise-gray-sigma25/model.safetensors");
-const SHIPPED_NAME: &str = "denoise-gray-sigma25";
 
 /// The noise level that is assumed and added by default.
 const SIGMA: f32 = 25.0;
@@ -41,6 +36,11 @@ pub struct Args {
     /// Seed of the noise that is added.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Shifts of the grid of atoms whose estimates are averaged, from 1 to the stride squared, or all:
+    /// better, and that many times slower.
+    #[arg(long, value_name = "N", default_value_t,
+          value_parser = |text: &str| text.parse::<Shifts>())]
+    shifts: Shifts,
     /// Where the estimate goes (.png or .jpg); INPUT-denoised.png beside INPUT by default, and
     /// nowhere for the drawn scene.
     #[arg(short, long, value_name = "OUT.png")]
@@ -70,12 +70,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let device = args.backend.backend.device()?;
     let denoiser = match &args.checkpoint {
         Some(dir) => Denoiser::load(dir, &device)?,
-        None => {
-            let shipped =
-                Checkpoint::from_parts(SHIPPED_CONFIG, SHIPPED_WEIGHTS, SHIPPED_NAME, &device)?;
-            Denoiser::new(shipped, SHIPPED_NAME, &device)?
-        }
+        None => Denoiser::new(shipped(&device)?, NAME, &device)?,
     };
+    let denoiser = args.backend.set(denoiser)?.with_shifts(args.shifts)?;
     let sigma = args.sigma.unwrap_or(SIGMA);
     if args.sigma.is_some() && !args.add_noise && denoiser.trained_sigma().is_none() {
         log::warn!(

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pudle_train::{Denoiser, Protocol};
+use pudle_train::{Denoiser, Protocol, Shifts};
 
 use crate::terminal::{say, say_json};
 use crate::{BackendArg, Failure};
@@ -21,6 +21,10 @@ pub struct Args {
     /// Seed of the noise.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Shifts of the grid of atoms whose estimates are averaged, from 1 to the stride squared, or all.
+    #[arg(long, value_name = "N", default_value_t,
+          value_parser = |text: &str| text.parse::<Shifts>())]
+    shifts: Shifts,
     /// Peak of the PSNR: full (1.0) or paper (each picture's own maximum).
     #[arg(long, value_name = "P", default_value = "full",
           value_parser = |text: &str| text.parse::<Protocol>())]
@@ -34,6 +38,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let denoiser = Denoiser::load(&args.checkpoint, &args.backend.backend.device()?)?;
+    let denoiser = args.backend.set(denoiser)?.with_shifts(args.shifts)?;
     let mut header = !args.json;
     let evaluation = pudle_train::evaluate(
         &denoiser,

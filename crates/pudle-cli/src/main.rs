@@ -1,16 +1,19 @@
 //! The `pudle` command: train, denoise, evaluate, look into and exchange unrolled dictionary
 //! networks.
 
+mod bench;
 mod checkpoint;
 mod denoise;
 mod evaluate;
+mod shipped;
 mod terminal;
 mod train;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use pudle_core::Backend;
+use pudle_core::{Backend, GradientEstimator, Kernels};
+use pudle_train::Denoiser;
 
 /// Interpretable dictionary learning by unrolled networks.
 #[derive(Parser)]
@@ -28,6 +31,8 @@ enum Command {
     Denoise(denoise::Args),
     /// Score a denoiser over a folder of clean pictures.
     Evaluate(evaluate::Args),
+    /// Time the unrolled pass on this machine.
+    Bench(bench::Args),
     /// Say what a checkpoint holds.
     Info(checkpoint::InfoArgs),
     /// Write a checkpoint's weights in another format.
@@ -42,6 +47,28 @@ struct BackendArg {
     /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default one.
     #[arg(long, value_name = "B", default_value_t, value_parser = parse_backend)]
     backend: Backend,
+    /// Implementation of the unrolled pass: fused (flex only), composed (operations of Burn), or auto,
+    /// the fused one where there is one. Both compute the same, up to rounding.
+    #[arg(long, value_name = "K", value_parser = parse_kernels)]
+    kernels: Option<Kernels>,
+}
+
+impl BackendArg {
+    /// A denoiser that runs as asked.
+    fn set(&self, denoiser: Denoiser) -> Result<Denoiser, Failure> {
+        Ok(match self.kernels {
+            Some(kernels) => denoiser.with_kernels(kernels)?,
+            None => denoiser,
+        })
+    }
+}
+
+fn parse_kernels(text: &str) -> Result<Kernels, String> {
+    text.parse().map_err(|error: pudle_core::ConfigError| error.to_string())
+}
+
+fn parse_gradient(text: &str) -> Result<GradientEstimator, String> {
+    text.parse().map_err(|error: pudle_core::ConfigError| error.to_string())
 }
 
 fn parse_backend(text: &str) -> Result<Backend, String> {
@@ -62,6 +89,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args),
         Command::Denoise(args) => denoise::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Info(args) => checkpoint::info(&args),
         Command::Export(args) => checkpoint::export(&args),
         Command::Import(args) => checkpoint::import(args),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pudle_core::{Backend, GradientEstimator};
+use pudle_core::{Backend, GradientEstimator, Kernels};
 use pudle_train::{Interrupter, Outcome, Preset, RunConfig, Schedule};
 
 use crate::Failure;
@@ -27,7 +27,7 @@ pub struct Args {
     valid: Option<PathBuf>,
     /// Gradient estimator: dec, ae-lasso, ae-ls, truncated:K or implicit; or LOSS/RESPONSE of
     /// {fit|lasso}/{dropped|last:K|all|implicit}.
-    #[arg(long, value_name = "G", value_parser = parse_gradient)]
+    #[arg(long, value_name = "G", value_parser = crate::parse_gradient)]
     gradient: Option<GradientEstimator>,
     /// Sparsity weight λ, at least 0 (under a hard threshold its level).
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
@@ -50,6 +50,13 @@ pub struct Args {
     /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default one.
     #[arg(long, value_name = "B", value_parser = crate::parse_backend)]
     backend: Option<Backend>,
+    /// Implementation of the unrolled pass: fused (flex only), composed, or auto. Both compute the same,
+    /// up to rounding.
+    #[arg(long, value_name = "K", value_parser = crate::parse_kernels)]
+    kernels: Option<Kernels>,
+    /// Run layers again in the backward pass instead of storing them: less memory, more time.
+    #[arg(long)]
+    recompute: bool,
     /// Run directory to create; the first free runs/PRESET-N by default.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -57,10 +64,6 @@ pub struct Args {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "config", "data", "valid",
           "gradient", "lambda", "batch", "learning_rate", "schedule", "seed", "out"])]
     resume: Option<PathBuf>,
-}
-
-fn parse_gradient(text: &str) -> Result<GradientEstimator, String> {
-    text.parse().map_err(|error: pudle_core::ConfigError| error.to_string())
 }
 
 fn parse_schedule(text: &str) -> Result<Schedule, String> {
@@ -83,6 +86,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 if let Some(backend) = args.backend {
                     config.backend = backend;
                 }
+                config.model.kernels = args.kernels.unwrap_or(config.model.kernels);
+                config.model.recompute |= args.recompute;
                 Ok(())
             };
             (dir.clone(), pudle_train::resume(dir, change, interrupter)?)
@@ -138,6 +143,8 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
     training.schedule = args.schedule.unwrap_or(training.schedule);
     config.seed = args.seed.unwrap_or(config.seed);
     config.backend = args.backend.unwrap_or(config.backend);
+    config.model.kernels = args.kernels.unwrap_or(config.model.kernels);
+    config.model.recompute |= args.recompute;
     config.versions = Default::default();
     // After the flags, which may be what makes a file's settings right.
     if let Some(path) = &args.config {

@@ -7,10 +7,7 @@ use std::str::FromStr;
 
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use pudle_core::{
-    Configured, Conv2dConfig, ConvDictionary1d, ConvDictionary2d, DenseConfig, DenseDictionary,
-    Dictionary, DictionaryConfig, Level, Proximal, Pudle, PudleConfig,
-};
+use pudle_core::{Configured, Conv2dConfig, ConvDictionary1d, ConvDictionary2d, DenseConfig, DenseDictionary, Dictionary, DictionaryConfig, Kernels, Level, Proximal, Pudle, PudleConfig};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
@@ -144,7 +141,9 @@ impl ModelSection {
                 source: Box::new(source),
             })?;
         }
-        Ok((section.model, sigma))
+        // How a run was computed binds nobody who uses what it learned, perhaps on another backend.
+        let model = section.model.with_kernels(Kernels::Auto).with_recompute(false);
+        Ok((model, sigma))
     }
 }
 

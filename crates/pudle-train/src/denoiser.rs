@@ -1,9 +1,11 @@
 //! A checkpoint applied to pictures.
 
+use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{ConvDictionary2d, Dictionary, Pudle};
+use pudle_core::{ConvDictionary2d, Dictionary, Kernels, Pudle};
 use pudle_data::Image;
 
 use crate::checkpoint::{AnyPudle, Checkpoint};
@@ -15,7 +17,47 @@ pub struct Denoiser {
     model: Pudle<4, ConvDictionary2d>,
     /// Noise that the model was trained for, on the scale 0 … 255, where known.
     sigma: Option<f32>,
+    /// Shifts whose estimates are averaged.
+    shifts: usize,
     device: Device,
+}
+
+/// How many shifts of the grid of atoms a denoiser averages over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shifts {
+    /// So many, at least 1.
+    Count(usize),
+    /// As many as there are, the stride squared.
+    All,
+}
+
+impl Default for Shifts {
+    fn default() -> Self {
+        Shifts::Count(1)
+    }
+}
+
+impl FromStr for Shifts {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "all" => Ok(Shifts::All),
+            number => match number.parse() {
+                Ok(count @ 1..) => Ok(Shifts::Count(count)),
+                _ => Err(format!("\"{number}\" is neither a number of at least 1 nor \"all\"")),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Shifts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shifts::Count(count) => write!(f, "{count}"),
+            Shifts::All => f.write_str("all"),
+        }
+    }
 }
 
 impl Denoiser {
@@ -34,7 +76,7 @@ impl Denoiser {
     pub fn new(checkpoint: Checkpoint, name: &str, device: &Device) -> Result<Self> {
         match checkpoint.model {
             AnyPudle::Conv2d(model) => {
-                Ok(Self { model, sigma: checkpoint.sigma, device: device.clone() })
+                Ok(Self { model, sigma: checkpoint.sigma, shifts: 1, device: device.clone() })
             }
             _ => Err(TrainError::Unsuitable(format!(
                 "{name}: a model over images is needed, but its atoms have shape {:?}",
@@ -43,12 +85,39 @@ impl Denoiser {
         }
     }
 
+    /// The same denoiser, averaging over shifts of the grid of atoms.
+    ///
+    /// # Errors
+    /// Where there are not as many shifts.
+    pub fn with_shifts(mut self, shifts: Shifts) -> Result<Self> {
+        let most = self.model.dictionary().stride().pow(2);
+        self.shifts = match shifts {
+            Shifts::All => most,
+            Shifts::Count(count) if (1..=most).contains(&count) => count,
+            Shifts::Count(count) => {
+                let range = format!("between 1 and {most}, the square of the atoms' stride");
+                return Err(TrainError::range("shifts", count, range));
+            }
+        };
+        Ok(self)
+    }
+
+    /// The same denoiser, run by another implementation of the pass.
+    ///
+    /// # Errors
+    /// Where the backend does not have it.
+    pub fn with_kernels(mut self, kernels: Kernels) -> Result<Self> {
+        self.model = self.model.with_kernels(kernels)?;
+        Ok(self)
+    }
+
     /// Channels of the images that the atoms are for.
     pub fn channels(&self) -> usize {
         self.model.dictionary().atoms().dims()[1]
     }
 
-    /// The reconstruction `D z_T` of a noisy picture of any size, not clipped.
+    /// The reconstruction `D z_T` of a noisy picture of any size, not clipped; the mean over as many shifts
+    /// as were [asked for](Self::with_shifts).
     ///
     /// A model over grey pictures denoises each channel of a colour picture by itself; one over
     /// colour pictures sees a grey one as three equal channels, and their mean is the result.
@@ -91,8 +160,8 @@ impl Denoiser {
         let x = Tensor::<4>::from_data(TensorData::new(data, shape), &self.device);
         let estimate = match ratio {
             // The common case stays exact.
-            1.0 => self.model.reconstruct(x),
-            ratio => self.model.reconstruct(x * ratio) / ratio,
+            1.0 => self.model.reconstruct_shifted(x, self.shifts),
+            ratio => self.model.reconstruct_shifted(x * ratio, self.shifts) / ratio,
         };
         let estimate = match (model_channels, channels) {
             (model, 1) if model > 1 => estimate.mean_dim(1),

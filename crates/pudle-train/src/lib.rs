@@ -28,7 +28,7 @@ pub use config::{
     AmplitudeConfig, DataConfig, Initialization, Preset, RunConfig, Schedule, TrainingConfig,
     Versions,
 };
-pub use denoiser::Denoiser;
+pub use denoiser::{Denoiser, Shifts};
 pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, ImageScore, Protocol, evaluate};
 pub use metrics::StepRecord;

@@ -1,0 +1,11 @@
+//! What the unrolled pass costs: workloads, their times and their memory.
+//!
+//! The same workloads stand behind `pudle bench`, the criterion benches, and the comparison with PyTorch
+//! in `peers/`.
+
+mod measure;
+mod memory;
+mod workload;
+
+pub use measure::{Measurement, measure};
+pub use workload::{Case, Inputs, Size, Workload, WorkloadError};

@@ -1,0 +1,154 @@
+//! Times and memory of a workload.
+
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use pudle_core::{
+    Backend, Configured, ConvDictionary2d, DenseDictionary, GradientEstimator, Kernels, Pudle,
+};
+use serde::Serialize;
+
+use crate::memory::{forget_peak, peak_mib, resident_mib};
+use crate::workload::{Case, Workload, WorkloadError};
+
+/// What a workload took.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measurement {
+    /// The workload.
+    pub case: Case,
+    /// Gradient estimator of the step; `null` where there is none, for whole images.
+    pub gradient: Option<String>,
+    /// Data per batch.
+    pub batch: usize,
+    /// Layers `T`.
+    pub layers: usize,
+    /// Backend.
+    pub backend: Backend,
+    /// Implementation of the pass that was asked for.
+    pub kernels: Kernels,
+    /// Threads of the CPU's pool.
+    pub threads: usize,
+    /// Shifts that were averaged.
+    pub shifts: usize,
+    /// Share of codes that are not zero.
+    pub active: f64,
+    /// Encoder and decoder without a graph, median in milliseconds.
+    pub forward_ms: f64,
+    /// The same with the loss and its backward pass, median in milliseconds.
+    pub step_ms: Option<f64>,
+    /// Most resident memory that a step (or, without one, a forward pass) added, in MiB, where the
+    /// system tells.
+    pub peak_mib: Option<f64>,
+}
+
+/// Runs a workload `repetitions` times, after one that is not counted, and returns what it took and what
+/// came out: `reconstruction` and, where there is a step, `code` and `gradient`.
+///
+/// # Errors
+/// Where the backend cannot run it.
+pub fn measure(
+    workload: &Workload,
+    gradient: GradientEstimator,
+    (backend, device): (Backend, &Device),
+    repetitions: usize,
+) -> Result<(Measurement, Vec<(&'static str, TensorData)>), WorkloadError> {
+    let mut workload = workload.clone();
+    workload.config.gradient = gradient;
+    workload.config.validate()?;
+    match workload.case {
+        Case::Dense => run::<2, DenseDictionary>(&workload, (backend, device), repetitions, |m, x| {
+            m.reconstruct(x)
+        }),
+        Case::Conv | Case::Image => {
+            let shifts = workload.shifts;
+            run::<4, ConvDictionary2d>(&workload, (backend, device), repetitions, |m, x| {
+                m.reconstruct_shifted(x, shifts)
+            })
+        }
+    }
+}
+
+fn run<const D: usize, A: Configured<D>>(
+    workload: &Workload,
+    (backend, device): (Backend, &Device),
+    repetitions: usize,
+    forward: impl Fn(&Pudle<D, A>, Tensor<D>) -> Tensor<D>,
+) -> Result<(Measurement, Vec<(&'static str, TensorData)>), WorkloadError> {
+    let sync = || device.sync().expect("the device answers");
+    let mut results = Vec::new();
+    let model = Pudle::<D, A>::from_data(&workload.config, workload.inputs.atoms.clone(), device)?;
+    let x = Tensor::<D>::from_data(workload.inputs.x.clone(), device);
+    let forward = || {
+        let estimate = forward(&model, x.clone());
+        sync();
+        estimate
+    };
+    let steps = workload.case != Case::Image;
+    let before = forget_peak().then(resident_mib).flatten();
+    let (step_ms, peak_mib) = if steps {
+        let device = device.clone().autodiff();
+        let model =
+            Pudle::<D, A>::from_data(&workload.config, workload.inputs.atoms.clone(), &device)?;
+        let x = x.clone().autodiff();
+        let step = || {
+            let objective = model.objective(x.clone(), x.clone());
+            let grads = objective.loss.backward();
+            let gradient = model.dictionary().atoms().grad(&grads);
+            sync();
+            (objective.code.inner(), gradient)
+        };
+        let (code, gradient) = step();
+        let peak = peak_since(before);
+        results.push(("code", code.into_data()));
+        results.extend(gradient.map(|gradient| ("gradient", gradient.into_data())));
+        (Some(median(repetitions, step)), peak)
+    } else {
+        forward();
+        (None, peak_since(before))
+    };
+    results.push(("reconstruction", forward().into_data()));
+    let forward_ms = median(repetitions, forward);
+    let code = match workload.case {
+        Case::Image => {
+            let covered = Tensor::<D>::from_data(workload.inputs.x.clone(), device);
+            model.encode(covered).into_data()
+        }
+        _ => results[0].1.clone(),
+    };
+    let entries = code.num_elements();
+    let active = code.iter::<f32>().filter(|z| *z != 0.0).count() as f64 / entries as f64;
+    let measurement = Measurement {
+        case: workload.case,
+        gradient: steps.then(|| workload.config.gradient.to_string()),
+        batch: workload.batch,
+        layers: workload.config.layers,
+        backend,
+        kernels: workload.config.kernels,
+        threads: rayon::current_num_threads(),
+        shifts: workload.shifts,
+        active,
+        forward_ms,
+        step_ms,
+        peak_mib,
+    };
+    Ok((measurement, results))
+}
+
+fn peak_since(before: Option<f64>) -> Option<f64> {
+    Some((peak_mib()? - before?).max(0.0))
+}
+
+/// The median time of `work` in milliseconds.
+fn median<R>(repetitions: usize, work: impl Fn() -> R) -> f64 {
+    let mut times: Vec<f64> = (0..repetitions.max(1))
+        .map(|_| {
+            let start = Instant::now();
+            let result = work();
+            let time = start.elapsed().as_secs_f64() * 1e3;
+            drop(result);
+            time
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}

@@ -1,0 +1,23 @@
+//! Memory of this process.
+
+/// Resident memory in MiB, where the system tells.
+pub(crate) fn resident_mib() -> Option<f64> {
+    field("VmRSS:")
+}
+
+/// The most resident memory in MiB since the last [`forget_peak`], where the system tells.
+pub(crate) fn peak_mib() -> Option<f64> {
+    field("VmHWM:")
+}
+
+/// Lets the peak start again at what is resident now; says whether that worked.
+pub(crate) fn forget_peak() -> bool {
+    cfg!(target_os = "linux") && std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+fn field(name: &str) -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib / 1024.0)
+}

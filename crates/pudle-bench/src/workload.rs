@@ -1,0 +1,267 @@
+//! What is timed: a model and the data that it sees.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use burn::tensor::TensorData;
+use pudle_core::{Conv2dConfig, DenseConfig, DictionaryConfig, PudleConfig};
+use pudle_data::{Amplitude, SignRule, SparseCoding, SparseCodingConfig, add_gaussian, scene};
+use serde::Serialize;
+use thiserror::Error;
+
+/// A kind of workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Case {
+    /// A training step of the published denoiser: 129×129 pixels, 64 filters of 9×9, stride 4, T = 15.
+    Conv,
+    /// A matrix of 1500 atoms of dimension 1000, T = 100, batches of 50 data of 10 atoms each.
+    Dense,
+    /// A whole photograph, 481×321 pixels, through the published denoiser.
+    Image,
+}
+
+impl FromStr for Case {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "conv" => Ok(Case::Conv),
+            "dense" => Ok(Case::Dense),
+            "image" => Ok(Case::Image),
+            other => Err(format!("unknown case \"{other}\": it must be conv, dense or image")),
+        }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Case::Conv => "conv",
+            Case::Dense => "dense",
+            Case::Image => "image",
+        })
+    }
+}
+
+/// A workload that cannot be had.
+#[derive(Debug, Error)]
+pub enum WorkloadError {
+    /// A number out of its range.
+    #[error("`{field}` is {value}, but must be {range}")]
+    Range {
+        /// Name of the setting.
+        field: &'static str,
+        /// The value that was given.
+        value: usize,
+        /// What it must be.
+        range: String,
+    },
+    /// A setting that the model refuses.
+    #[error(transparent)]
+    Config(#[from] pudle_core::ConfigError),
+    /// Data that cannot be drawn.
+    #[error(transparent)]
+    Data(#[from] pudle_data::DataError),
+    /// A file that cannot be written.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// What of a case can be varied; the case's own where `None`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Size {
+    /// Data per batch, 1 to 4096.
+    pub batch: Option<usize>,
+    /// Layers `T`, 1 to 100,000.
+    pub layers: Option<usize>,
+    /// Atoms `p`, 1 to 65,536: random ones.
+    pub atoms: Option<usize>,
+    /// Side of a square image, or dimension `m` of a vector.
+    pub side: Option<usize>,
+    /// Shifts of the grid of atoms that are averaged, 1 to the stride squared; for images.
+    pub shifts: Option<usize>,
+}
+
+/// Numbers that a workload runs on.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// Atoms, in the shape of the dictionary.
+    pub atoms: TensorData,
+    /// Data, a batch of them.
+    pub x: TensorData,
+}
+
+/// A model and its data.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// Which kind.
+    pub case: Case,
+    /// The model.
+    pub config: PudleConfig,
+    /// Data per batch.
+    pub batch: usize,
+    /// Shifts that are averaged.
+    pub shifts: usize,
+    /// What it runs on.
+    pub inputs: Inputs,
+}
+
+/// Noise of the images, on the scale 0 … 255.
+const SIGMA: f32 = 25.0;
+
+impl Workload {
+    /// A workload whose numbers are a function of its settings and `seed`. Images see the filters
+    /// `trained` (`[64, 1, 9, 9]`), where given and the number of atoms is not varied; random ones else.
+    ///
+    /// # Errors
+    /// Where a size is out of its range.
+    pub fn new(
+        case: Case,
+        size: Size,
+        trained: Option<Vec<f32>>,
+        seed: u64,
+    ) -> Result<Self, WorkloadError> {
+        let bounded = |field, value: Option<usize>, default, most| match value.unwrap_or(default) {
+            value if (1..=most).contains(&value) => Ok(value),
+            value => Err(WorkloadError::Range { field, value, range: format!("1 to {most}") }),
+        };
+        match case {
+            Case::Dense => {
+                if let Some(value @ 2..) = size.shifts {
+                    let range = "1 where there is no grid of atoms".into();
+                    return Err(WorkloadError::Range { field: "shifts", value, range });
+                }
+                let batch = bounded("batch", size.batch, 50, 4096)?;
+                let dim = bounded("side", size.side, 1000, 8192)?;
+                let atoms = bounded("atoms", size.atoms, 1500, 16_384)?;
+                Self::dense([batch, dim, atoms], size.layers.unwrap_or(100), seed)
+            }
+            Case::Conv | Case::Image => {
+                let filters = Conv2dConfig {
+                    atoms: bounded("atoms", size.atoms, 64, 4096)?,
+                    channels: 1,
+                    size: 9,
+                    stride: 4,
+                };
+                let batch = bounded("batch", size.batch, 1, 4096)?;
+                let sides = match (case, size.side) {
+                    (_, Some(side)) if !(9..=8192).contains(&side) => {
+                        let range = "9, the side of an atom, to 8192".into();
+                        return Err(WorkloadError::Range { field: "side", value: side, range });
+                    }
+                    (_, Some(side)) => [side; 2],
+                    (Case::Image, None) => [321, 481],
+                    _ => [129; 2],
+                };
+                let most = filters.stride * filters.stride;
+                let shifts = bounded("shifts", size.shifts, 1, most)?;
+                let config = PudleConfig::conv2d(filters)
+                    .with_layers(size.layers.unwrap_or(15))
+                    .with_step(0.1)
+                    .with_lambda(0.16);
+                config.validate()?;
+                let shape = config.dictionary.shape();
+                let atoms = match trained {
+                    Some(atoms) if size.atoms.is_none() => TensorData::new(atoms, shape),
+                    _ => random_filters(&config, seed)?,
+                };
+                let x = (0..batch as u64).flat_map(|k| picture(sides, seed.wrapping_add(k)));
+                let x = TensorData::new(x.collect(), [batch, 1, sides[0], sides[1]]);
+                Ok(Self { case, config, batch, shifts, inputs: Inputs { atoms, x } })
+            }
+        }
+    }
+
+    fn dense(
+        [batch, dim, atoms]: [usize; 3],
+        layers: usize,
+        seed: u64,
+    ) -> Result<Self, WorkloadError> {
+        let config = PudleConfig::dense(DenseConfig { dim, atoms })
+            .with_layers(layers)
+            .with_step(0.2)
+            .with_lambda(0.2);
+        config.validate()?;
+        let draws = SparseCoding::new(SparseCodingConfig {
+            dim,
+            atoms,
+            sparsity: 10.min(atoms),
+            count: batch,
+            batch,
+            amplitude: Amplitude::Uniform { low: 1.0, high: 2.0, sign: SignRule::PerEntry },
+            noise_sd: 0.0,
+            seed,
+        })?;
+        let x: Vec<f32> = (0..batch).flat_map(|i| draws.datum(i).0).collect();
+        let inputs = Inputs {
+            atoms: TensorData::new(draws.perturbed(0.005, seed), [dim, atoms]),
+            x: TensorData::new(x, [batch, dim]),
+        };
+        Ok(Self { case: Case::Dense, config, batch, shifts: 1, inputs })
+    }
+
+    /// Writes atoms and data as `atoms` and `x`, and `results` by name, to a safetensors file.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn save(
+        &self,
+        path: &Path,
+        results: &[(&'static str, TensorData)],
+    ) -> Result<(), WorkloadError> {
+        let tensors = [("atoms", &self.inputs.atoms), ("x", &self.inputs.x)];
+        let tensors: Vec<_> = tensors
+            .into_iter()
+            .chain(results.iter().map(|(name, data)| (*name, data)))
+            .map(|(name, data)| (name, data.shape().to_vec(), data.clone().convert::<f32>()))
+            .collect();
+        let views = tensors.iter().map(|(name, shape, data)| {
+            let view = safetensors::tensor::TensorView::new(
+                safetensors::Dtype::F32,
+                shape.clone(),
+                data.as_bytes(),
+            );
+            (*name, view.expect("as many numbers as the shape says"))
+        });
+        let fail = |reason: String| WorkloadError::File { path: path.display().to_string(), reason };
+        let bytes = safetensors::serialize(views, None).map_err(|error| fail(error.to_string()))?;
+        pudle_data::write_whole(path, &bytes).map_err(|error| fail(error.to_string()))
+    }
+}
+
+/// Filters of unit norm, drawn.
+fn random_filters(config: &PudleConfig, seed: u64) -> Result<TensorData, WorkloadError> {
+    let DictionaryConfig::Conv2d(filters) = config.dictionary else {
+        unreachable!("filters of a convolutional dictionary")
+    };
+    // The columns of a drawn dictionary, one after the other.
+    let draws = SparseCoding::new(SparseCodingConfig {
+        dim: filters.size * filters.size,
+        atoms: filters.atoms,
+        sparsity: 1,
+        count: 1,
+        batch: 1,
+        amplitude: Amplitude::Uniform { low: 1.0, high: 1.0, sign: SignRule::PerEntry },
+        noise_sd: 0.0,
+        seed,
+    })?;
+    let atoms = (0..filters.atoms)
+        .flat_map(|j| draws.dictionary().iter().skip(j).step_by(filters.atoms).copied())
+        .collect();
+    Ok(TensorData::new(atoms, config.dictionary.shape()))
+}
+
+/// A noisy picture `[height, width]`.
+fn picture([height, width]: [usize; 2], seed: u64) -> Vec<f32> {
+    add_gaussian(&scene(width.max(16), height.max(16), seed), SIGMA, seed)
+        .to_gray()
+        .crop(0, 0, height, width)
+        .data
+}

@@ -1,0 +1,97 @@
+//! `pudle bench`.
+
+use std::path::PathBuf;
+
+use pudle_bench::{Case, Measurement, Size, Workload, measure};
+use pudle_core::{GradientEstimator, Kernels};
+
+use crate::shipped::shipped;
+use crate::terminal::{say, say_json};
+use crate::{BackendArg, Failure, parse_gradient};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// What to time: conv (a training step of the denoiser), dense (a matrix of 1500 atoms) or image (a
+    /// photograph of 481×321 pixels).
+    #[arg(long, value_name = "C", default_value = "conv",
+          value_parser = |text: &str| text.parse::<Case>())]
+    case: Case,
+    /// Gradient estimator of the step.
+    #[arg(long, value_name = "G", default_value = "ae-ls", value_parser = parse_gradient)]
+    gradient: GradientEstimator,
+    /// Data per batch, 1 to 4096; 1, or 50 for dense.
+    #[arg(long, value_name = "B")]
+    batch: Option<usize>,
+    /// Unrolled layers T; 15, or 100 for dense.
+    #[arg(long, value_name = "T")]
+    layers: Option<usize>,
+    /// Shifts of the grid of atoms that the forward pass averages, 1 to 16.
+    #[arg(long, value_name = "N")]
+    shifts: Option<usize>,
+    /// Atoms: so many random ones, instead of the shipped denoiser's 64, or 1500.
+    #[arg(long, value_name = "P")]
+    atoms: Option<usize>,
+    /// Side of a square image in pixels, or dimension of a vector; 129 or 1000.
+    #[arg(long, value_name = "M")]
+    side: Option<usize>,
+    /// Run layers again in the backward pass instead of storing them.
+    #[arg(long)]
+    recompute: bool,
+    /// Seed of the data.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// How often each pass is run; the median counts.
+    #[arg(long, value_name = "N", default_value_t = 30,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    repetitions: u32,
+    /// Write atoms, data, code, reconstruction and gradient to this safetensors file, for comparison.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    backend: BackendArg,
+}
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    let backend = args.backend.backend;
+    let device = backend.device()?;
+    let size = Size {
+        batch: args.batch,
+        layers: args.layers,
+        atoms: args.atoms,
+        side: args.side,
+        shifts: args.shifts,
+    };
+    let trained = match args.case {
+        Case::Dense => None,
+        _ => Some(shipped(&device)?.model.atoms().0),
+    };
+    let mut workload = Workload::new(args.case, size, trained, args.seed)?;
+    workload.config.kernels = args.backend.kernels.unwrap_or(Kernels::Auto);
+    workload.config.recompute = args.recompute;
+    let repetitions = args.repetitions as usize;
+    let (measured, results) = measure(&workload, args.gradient, (backend, &device), repetitions)?;
+    if let Some(path) = &args.save {
+        workload.save(path, &results)?;
+    }
+    if args.json {
+        return say_json(&measured);
+    }
+    let Measurement { case, batch, layers, kernels, threads, shifts, active, .. } = &measured;
+    let shape = workload.inputs.x.shape().to_vec();
+    say!("{case}, data {shape:?}, {layers} layers, {shifts} shifts, batch {batch}, seed {}", args.seed);
+    say!("{backend}, {kernels} kernels, {threads} threads, {:.1} % of codes active", active * 100.0);
+    say!("forward {:>9.3} ms", measured.forward_ms);
+    if let (Some(step), Some(gradient)) = (measured.step_ms, &measured.gradient) {
+        say!("step    {step:>9.3} ms ({gradient})");
+    }
+    if let Some(peak) = measured.peak_mib {
+        say!("memory  {peak:>9.1} MiB");
+    }
+    if let Some(path) = &args.save {
+        say!("wrote {}", path.display());
+    }
+    Ok(())
+}
