@@ -16,7 +16,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::combine::combine;
-use crate::conv::{Aligned, Encoder, Gradients, Output, Wanted, zeros};
+use crate::conv::{AddScaled, Aligned, Encoder, Gradients, Output, Wanted, zeros};
 use crate::matrix::{Matrix, gram, multiply};
 use crate::product::{AT_ONCE, Factors, product};
 use crate::real::Real;
@@ -30,6 +30,16 @@ const GROUP: usize = AT_ONCE;
 /// The share of codes that are not zero from which on a group multiplies by the whole Gram matrix:
 /// about where the two ways took the same time, at p = 1500 in single precision on a Zen 4 core.
 const DENSE: f64 = 0.3;
+
+/// The share of codes that are not zero from which on a row of an outer product is added as a whole,
+/// rather than entry by entry.
+const SPREAD: f64 = 0.08;
+
+/// The share of both codes from which on outer products are left to one large product.
+const STACKED: f64 = 0.5;
+
+/// Groups whose shares of the atoms' gradient are held at a time.
+const CHUNK: usize = 128;
 
 /// Rows that are gathered before they are multiplied into the outer products.
 const STACK: usize = 256;
@@ -272,13 +282,36 @@ impl<T: Real> WithSimd for Layer<'_, T> {
 
 /// What a datum adds to the gradients.
 struct Share<T> {
-    /// Pairs `(u_t, y_t)` of the layers, a row each.
-    u: Sparse<T>,
-    y: Sparse<T>,
+    /// Pairs `(u_t, y_t)` of the layers.
+    u: Lists<T>,
+    y: Lists<T>,
     /// `Σ u_t`, `[p]`.
     sum: Vec<T>,
     levels: Vec<T>,
     step: f64,
+}
+
+/// Sparse vectors one after the other.
+#[derive(Default)]
+struct Lists<T> {
+    /// Where each ends.
+    ends: Vec<usize>,
+    index: Vec<u32>,
+    values: Vec<T>,
+}
+
+impl<T: Real> Lists<T> {
+    fn push(&mut self, index: &[u32], values: impl Iterator<Item = T>) {
+        self.index.extend_from_slice(index);
+        self.values.extend(values);
+        self.ends.push(self.index.len());
+    }
+
+    /// Places and values of vector `t`.
+    fn get(&self, t: usize) -> (&[u32], &[T]) {
+        let start = t.checked_sub(1).map_or(0, |before| self.ends[before]);
+        (&self.index[start..self.ends[t]], &self.values[start..self.ends[t]])
+    }
 }
 
 impl<T: Real> DenseTape<T> {
@@ -312,23 +345,29 @@ impl<T: Real> DenseTape<T> {
         if network.schedule.recorded > 0 {
             let mut delta = code_error.map_or_else(|| vec![T::ZERO; batch * atoms], <[T]>::to_vec);
             multiply(&mut delta, atoms, errors, d, T::ONE, true, true);
-            let groups: Vec<Vec<Share<T>>> = self
-                .groups
-                .par_iter()
-                .enumerate()
-                .map(|(group, data)| {
-                    let delta = &delta[group * GROUP * atoms..][..data.len() * atoms];
-                    network.backward(group * GROUP, data, delta, wanted)
-                })
-                .collect();
             let mut sums = vec![T::ZERO; batch * atoms];
-            let shares: Vec<Share<T>> = groups.into_iter().flatten().collect();
-            for (i, (share, sum)) in shares.iter().zip(sums.chunks_exact_mut(atoms)).enumerate() {
-                sum.copy_from_slice(&share.sum);
-                network.levels.reduce(&share.levels, i, &mut levels);
-                step_gradient += share.step;
+            let mut outer = vec![T::ZERO; atoms * atoms];
+            for (chunk, groups) in self.groups.chunks(CHUNK).enumerate() {
+                let first = chunk * CHUNK * GROUP;
+                let shares: Vec<Vec<Share<T>>> = groups
+                    .par_iter()
+                    .enumerate()
+                    .map(|(group, data)| {
+                        let first = first + group * GROUP;
+                        let delta = &delta[first * atoms..][..data.len() * atoms];
+                        network.backward(first, data, delta, wanted)
+                    })
+                    .collect();
+                let shares: Vec<Share<T>> = shares.into_iter().flatten().collect();
+                let sums = sums[first * atoms..].chunks_exact_mut(atoms);
+                for (i, (share, sum)) in shares.iter().zip(sums).enumerate() {
+                    sum.copy_from_slice(&share.sum);
+                    network.levels.reduce(&share.levels, first + i, &mut levels);
+                    step_gradient += share.step;
+                }
+                network.add_outer(&shares, &mut outer);
             }
-            let outer = network.outer(&shares);
+            let outer = symmetrized(&outer, atoms);
             let sums = Matrix::rows(&sums, atoms);
             let x = Matrix::rows(&self.x, dim).transposed();
             multiply(&mut gradient, atoms, d, Matrix::rows(&outer, atoms), -step, true, true);
@@ -373,8 +412,8 @@ impl<T: Real> Network<T> {
         let mut shares: Vec<Share<T>> = data
             .iter()
             .map(|_| Share {
-                u: Sparse::new(self.padded),
-                y: Sparse::new(self.padded),
+                u: Lists::default(),
+                y: Lists::default(),
                 sum: vec![T::ZERO; self.atoms],
                 levels: vec![T::ZERO; rows * self.padded],
                 step: 0.0,
@@ -423,37 +462,40 @@ impl<T: Real> Network<T> {
         shares
     }
 
-    /// `P + Pᵀ` with `P = Σ u ⊗ y` over all layers of all data, `[p, p]`.
-    fn outer(&self, shares: &[Share<T>]) -> Vec<T> {
+    /// Adds `Σ u ⊗ y` over all layers of these data to a matrix `[p, p]`.
+    fn add_outer(&self, shares: &[Share<T>], outer: &mut [T]) {
         let p = self.atoms;
-        let large = |size: usize| size as f64 > DENSE * p as f64;
-        let mut outer = vec![T::ZERO; p * p];
+        let share_of = |share: f64, size: usize| size as f64 > share * p as f64;
+        let large = |u: &[u32], y: &[u32]| share_of(STACKED, u.len().min(y.len()));
         // Rows of the matrix are shared out, so that every sum is taken by one thread, in order.
         let block = p.div_ceil(16).max(1);
         outer.par_chunks_mut(block * p).enumerate().for_each(|(k, rows)| {
             let (first, end) = ((k * block) as u32, (k * block + rows.len() / p) as u32);
-            for Share { u, y, .. } in shares {
-                let (mut u_index, mut y_index) = (u.room(), y.room());
-                let (mut u_at, mut y_at) = (0, 0);
-                for t in 0..u.rows() {
-                    let (sizes, starts) = ([u.size(t), y.size(t)], [u_at, y_at]);
-                    u_at += sizes[0];
-                    y_at += sizes[1];
-                    if sizes[0] == 0 || sizes[1] == 0 || large(sizes[0].min(sizes[1])) {
-                        continue;
-                    }
-                    u.row(t, &mut u_index);
-                    y.row(t, &mut y_index);
-                    let u_index = &u_index[..sizes[0]];
+            let mut dense = vec![T::ZERO; p];
+            for share in shares {
+                for t in 0..share.u.ends.len() {
+                    let ((u_index, u), (y_index, y)) = (share.u.get(t), share.y.get(t));
                     let from = u_index.partition_point(|j| *j < first);
                     let to = u_index.partition_point(|j| *j < end);
-                    let y_values = &y.values[starts[1]..][..sizes[1]];
-                    for l in from..to {
-                        let factor = u.values[starts[0] + l];
-                        let row = &mut rows[(u_index[l] - first) as usize * p..][..p];
-                        for (j, y) in y_index[..sizes[1]].iter().zip(y_values) {
-                            row[*j as usize] += factor * *y;
+                    if from == to || large(u_index, y_index) {
+                        continue;
+                    }
+                    let spread = share_of(SPREAD, y_index.len());
+                    if spread {
+                        y_index.iter().zip(y).for_each(|(j, y)| dense[*j as usize] = *y);
+                    }
+                    for (j, u) in u_index[from..to].iter().zip(&u[from..to]) {
+                        let row = &mut rows[(*j - first) as usize * p..][..p];
+                        if spread {
+                            self.arch.dispatch(AddScaled { factor: *u, from: &dense, to: row });
+                            continue;
                         }
+                        for (j, y) in y_index.iter().zip(y) {
+                            row[*j as usize] += *u * *y;
+                        }
+                    }
+                    if spread {
+                        y_index.iter().for_each(|j| dense[*j as usize] = T::ZERO);
                     }
                 }
             }
@@ -462,36 +504,52 @@ impl<T: Real> Network<T> {
         let (mut us, mut ys) = (Vec::new(), Vec::new());
         let mut flush = |us: &mut Vec<T>, ys: &mut Vec<T>| {
             let (u, y) = (Matrix::rows(us, p).transposed(), Matrix::rows(ys, p));
-            multiply(&mut outer, p, u, y, T::ONE, true, true);
+            multiply(outer, p, u, y, T::ONE, true, true);
             us.clear();
             ys.clear();
         };
-        for Share { u, y, .. } in shares {
-            let (mut index, mut u_at, mut y_at) = (u.room(), 0, 0);
-            for t in 0..u.rows() {
-                let sizes = [u.size(t), y.size(t)];
-                if large(sizes[0].min(sizes[1])) {
-                    for (stack, code, at) in [(&mut us, u, u_at), (&mut ys, y, y_at)] {
-                        let start = stack.len();
-                        stack.resize(start + p, T::ZERO);
-                        let size = code.row(t, &mut index);
-                        for (j, value) in index[..size].iter().zip(&code.values[at..]) {
-                            stack[start + *j as usize] = *value;
-                        }
-                    }
-                    if us.len() >= STACK * p {
-                        flush(&mut us, &mut ys);
-                    }
+        for share in shares {
+            for t in 0..share.u.ends.len() {
+                let (u, y) = (share.u.get(t), share.y.get(t));
+                if !large(u.0, y.0) {
+                    continue;
                 }
-                u_at += sizes[0];
-                y_at += sizes[1];
+                for (stack, (index, values)) in [(&mut us, u), (&mut ys, y)] {
+                    let start = stack.len();
+                    stack.resize(start + p, T::ZERO);
+                    let row = &mut stack[start..];
+                    index.iter().zip(values).for_each(|(j, value)| row[*j as usize] = *value);
+                }
+                if us.len() >= STACK * p {
+                    flush(&mut us, &mut ys);
+                }
             }
         }
         if !us.is_empty() {
             flush(&mut us, &mut ys);
         }
-        symmetrized(&outer, p)
     }
+}
+
+/// The union of two rising lists of places, written to `room`.
+fn merged<'a>(a: &[u32], b: &[u32], room: &'a mut [u32]) -> &'a [u32] {
+    if b.is_empty() {
+        room[..a.len()].copy_from_slice(a);
+        return &room[..a.len()];
+    }
+    let (mut i, mut k, mut count) = (0, 0, 0);
+    while i < a.len() || k < b.len() {
+        let next = match (a.get(i), b.get(k)) {
+            (Some(a), Some(b)) => *a.min(b),
+            (Some(one), None) | (None, Some(one)) => *one,
+            (None, None) => break,
+        };
+        i += usize::from(a.get(i) == Some(&next));
+        k += usize::from(b.get(k) == Some(&next));
+        room[count] = next;
+        count += 1;
+    }
+    &room[..count]
 }
 
 /// `P + Pᵀ`.
@@ -585,7 +643,7 @@ impl<T: Real> WithSimd for Back<'_, T> {
         for (j, u) in next_index.iter().zip(&*u) {
             share.sum[*j as usize] += *u;
         }
-        share.u.push_row_of(codes, row + 1, u);
+        share.u.push(next_index, u.iter().copied());
         if wanted.encoder {
             let correlations = &network.correlations[i * network.padded..][..network.padded];
             for (j, u) in next_index.iter().zip(&*u) {
@@ -609,9 +667,8 @@ impl<T: Real> WithSimd for Back<'_, T> {
         for (j, z) in before_index.iter().zip(before_values) {
             point[*j as usize] += -(momentum * *z);
         }
-        share.y.push_support(point);
-        let y_row = share.y.rows() - 1;
-        share.y.keep_values(y_row, point, y_index);
+        let y_index = merged(index, before_index, y_index);
+        share.y.push(y_index, y_index.iter().map(|j| point[*j as usize]));
 
         // G u where it is needed.
         if (size + before) * S::F32_LANES.max(1) < network.padded {

@@ -77,13 +77,6 @@ impl<T: Real> Sparse<T> {
         count
     }
 
-    /// Appends the support of row `i` of another code, with other values on it.
-    #[inline(always)]
-    pub fn push_row_of(&mut self, other: &Self, i: usize, values: &[T]) {
-        self.bits.extend_from_slice(&other.bits[i * self.words..][..self.words]);
-        self.values.extend_from_slice(values);
-    }
-
     /// Where the values of row `i` start.
     #[inline(always)]
     pub fn start(&self, i: usize) -> usize {

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 pub use backward::Wanted;
 pub(crate) use filters::{Aligned, zeros};
 pub use geometry::Geometry;
+pub(crate) use micro::AddScaled;
 
 use crate::conv::backward::{Tape, add};
 use crate::conv::forward::{Network, State, Trace, View};
