@@ -56,9 +56,11 @@ pub fn measure(
     workload.config.gradient = gradient;
     workload.config.validate()?;
     match workload.case {
-        Case::Dense => run::<2, DenseDictionary>(&workload, (backend, device), repetitions, |m, x| {
-            m.reconstruct(x)
-        }),
+        Case::Dense => {
+            run::<2, DenseDictionary>(&workload, (backend, device), repetitions, |m, x| {
+                m.reconstruct(x)
+            })
+        }
         Case::Conv | Case::Image => {
             let shifts = workload.shifts;
             run::<4, ConvDictionary2d>(&workload, (backend, device), repetitions, |m, x| {

@@ -230,7 +230,8 @@ impl Workload {
             );
             (*name, view.expect("as many numbers as the shape says"))
         });
-        let fail = |reason: String| WorkloadError::File { path: path.display().to_string(), reason };
+        let fail =
+            |reason: String| WorkloadError::File { path: path.display().to_string(), reason };
         let bytes = safetensors::serialize(views, None).map_err(|error| fail(error.to_string()))?;
         pudle_data::write_whole(path, &bytes).map_err(|error| fail(error.to_string()))
     }

@@ -81,8 +81,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let Measurement { case, batch, layers, kernels, threads, shifts, active, .. } = &measured;
     let shape = workload.inputs.x.shape().to_vec();
-    say!("{case}, data {shape:?}, {layers} layers, {shifts} shifts, batch {batch}, seed {}", args.seed);
-    say!("{backend}, {kernels} kernels, {threads} threads, {:.1} % of codes active", active * 100.0);
+    say!(
+        "{case}, data {shape:?}, {layers} layers, {shifts} shifts, batch {batch}, seed {}",
+        args.seed
+    );
+    say!(
+        "{backend}, {kernels} kernels, {threads} threads, {:.1} % of codes active",
+        active * 100.0
+    );
     say!("forward {:>9.3} ms", measured.forward_ms);
     if let (Some(step), Some(gradient)) = (measured.step_ms, &measured.gradient) {
         say!("step    {step:>9.3} ms ({gradient})");

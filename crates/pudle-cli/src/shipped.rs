@@ -6,7 +6,8 @@ use pudle_train::Checkpoint;
 use crate::Failure;
 
 const CONFIG: &str = include_str!("../../../checkpoints/denoise-gray-sigma25/config.toml");
-const WEIGHTS: &[u8] = include_bytes!("../../../checkpoints/denoise-gray-sigma25/model.safetensors");
+const WEIGHTS: &[u8] =
+    include_bytes!("../../../checkpoints/denoise-gray-sigma25/model.safetensors");
 
 /// What it is called.
 pub const NAME: &str = "denoise-gray-sigma25";

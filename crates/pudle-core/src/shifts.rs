@@ -39,12 +39,8 @@ impl Pudle<4, ConvDictionary2d> {
         }
         let mut sum = Tensor::zeros([batch, channels, height, width], (&x.device(), x.dtype()));
         for [top, left] in starts {
-            let seen = x.clone().slice([
-                0..batch,
-                0..channels,
-                top..top + part[2],
-                left..left + part[3],
-            ]);
+            let seen =
+                x.clone().slice([0..batch, 0..channels, top..top + part[2], left..left + part[3]]);
             let estimate = model.autoencode(seen);
             let (top, left) = (margin - top, margin - left);
             sum = sum

@@ -114,7 +114,9 @@ fn agree<const D: usize, A: Configured<D>>(
     let composed = run::<D, A>(case, Kernels::Composed, extent, dtype);
     for ((name, fused), (_, composed)) in fused.into_iter().zip(composed) {
         // The implicit response is composed in both, and its linear solve magnifies rounding.
-        if case.config.gradient.response == Response::Implicit && ["atoms", "data", "lambda"].contains(&name) {
+        if case.config.gradient.response == Response::Implicit
+            && ["atoms", "data", "lambda"].contains(&name)
+        {
             continue;
         }
         prop_assert_eq!(fused.len(), composed.len());
@@ -138,9 +140,7 @@ fn both<const D: usize, A: Configured<D>>(
     strategy: impl Strategy<Value = (Case, [usize; D])> + Clone,
 ) {
     property(strategy.clone(), |(case, extent)| agree::<D, A>(&case, extent, DType::F64, 1e-12));
-    property(strategy, |(case, extent)| {
-        agree::<D, A>(&case, extent, DType::F32, 1e-5)
-    });
+    property(strategy, |(case, extent)| agree::<D, A>(&case, extent, DType::F32, 1e-5));
 }
 
 /// Leaves out what a configuration refuses.
@@ -153,9 +153,9 @@ fn valid<const D: usize>(
 #[test]
 fn dense_passes_agree() {
     let shapes = (1usize..20, 1usize..40, 1usize..15);
-    both::<2, DenseDictionary>(valid(Arc::new(shapes.prop_flat_map(
-        |(dim, atoms, batch)| case(dense(dim, atoms)).prop_map(move |case| (case, [batch, dim])),
-    ))));
+    both::<2, DenseDictionary>(valid(Arc::new(shapes.prop_flat_map(|(dim, atoms, batch)| {
+        case(dense(dim, atoms)).prop_map(move |case| (case, [batch, dim]))
+    }))));
 }
 
 #[test]
@@ -186,9 +186,7 @@ fn conv2d_passes_agree() {
 fn steps_and_levels_have_the_gradients_of_composed_layers() {
     let device = Device::flex().autodiff();
     let options = (&device, DType::F64);
-    let tensor = |shape: [usize; 2], seed| {
-        Tensor::<2>::from_data(normal(&shape, seed), options)
-    };
+    let tensor = |shape: [usize; 2], seed| Tensor::<2>::from_data(normal(&shape, seed), options);
     for seed in 0..20 {
         let (layers, batch, m, p) = (4, 3, 6, 9);
         let (x, atoms) = (tensor([batch, m], seed), tensor([m, p], 100 + seed) * 0.4);
@@ -301,10 +299,12 @@ fn shifted_passes_agree() {
 #[test]
 fn the_mean_over_all_shifts_moves_with_the_picture() {
     let device = Device::flex();
-    let config = PudleConfig::new(conv2d(8, 1, 4, 2)).with_layers(3).with_step(0.1).with_lambda(0.1);
+    let config =
+        PudleConfig::new(conv2d(8, 1, 4, 2)).with_layers(3).with_step(0.1).with_lambda(0.1);
     let model = common::model::<4, ConvDictionary2d>(&config, 3, &device);
     let x = Tensor::<4>::from_data(normal(&[1, 1, 40, 40], 4), (&device, DType::F64));
-    let crop = |x: Tensor<4>, start: usize| x.slice([0..1, 0..1, start..start + 8, start..start + 8]);
+    let crop =
+        |x: Tensor<4>, start: usize| x.slice([0..1, 0..1, start..start + 8, start..start + 8]);
     let here = crop(model.reconstruct_shifted(x.clone(), 4), 17);
     let moved = crop(model.reconstruct_shifted(x.slice([0..1, 0..1, 1..40, 1..40]), 4), 16);
     assert!(common::relative_error(&values(moved), &values(here)) < 1e-12);

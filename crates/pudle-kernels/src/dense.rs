@@ -115,22 +115,18 @@ pub fn dense_forward<T: Real>(
     };
     multiply(&mut network.correlations, padded, Matrix::rows(x, dim), d, T::ONE, false, true);
     gram(d, &mut network.gram, padded);
-    let mut code = vec![T::ZERO; batch * atoms];
+    let codes = batch * atoms;
+    let mut numbers = vec![T::ZERO; codes + x.len()];
+    let (code, reconstruction) = numbers.split_at_mut(codes);
     let groups: Vec<Vec<Datum<T>>> = code
         .par_chunks_mut(GROUP * atoms)
         .enumerate()
         .map(|(group, code)| network.forward(group * GROUP, code, record))
         .collect();
-    let mut reconstruction = vec![T::ZERO; batch * dim];
-    let codes = Matrix::rows(&code, atoms);
-    multiply(&mut reconstruction, dim, codes, d.transposed(), T::ONE, false, true);
-    let tape = record.then(|| DenseTape {
-        network,
-        groups,
-        x: x.to_vec(),
-        atoms: encoder.atoms.to_vec(),
-    });
-    (Output { code, reconstruction }, tape)
+    multiply(reconstruction, dim, Matrix::rows(code, atoms), d.transposed(), T::ONE, false, true);
+    let tape =
+        record.then(|| DenseTape { network, groups, x: x.to_vec(), atoms: encoder.atoms.to_vec() });
+    (Output { numbers, codes }, tape)
 }
 
 impl<T: Real> Network<T> {
@@ -154,7 +150,10 @@ impl<T: Real> Network<T> {
         let mut data = Vec::new();
         if record {
             let mut index = Sparse::<T>::new(self.padded).room();
-            data.resize_with(count, || Datum { code: Sparse::new(self.padded), segments: Vec::new() });
+            data.resize_with(count, || Datum {
+                code: Sparse::new(self.padded),
+                segments: Vec::new(),
+            });
             for segment in self.schedule.segments() {
                 self.open(&state, &mut data, &mut index);
                 let keep = (!self.schedule.recompute).then_some(&mut data);
@@ -166,7 +165,8 @@ impl<T: Real> Network<T> {
         } else {
             self.run(&mut state, first, count, begin..self.schedule.layers, None);
         }
-        for (out, row) in out.chunks_exact_mut(self.atoms).zip(state.code.chunks_exact(self.padded)) {
+        for (out, row) in out.chunks_exact_mut(self.atoms).zip(state.code.chunks_exact(self.padded))
+        {
             out.copy_from_slice(&row[..self.atoms]);
         }
         data
@@ -195,7 +195,15 @@ impl<T: Real> Network<T> {
         let mut index = state.support.room();
         for t in layers {
             let momentum = T::from_f64(self.schedule.weight(t));
-            self.arch.dispatch(Layer { network: self, state, first, count, t, momentum, index: &mut index });
+            self.arch.dispatch(Layer {
+                network: self,
+                state,
+                first,
+                count,
+                t,
+                momentum,
+                index: &mut index,
+            });
             let Some(data) = data.as_deref_mut() else { continue };
             for (datum, row) in data.iter_mut().zip(state.code.chunks_exact(self.padded)) {
                 let codes = datum.segments.last_mut().expect("a segment was opened");
@@ -271,7 +279,8 @@ impl<T: Real> WithSimd for Layer<'_, T> {
                 .zip(T::vectors::<S>(correlations))
                 .zip(T::vectors::<S>(levels));
             let outputs = T::vectors_mut::<S>(&mut code[row]);
-            for (code, (((point, gradient), correlation), level)) in outputs.iter_mut().zip(inputs) {
+            for (code, (((point, gradient), correlation), level)) in outputs.iter_mut().zip(inputs)
+            {
                 let slope = T::minus(simd, *gradient, *correlation);
                 let v = T::mul_add(simd, slope, descent, *point);
                 *code = shrink::<T, S>(simd, network.schedule.shrinkage, v, *level);
@@ -320,12 +329,7 @@ impl<T: Real> DenseTape<T> {
     ///
     /// # Panics
     /// Where slices are not as long as the shapes say.
-    pub fn backward(
-        &self,
-        error: &[T],
-        code_error: Option<&[T]>,
-        wanted: Wanted,
-    ) -> Gradients<T> {
+    pub fn backward(&self, error: &[T], code_error: Option<&[T]>, wanted: Wanted) -> Gradients<T> {
         let network = &self.network;
         let Network { dim, atoms, step, .. } = *network;
         let batch = self.x.len() / dim;
@@ -419,10 +423,8 @@ impl<T: Real> Network<T> {
                 step: 0.0,
             })
             .collect();
-        let mut walks: Vec<Walk<T>> = delta
-            .chunks_exact(self.atoms)
-            .map(|delta| Walk::new(delta, self.padded))
-            .collect();
+        let mut walks: Vec<Walk<T>> =
+            delta.chunks_exact(self.atoms).map(|delta| Walk::new(delta, self.padded)).collect();
         let mut state = None;
         for (k, segment) in self.schedule.segments().into_iter().enumerate().rev() {
             let mut again = Vec::new();

@@ -10,7 +10,8 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Dispatch, DispatchTensorKind, Flex, TensorMetadata, backend_extension,
+    Autodiff, AutodiffBackend, Backend, Dispatch, DispatchTensorKind, Flex, TensorMetadata,
+    backend_extension,
 };
 use burn::tensor::{Bytes, DType, Element, Shape, Tensor, TensorData};
 
@@ -155,7 +156,7 @@ fn forward<T: Kept>(inputs: [FlexTensor; 4], pass: &Pass) -> FlexTensor {
     let [x, atoms, step, levels] = inputs.each_ref().map(FlexTensor::storage::<T>);
     let encoder = Encoder { atoms, step: step[0], levels, level_shape };
     let Inner { problem, schedule, record, .. } = &*pass.0;
-    let Output { mut code, reconstruction } = match *problem {
+    let Output { numbers, .. } = match *problem {
         Problem::Dense { dim } => {
             let (output, tape) = dense_forward(dim, x, encoder, schedule, *record);
             if let Some(tape) = tape {
@@ -171,8 +172,7 @@ fn forward<T: Kept>(inputs: [FlexTensor; 4], pass: &Pass) -> FlexTensor {
             output
         }
     };
-    code.extend_from_slice(&reconstruction);
-    tensor(code)
+    tensor(numbers)
 }
 
 fn backward<T: Kept>(
@@ -212,7 +212,8 @@ impl<B: UnrolledBackend> Backward<B, 4> for Unrolled {
         let wanted = Wanted { data: x.is_some(), encoder: step.is_some() || levels.is_some() };
         let gradients = B::unrolled_backward(gradient, pass, wanted);
         let [x_shape, atoms_shape, step_shape, levels_shape] = shapes;
-        let inputs = [(atoms, atoms_shape), (x, x_shape), (step, step_shape), (levels, levels_shape)];
+        let inputs =
+            [(atoms, atoms_shape), (x, x_shape), (step, step_shape), (levels, levels_shape)];
         for ((parent, shape), gradient) in inputs.into_iter().zip(gradients) {
             if let Some(parent) = parent {
                 grads.register::<B>(parent.id, B::float_reshape(gradient, shape));
@@ -332,7 +333,9 @@ pub fn shifted(
         let encoder = Encoder { atoms: &atoms, step: step[0], levels: &levels, level_shape };
         let means: Vec<T> = x
             .chunks_exact(channels * height * width)
-            .flat_map(|x| conv_shifts(geometry, (x, [height, width]), starts, window, encoder, schedule))
+            .flat_map(|x| {
+                conv_shifts(geometry, (x, [height, width]), starts, window, encoder, schedule)
+            })
             .collect();
         let shape = [batch, channels, window.1[0], window.1[1]];
         Tensor::from_data(TensorData::new(means, shape), (&device, T::dtype()))

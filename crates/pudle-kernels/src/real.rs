@@ -86,11 +86,8 @@ pub trait Real:
         v: Self::Lanes<S>,
     ) -> Self::Lanes<S>;
     /// `v` where `test` is not 0, 0 elsewhere.
-    fn zero_where_zero<S: Simd>(
-        simd: S,
-        test: Self::Lanes<S>,
-        v: Self::Lanes<S>,
-    ) -> Self::Lanes<S>;
+    fn zero_where_zero<S: Simd>(simd: S, test: Self::Lanes<S>, v: Self::Lanes<S>)
+    -> Self::Lanes<S>;
     /// `|a|`.
     fn magnitude<S: Simd>(simd: S, a: Self::Lanes<S>) -> Self::Lanes<S>;
     /// `a` limited to `[−bound, bound]`.
@@ -137,12 +134,7 @@ macro_rules! real {
                 simd.$sub(a, b)
             }
             #[inline(always)]
-            fn mul_add<S: Simd>(
-                simd: S,
-                a: S::$lanes,
-                b: S::$lanes,
-                c: S::$lanes,
-            ) -> S::$lanes {
+            fn mul_add<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes, c: S::$lanes) -> S::$lanes {
                 simd.$fma(a, b, c)
             }
             #[inline(always)]

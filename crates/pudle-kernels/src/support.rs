@@ -120,7 +120,6 @@ impl<T: Real> Sparse<T> {
     pub fn bytes(&self) -> usize {
         size_of_val(self.bits.as_slice()) + size_of_val(self.values.as_slice())
     }
-
 }
 
 /// Writes the places of the bits of word `word`, and returns how many there are.

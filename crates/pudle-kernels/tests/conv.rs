@@ -32,11 +32,8 @@ impl Problem {
         };
         let batch = draw.count(1..=3);
         let layers = draw.count(1..=6);
-        let level_shape = [
-            draw.pick(&[1, layers]),
-            draw.pick(&[1, batch]),
-            draw.pick(&[1, geometry.atoms]),
-        ];
+        let level_shape =
+            [draw.pick(&[1, layers]), draw.pick(&[1, batch]), draw.pick(&[1, geometry.atoms])];
         let positions: usize = geometry.positions().iter().product();
         let scale = 1.0 / (geometry.taps() as f64).sqrt();
         let high = draw.pick(&[0.0, 0.02, 0.05, 0.2, 100.0]);
@@ -137,8 +134,8 @@ fn forward_is_naive<T: Real>(seed: u64, tolerance: f64) {
         level_shape: problem.level_shape,
     };
     let (output, _) = conv_forward(problem.geometry, &x, encoder, &problem.schedule, false);
-    assert!(distance(&output.code, &cast(&code)) < tolerance, "seed {seed}: code");
-    assert!(distance(&output.reconstruction, &cast(&image)) < tolerance, "seed {seed}: image");
+    assert!(distance(output.code(), &cast(&code)) < tolerance, "seed {seed}: code");
+    assert!(distance(output.reconstruction(), &cast(&image)) < tolerance, "seed {seed}: image");
 }
 
 #[test]
@@ -164,7 +161,7 @@ fn gradients_equal_finite_differences() {
         let (output, tape) =
             conv_forward(problem.geometry, &problem.x, problem.encoder(), &problem.schedule, true);
         let error: Vec<f64> =
-            output.reconstruction.iter().zip(&problem.target).map(|(a, b)| a - b).collect();
+            output.reconstruction().iter().zip(&problem.target).map(|(a, b)| a - b).collect();
         let wanted = Wanted { data: true, encoder: true };
         let gradients = tape.unwrap().backward(&error, Some(&problem.weights), wanted);
         let mut draw = Draw::new(seed);

@@ -25,8 +25,7 @@ impl Problem {
         let mut draw = Draw::new(seed);
         let (dim, atoms) = (draw.count(1..=20), draw.pick(&[1, 5, 33, 70]));
         let (batch, layers) = (draw.count(1..=14), draw.count(1..=6));
-        let level_shape =
-            [draw.pick(&[1, layers]), draw.pick(&[1, batch]), draw.pick(&[1, atoms])];
+        let level_shape = [draw.pick(&[1, layers]), draw.pick(&[1, batch]), draw.pick(&[1, atoms])];
         let scale = 1.0 / (dim as f64).sqrt();
         let high = draw.pick(&[0.0, 0.02, 0.05, 0.2, 100.0]);
         Self {
@@ -115,8 +114,8 @@ fn forward_is_naive<T: Real>(seed: u64, tolerance: f64) {
         level_shape: problem.level_shape,
     };
     let (output, _) = dense_forward(problem.dim, &x, encoder, &problem.schedule, false);
-    assert!(distance(&output.code, &cast(&code)) < tolerance, "seed {seed}: code");
-    assert!(distance(&output.reconstruction, &cast(&data)) < tolerance, "seed {seed}: data");
+    assert!(distance(output.code(), &cast(&code)) < tolerance, "seed {seed}: code");
+    assert!(distance(output.reconstruction(), &cast(&data)) < tolerance, "seed {seed}: data");
 }
 
 #[test]
@@ -141,7 +140,7 @@ fn gradients_equal_finite_differences() {
         let (output, tape) =
             dense_forward(problem.dim, &problem.x, problem.encoder(), &problem.schedule, true);
         let error: Vec<f64> =
-            output.reconstruction.iter().zip(&problem.target).map(|(a, b)| a - b).collect();
+            output.reconstruction().iter().zip(&problem.target).map(|(a, b)| a - b).collect();
         let wanted = Wanted { data: true, encoder: true };
         let gradients = tape.unwrap().backward(&error, Some(&problem.weights), wanted);
         let mut draw = Draw::new(seed);

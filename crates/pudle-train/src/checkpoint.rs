@@ -7,7 +7,10 @@ use std::str::FromStr;
 
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use pudle_core::{Configured, Conv2dConfig, ConvDictionary1d, ConvDictionary2d, DenseConfig, DenseDictionary, Dictionary, DictionaryConfig, Kernels, Level, Proximal, Pudle, PudleConfig};
+use pudle_core::{
+    Configured, Conv2dConfig, ConvDictionary1d, ConvDictionary2d, DenseConfig, DenseDictionary,
+    Dictionary, DictionaryConfig, Kernels, Level, Proximal, Pudle, PudleConfig,
+};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 

@@ -17,7 +17,7 @@ use pulp::Arch;
 
 use crate::conv::filters::{Aligned, zeros};
 use crate::conv::forward::{Network, State, Trace, View, for_each};
-use crate::conv::micro::{AddScaled, Carry, Respond, inner};
+use crate::conv::micro::{AddScaled, Carry, Respond, Scratch, inner};
 use crate::real::Real;
 use crate::settings::Shrinkage;
 use crate::support::Sparse;
@@ -76,6 +76,7 @@ struct Part<T> {
     step: f64,
     window: Aligned<T>,
     data: Vec<T>,
+    scratch: Scratch<T>,
 }
 
 /// Which codes and residual a step backward works on.
@@ -116,6 +117,7 @@ impl<T: Real> Network<T> {
                 step: 0.0,
                 window: zeros(strip.window * self.geometry.pitch()),
                 data: Vec::new(),
+                scratch: Scratch::new(&self.filters),
             })
             .collect();
         let mut windows = [self.windows(), self.windows()];
@@ -233,7 +235,6 @@ impl<T: Real> Network<T> {
         let asked = around.residual.is_some();
         self.arch.dispatch(Respond {
             filters: &self.filters,
-            runs: &self.runs,
             bases: &self.bases[..self.positions(strip)],
             window: &error[strip.top * pitch..][..strip.window * pitch],
             factor: T::ONE,
@@ -244,6 +245,7 @@ impl<T: Real> Network<T> {
             gradient: &mut part.filters,
             u: if asked { &mut part.u } else { &mut [] },
             v: &mut [],
+            scratch: &mut part.scratch,
         });
         if let Some(code_error) = code_error.filter(|_| asked) {
             let first = strip.top / self.geometry.stride[0] * self.geometry.positions()[1];
@@ -262,10 +264,9 @@ impl<T: Real> Network<T> {
     fn from_layer(&self, k: usize, part: &mut Part<T>, around: &Around<'_, T>) {
         let momentum = T::from_f64(self.schedule.weight(around.t));
         let asked = around.residual.is_some();
-        let Part { filters, window, u, v, .. } = part;
+        let Part { filters, window, u, v, scratch, .. } = part;
         self.arch.dispatch(Respond {
             filters: &self.filters,
-            runs: &self.runs,
             bases: &self.bases[..self.positions(&self.strips[k])],
             window,
             factor: -self.step,
@@ -276,6 +277,7 @@ impl<T: Real> Network<T> {
             gradient: filters,
             u: if asked { u } else { &mut [] },
             v: if asked { v } else { &mut [] },
+            scratch,
         });
     }
 
@@ -298,7 +300,6 @@ impl<T: Real> Network<T> {
         let sign = if t == 0 { -T::ONE } else { T::ONE };
         self.arch.dispatch(Carry {
             filters: &self.filters,
-            runs: &self.runs,
             bases: &self.bases[..self.positions(strip)],
             code,
             u: &part.u,
@@ -306,6 +307,7 @@ impl<T: Real> Network<T> {
             factor: -(self.step * sign),
             gradient: &mut part.filters,
             window: write,
+            scratch: &mut part.scratch,
         });
         if wanted.encoder {
             part.step -= inner(write, residual) * sign.to_f64();

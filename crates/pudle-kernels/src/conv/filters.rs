@@ -3,7 +3,7 @@
 use aligned_vec::{AVec, ConstAlign};
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::conv::geometry::Geometry;
+use crate::conv::geometry::{Geometry, Run};
 use crate::product::panel;
 use crate::real::Real;
 
@@ -13,6 +13,17 @@ pub(crate) type Aligned<T> = AVec<T, ConstAlign<64>>;
 /// `length` zeros.
 pub(crate) fn zeros<T: Real>(length: usize) -> Aligned<T> {
     aligned_vec::avec![[64]| T::ZERO; length]
+}
+
+/// A vector of a patch, or the part of one that ends a run.
+#[derive(Clone, Copy)]
+pub(crate) struct Move {
+    /// Where it is in a window, from the first pixel of the patch.
+    pub offset: usize,
+    /// Where it is in the patch.
+    pub tap: usize,
+    /// Numbers.
+    pub length: usize,
 }
 
 /// The share of codes that are not zero from which on a tile is worked on as if all were: about where
@@ -32,6 +43,10 @@ pub(crate) struct Filters<T> {
     pub offsets: Vec<usize>,
     /// Numbers from the first pixel of a patch to its last.
     pub reach: usize,
+    /// A patch, vector by vector.
+    pub moves: Vec<Move>,
+    /// Ones where a move that ends a run has numbers, zeros behind.
+    pub ones: Aligned<T>,
     /// Taps of a filter.
     pub taps: usize,
     /// The same, padded.
@@ -50,15 +65,23 @@ impl<T: Real> Filters<T> {
         for (row, atom) in rows.chunks_exact_mut(padded_taps).zip(atoms.chunks_exact(taps)) {
             for_each_tap(geometry, |tap, given| row[tap] = atom[given]);
         }
-        let mut panels = zeros(taps * padded_atoms);
-        Arch::new().dispatch(Panels { rows: &rows, panels: &mut panels, taps, padded_taps });
-        let offsets: Vec<usize> = geometry
-            .runs(geometry.pitch())
-            .iter()
-            .flat_map(|run| run.offset..run.offset + run.length)
-            .collect();
+        let runs = geometry.runs(geometry.pitch());
+        let offsets: Vec<usize> =
+            runs.iter().flat_map(|run| run.offset..run.offset + run.length).collect();
         let reach = offsets.iter().max().map_or(0, |last| last + 1);
-        Self { rows, panels, offsets, reach, taps, padded_taps, padded_atoms }
+        let mut filters = Self {
+            rows,
+            panels: zeros(taps * padded_atoms),
+            offsets,
+            reach,
+            moves: Vec::new(),
+            ones: zeros(T::BLOCK),
+            taps,
+            padded_taps,
+            padded_atoms,
+        };
+        Arch::new().dispatch(LayOut { filters: &mut filters, runs: &runs });
+        filters
     }
 
     /// Number of filters.
@@ -100,27 +123,35 @@ fn for_each_tap(geometry: &Geometry, mut visit: impl FnMut(usize, usize)) {
     }
 }
 
-struct Panels<'a, T> {
-    rows: &'a [T],
-    panels: &'a mut [T],
-    taps: usize,
-    padded_taps: usize,
+/// The part of the layout that depends on how many numbers a vector has.
+struct LayOut<'a, T> {
+    filters: &'a mut Filters<T>,
+    runs: &'a [Run],
 }
 
-impl<T: Real> WithSimd for Panels<'_, T> {
+impl<T: Real> WithSimd for LayOut<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let width = panel::<S>() * T::lanes::<S>();
-        let count = self.panels.len() / self.taps;
-        for (j, row) in self.rows.chunks_exact(self.padded_taps).enumerate() {
+        let Self { filters, runs } = self;
+        let (lanes, taps) = (T::lanes::<S>(), filters.taps);
+        let (width, count) = (panel::<S>() * lanes, filters.padded_atoms);
+        for (j, row) in filters.rows.chunks_exact(filters.padded_taps).enumerate() {
             let first = j / width * width;
             let width = width.min(count - first);
-            let panel = &mut self.panels[first * self.taps..][..width * self.taps];
+            let panel = &mut filters.panels[first * taps..][..width * taps];
             for (entries, tap) in panel.chunks_exact_mut(width).zip(row) {
                 entries[j - first] = *tap;
             }
         }
+        for run in runs {
+            for k in (0..run.length).step_by(lanes) {
+                let length = lanes.min(run.length - k);
+                filters.moves.push(Move { offset: run.offset + k, tap: run.tap + k, length });
+            }
+        }
+        // All runs of a patch are equally long.
+        filters.ones[..(runs[0].length - 1) % lanes + 1].fill(T::ONE);
     }
 }

@@ -6,8 +6,8 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::conv::filters::{Aligned, Filters, zeros};
-use crate::conv::geometry::{Geometry, Run, Strip};
-use crate::conv::micro::{AddScaled, Descend, Synthesize};
+use crate::conv::geometry::{Geometry, Strip};
+use crate::conv::micro::{AddScaled, Descend, Scratch, Synthesize};
 use crate::real::Real;
 use crate::settings::{Levels, Schedule};
 use crate::support::Sparse;
@@ -17,7 +17,6 @@ pub(crate) struct Network<T> {
     pub geometry: Geometry,
     pub strips: Vec<Strip>,
     pub filters: Filters<T>,
-    pub runs: Vec<Run>,
     /// Where patches start in the window of the highest strip; a lower one uses the first of these.
     pub bases: Vec<usize>,
     /// Step size `α`.
@@ -55,11 +54,17 @@ pub(crate) struct State<T> {
     previous: Vec<Aligned<T>>,
     /// `D z_t`, `D z_{t−1}` where layers extrapolate, and room for the next.
     syntheses: Vec<Vec<Aligned<T>>>,
-    residuals: Vec<Aligned<T>>,
+    rooms: Vec<Room<T>>,
     /// `z_t`.
     pub code: Vec<Sparse<T>>,
     /// `z_{t−1}`, where layers extrapolate; else something of no interest, or nothing.
     pub before: Vec<Sparse<T>>,
+}
+
+/// Room that a strip's layers work in.
+struct Room<T> {
+    residual: Aligned<T>,
+    scratch: Scratch<T>,
 }
 
 /// What the backward pass needs of the layers `a … b`.
@@ -100,7 +105,6 @@ impl<T: Real> Network<T> {
         let filters = Filters::new(&geometry, atoms);
         let levels = Levels::new(levels.0, levels.1, geometry.atoms, filters.padded_atoms);
         Self {
-            runs: geometry.runs(geometry.pitch()),
             bases: geometry.bases(&strips[0], geometry.pitch()),
             strips,
             filters,
@@ -141,7 +145,11 @@ impl<T: Real> Network<T> {
             codes: self.dense_codes(),
             previous: if extrapolates { self.dense_codes() } else { Vec::new() },
             syntheses: (0..if extrapolates { 3 } else { 2 }).map(|_| self.windows()).collect(),
-            residuals: self.windows(),
+            rooms: self
+                .windows()
+                .into_iter()
+                .map(|residual| Room { residual, scratch: Scratch::new(&self.filters) })
+                .collect(),
             code: self.no_codes(),
             before: if extrapolates { self.no_codes() } else { Vec::new() },
         }
@@ -161,14 +169,16 @@ impl<T: Real> Network<T> {
         let mut set = |target: &mut [Aligned<T>], sparse: &[Sparse<T>], synthesis: usize| {
             let windows = &mut state.syntheses[synthesis];
             let mut jobs = Vec::new();
-            for (k, ((dense, sparse), window)) in target.iter_mut().zip(sparse).zip(windows).enumerate()
+            for (k, (((dense, sparse), window), room)) in
+                target.iter_mut().zip(sparse).zip(windows).zip(&mut state.rooms).enumerate()
             {
-                jobs.push((k, dense, sparse, window));
+                jobs.push((k, dense, sparse, window, &mut room.scratch));
             }
-            for_each(self.split_images, jobs, |(k, dense, sparse, window)| {
+            for_each(self.split_images, jobs, |(k, dense, sparse, window, scratch)| {
                 dense.fill(T::ZERO);
                 sparse.expand(dense, padded);
-                self.synthesize(&self.strips[k], dense, &mut Sparse::new(padded), false, window);
+                let support = &mut Sparse::new(padded);
+                self.synthesize(&self.strips[k], dense, support, false, (window, scratch));
             });
         };
         set(&mut state.codes, code, 0);
@@ -185,16 +195,16 @@ impl<T: Real> Network<T> {
         code: &[T],
         sparse: &mut Sparse<T>,
         keep: bool,
-        window: &mut [T],
+        (window, scratch): (&mut [T], &mut Scratch<T>),
     ) {
         self.arch.dispatch(Synthesize {
             filters: &self.filters,
-            runs: &self.runs,
             bases: &self.bases[..self.positions(strip)],
             code,
             sparse,
             keep,
             window,
+            scratch,
         });
     }
 
@@ -253,30 +263,26 @@ impl<T: Real> Network<T> {
         let mut jobs = Vec::with_capacity(self.strips.len());
         let mut rest = residual;
         let mut previous = state.previous.iter_mut();
-        for (k, (((code, window), synthesis), sparse)) in state
-            .codes
-            .iter_mut()
-            .zip(&mut state.residuals)
-            .zip(next)
-            .zip(fresh)
-            .enumerate()
+        for (k, (((code, room), synthesis), sparse)) in
+            state.codes.iter_mut().zip(&mut state.rooms).zip(next).zip(fresh).enumerate()
         {
             let owned = (self.strips[k].owned * self.geometry.pitch()).min(rest.len());
             let (record, later) = rest.split_at_mut(owned);
             rest = later;
             let previous = previous.next().map(|codes| &mut **codes).unwrap_or_default();
-            jobs.push((k, code, previous, window, synthesis, sparse, record));
+            jobs.push((k, code, previous, room, synthesis, sparse, record));
         }
         let past = &*past;
-        let task = |(k, code, previous, window, synthesis, sparse, record): (
+        let task = |(k, code, previous, room, synthesis, sparse, record): (
             usize,
             &mut Aligned<T>,
             &mut [T],
-            &mut Aligned<T>,
+            &mut Room<T>,
             &mut Aligned<T>,
             &mut Sparse<T>,
             &mut [T],
         )| {
+            let Room { residual: window, scratch } = room;
             let strip: &Strip = &self.strips[k];
             self.negative(strip, x, window);
             if t > 0 {
@@ -297,7 +303,7 @@ impl<T: Real> Network<T> {
                 previous,
                 code,
             });
-            self.synthesize(strip, code, sparse, keep, synthesis);
+            self.synthesize(strip, code, sparse, keep, (synthesis, scratch));
         };
         for_each(self.split_images, jobs, task);
         state.syntheses.rotate_right(1);

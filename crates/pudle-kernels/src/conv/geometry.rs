@@ -82,7 +82,12 @@ impl Geometry {
                 let window = (rows_here - 1) * self.stride[0] + self.kernel[0];
                 let last = first + rows_here == rows;
                 let owned = if last { window } else { rows_here * self.stride[0] };
-                Strip { rows: rows_here, top: first * self.stride[0], window, owned: owned.min(window) }
+                Strip {
+                    rows: rows_here,
+                    top: first * self.stride[0],
+                    window,
+                    owned: owned.min(window),
+                }
             })
             .collect()
     }
@@ -120,14 +125,7 @@ mod tests {
     use super::*;
 
     fn geometry(height: usize, width: usize, kernel: usize, stride: usize) -> Geometry {
-        Geometry {
-            channels: 2,
-            height,
-            width,
-            atoms: 3,
-            kernel: [kernel; 2],
-            stride: [stride; 2],
-        }
+        Geometry { channels: 2, height, width, atoms: 3, kernel: [kernel; 2], stride: [stride; 2] }
     }
 
     #[test]

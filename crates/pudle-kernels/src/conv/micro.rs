@@ -3,8 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::combine::combine;
-use crate::conv::filters::{Aligned, Filters, zeros};
-use crate::conv::geometry::Run;
+use crate::conv::filters::{Aligned, Filters, Move, zeros};
 use crate::product::{AT_ONCE, Factors, panel, product, sums};
 use crate::real::Real;
 use crate::settings::{Shrinkage, shrink};
@@ -125,7 +124,6 @@ impl<T: Real> Descend<'_, T> {
 /// The synthesis `D z` of a strip's code, added up in a window; writes the code's support on the way.
 pub(crate) struct Synthesize<'a, T> {
     pub filters: &'a Filters<T>,
-    pub runs: &'a [Run],
     pub bases: &'a [usize],
     /// `[positions, padded atoms]`.
     pub code: &'a [T],
@@ -135,6 +133,7 @@ pub(crate) struct Synthesize<'a, T> {
     pub keep: bool,
     /// Receives the sum; zeroed first.
     pub window: &'a mut [T],
+    pub scratch: &'a mut Scratch<T>,
 }
 
 impl<T: Real> WithSimd for Synthesize<'_, T> {
@@ -142,11 +141,10 @@ impl<T: Real> WithSimd for Synthesize<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { filters, runs, bases, code, sparse, keep, window } = self;
+        let Self { filters, bases, code, sparse, keep, window, scratch } = self;
+        let Scratch { patches, index, .. } = scratch;
         window.fill(T::ZERO);
         sparse.clear();
-        let mut patches = Patches::new::<S>(filters, runs);
-        let mut index = sparse.room();
         for (tile, bases) in bases.chunks(TILE).enumerate() {
             let codes = &code[tile * TILE * filters.padded_atoms..];
             let codes = &codes[..bases.len() * filters.padded_atoms];
@@ -156,12 +154,12 @@ impl<T: Real> WithSimd for Synthesize<'_, T> {
                 active |= u32::from(count > 0) << i;
                 total += count;
                 if keep {
-                    sparse.keep_values(tile * TILE + i, row, &mut index);
+                    sparse.keep_values(tile * TILE + i, row, index);
                 }
             }
             let dense = filters.dense(total, bases.len());
-            patches.synthesize(simd, filters, codes, (sparse, tile), active, dense, &mut index);
-            patches.scatter(simd, bases, active, window);
+            patches.synthesize(simd, filters, codes, (sparse, tile), active, dense, index);
+            patches.scatter(simd, filters, bases, active, window);
         }
     }
 }
@@ -175,7 +173,6 @@ impl<T: Real> WithSimd for Synthesize<'_, T> {
 /// ```
 pub(crate) struct Respond<'a, T> {
     pub filters: &'a Filters<T>,
-    pub runs: &'a [Run],
     pub bases: &'a [usize],
     pub window: &'a [T],
     /// Factor `c`.
@@ -194,6 +191,7 @@ pub(crate) struct Respond<'a, T> {
     pub u: &'a mut [T],
     /// `v`, as `u`; empty where no layer extrapolates.
     pub v: &'a mut [T],
+    pub scratch: &'a mut Scratch<T>,
 }
 
 impl<T: Real> WithSimd for Respond<'_, T> {
@@ -201,21 +199,17 @@ impl<T: Real> WithSimd for Respond<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { filters, runs, bases, window, code, before, gradient, .. } = self;
+        let Self { filters, bases, window, code, before, gradient, scratch, .. } = self;
+        let Scratch { patches, tile, codes, befores, products, index } = scratch;
         let padded = filters.padded_atoms;
         let one = T::ONE + self.momentum;
-        let mut patches = Patches::new::<S>(filters, runs);
-        let mut tile = Tile::new(filters);
-        let [mut codes, mut befores, mut products] =
-                [0; 3].map(|_| zeros::<T>(TILE * padded));
-        let mut index = code.room();
         let (mut cursor, mut before_cursor) = (0, 0);
         for (number, bases) in bases.chunks(TILE).enumerate() {
             tile.clear();
             tile.values.fill(T::ZERO);
             codes.fill(T::ZERO);
             for i in 0..bases.len() {
-                let count = code.row(number * TILE + i, &mut index);
+                let count = code.row(number * TILE + i, index);
                 tile.mark(i, &index[..count]);
                 let (row, point) = (&mut codes[i * padded..], &mut tile.values[i * padded..]);
                 for (j, z) in index[..count].iter().zip(&code.values[cursor..][..count]) {
@@ -227,7 +221,7 @@ impl<T: Real> WithSimd for Respond<'_, T> {
             if let Some(before) = before {
                 befores.fill(T::ZERO);
                 for i in 0..bases.len() {
-                    let count = before.row(number * TILE + i, &mut index);
+                    let count = before.row(number * TILE + i, index);
                     tile.mark(i, &index[..count]);
                     let (row, point) = (&mut befores[i * padded..], &mut tile.values[i * padded..]);
                     let values = &before.values[before_cursor..][..count];
@@ -240,20 +234,20 @@ impl<T: Real> WithSimd for Respond<'_, T> {
             }
             let wanted = !self.u.is_empty();
             let dense = filters.dense(tile.count(), bases.len());
-            patches.gather(simd, bases, tile.active, window, T::ONE);
-            tile.outer(simd, filters, &patches, gradient, dense, wanted.then_some(&mut products));
+            patches.gather(simd, filters, bases, tile.active, window, T::ONE);
+            tile.outer(simd, filters, patches, gradient, dense, wanted.then_some(&mut *products));
             if !wanted {
                 continue;
             }
             if dense {
-                patches.analyze(simd, filters, bases.len(), &mut products);
+                patches.analyze(simd, filters, bases.len(), products);
             }
             let part = number * TILE * padded..(number * TILE + bases.len()) * padded;
             let u = T::vectors_mut::<S>(&mut self.u[part.clone()]);
             let (step, one) = (T::splat(simd, -self.step), T::splat(simd, one));
             let zero = T::splat(simd, T::ZERO);
-            let products = T::vectors::<S>(&products).iter();
-            let codes = T::vectors::<S>(&codes).iter();
+            let products = T::vectors::<S>(products).iter();
+            let codes = T::vectors::<S>(codes).iter();
             if self.v.is_empty() {
                 for ((u, product), z) in u.iter_mut().zip(products).zip(codes) {
                     *u = T::zero_where_zero(simd, *z, T::mul_add(simd, *product, step, *u));
@@ -261,7 +255,7 @@ impl<T: Real> WithSimd for Respond<'_, T> {
             } else {
                 let v = T::vectors_mut::<S>(&mut self.v[part]);
                 let momentum = T::splat(simd, -self.momentum);
-                let befores = T::vectors::<S>(&befores).iter();
+                let befores = T::vectors::<S>(befores).iter();
                 for ((((u, v), product), z), before) in
                     u.iter_mut().zip(v).zip(products).zip(codes).zip(befores)
                 {
@@ -278,7 +272,6 @@ impl<T: Real> WithSimd for Respond<'_, T> {
 /// `c r_k u_j` with the patches `r_k` of a residual.
 pub(crate) struct Carry<'a, T> {
     pub filters: &'a Filters<T>,
-    pub runs: &'a [Run],
     pub bases: &'a [usize],
     /// The code whose support `u` lives on.
     pub code: &'a Sparse<T>,
@@ -292,6 +285,7 @@ pub(crate) struct Carry<'a, T> {
     pub gradient: &'a mut [T],
     /// Receives the sum `D u`; zeroed first.
     pub window: &'a mut [T],
+    pub scratch: &'a mut Scratch<T>,
 }
 
 impl<T: Real> WithSimd for Carry<'_, T> {
@@ -299,11 +293,9 @@ impl<T: Real> WithSimd for Carry<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { filters, runs, bases, code, u, residual, factor, gradient, window } = self;
+        let Self { filters, bases, code, u, residual, factor, gradient, window, scratch } = self;
+        let Scratch { patches, tile, index, .. } = scratch;
         window.fill(T::ZERO);
-        let mut patches = Patches::new::<S>(filters, runs);
-        let mut tile = Tile::new(filters);
-        let mut index = code.room();
         for (number, bases) in bases.chunks(TILE).enumerate() {
             let first = number * TILE;
             let total = (0..bases.len()).map(|i| code.size(first + i)).sum();
@@ -314,16 +306,16 @@ impl<T: Real> WithSimd for Carry<'_, T> {
                 if dense {
                     tile.active |= u32::from(code.size(first + i) > 0) << i;
                 } else {
-                    let count = code.row(first + i, &mut index);
+                    let count = code.row(first + i, index);
                     tile.mark(i, &index[..count]);
                 }
             }
             tile.values[..u.len()].copy_from_slice(u);
             tile.values[u.len()..].fill(T::ZERO);
-            patches.gather(simd, bases, tile.active, residual, factor);
-            tile.outer(simd, filters, &patches, gradient, dense, None);
-            patches.synthesize(simd, filters, u, (code, number), tile.active, dense, &mut index);
-            patches.scatter(simd, bases, tile.active, window);
+            patches.gather(simd, filters, bases, tile.active, residual, factor);
+            tile.outer(simd, filters, patches, gradient, dense, None);
+            patches.synthesize(simd, filters, u, (code, number), tile.active, dense, index);
+            patches.scatter(simd, filters, bases, tile.active, window);
         }
     }
 }
@@ -459,8 +451,7 @@ impl<S: Simd, T: Real> Part<'_, S, T> {
         let (simd, padded) = (self.simd, self.patches.padded);
         let part = self.start..self.start + V;
         let atom: &[T::Lanes<S>; V] = atom[part.clone()].try_into().expect("V vectors");
-        let gradient: &mut [T::Lanes<S>; V] =
-            (&mut gradient[part]).try_into().expect("V vectors");
+        let gradient: &mut [T::Lanes<S>; V] = (&mut gradient[part]).try_into().expect("V vectors");
         let mut sums = *gradient;
         let mut bits = self.bits;
         while bits != 0 {
@@ -485,47 +476,50 @@ impl<S: Simd, T: Real> Part<'_, S, T> {
     }
 }
 
+/// Room that the kernels of a strip work in.
+pub(crate) struct Scratch<T> {
+    patches: Patches<T>,
+    tile: Tile<T>,
+    /// `[TILE, padded atoms]` each.
+    codes: Aligned<T>,
+    befores: Aligned<T>,
+    products: Aligned<T>,
+    /// Places of a position's codes.
+    index: Vec<u32>,
+}
+
+impl<T: Real> Scratch<T> {
+    pub fn new(filters: &Filters<T>) -> Self {
+        let codes = || zeros(TILE * filters.padded_atoms);
+        Self {
+            patches: Patches {
+                numbers: zeros(TILE * filters.padded_taps),
+                taps: filters.taps,
+                padded: filters.padded_taps,
+            },
+            tile: Tile::new(filters),
+            codes: codes(),
+            befores: codes(),
+            products: codes(),
+            index: Sparse::<T>::new(filters.padded_atoms).room(),
+        }
+    }
+}
+
 /// Patches of a tile of positions, `[TILE, padded taps]`.
 struct Patches<T> {
     numbers: Aligned<T>,
     taps: usize,
     padded: usize,
-    moves: Vec<Move>,
-    /// Ones where a move that is not a whole vector has numbers, zeros behind.
-    ones: Aligned<T>,
-}
-
-/// A vector of a patch, or the part of one that ends a run.
-#[derive(Clone, Copy)]
-struct Move {
-    /// Where it is in a window, from the first pixel of the patch.
-    offset: usize,
-    /// Where it is in the patch.
-    tap: usize,
-    /// Numbers.
-    length: usize,
 }
 
 impl<T: Real> Patches<T> {
-    fn new<S: Simd>(filters: &Filters<T>, runs: &[Run]) -> Self {
-        let (padded, lanes) = (filters.padded_taps, T::lanes::<S>());
-        let mut moves = Vec::new();
-        for run in runs {
-            for k in (0..run.length).step_by(lanes) {
-                let length = lanes.min(run.length - k);
-                moves.push(Move { offset: run.offset + k, tap: run.tap + k, length });
-            }
-        }
-        let mut ones = zeros(lanes);
-        ones[..(runs[0].length - 1) % lanes + 1].fill(T::ONE);
-        Self { numbers: zeros(TILE * padded), taps: filters.taps, padded, moves, ones }
-    }
-
     /// Reads the patches at the active positions from a window, times `factor`.
     #[inline(always)]
     fn gather<S: Simd>(
         &mut self,
         simd: S,
+        filters: &Filters<T>,
         bases: &[usize],
         active: u32,
         window: &[T],
@@ -538,7 +532,7 @@ impl<T: Real> Patches<T> {
             }
             let patch = &mut self.numbers[i * self.padded..][..self.padded];
             let window = &window[*base..];
-            for Move { offset, tap, length } in &self.moves {
+            for Move { offset, tap, length } in &filters.moves {
                 // A whole vector where there is one: the next move writes over what is too much.
                 match (T::vector_at::<S>(window, *offset), T::vector_at_mut::<S>(patch, *tap)) {
                     (Some(from), Some(to)) => *to = T::mul_add(simd, *from, factors, zero),
@@ -556,10 +550,17 @@ impl<T: Real> Patches<T> {
 
     /// Adds the patches at the active positions to a window.
     #[inline(always)]
-    fn scatter<S: Simd>(&self, simd: S, bases: &[usize], active: u32, window: &mut [T]) {
+    fn scatter<S: Simd>(
+        &self,
+        simd: S,
+        filters: &Filters<T>,
+        bases: &[usize],
+        active: u32,
+        window: &mut [T],
+    ) {
         let (lanes, whole) = (T::lanes::<S>(), T::splat(simd, T::ONE));
         // All runs of a patch are equally long; the last move of each is a part of a vector.
-        let part = T::vectors::<S>(&self.ones)[0];
+        let part = T::vectors::<S>(&filters.ones)[0];
         for first in 0..APART {
             for i in (first..bases.len()).step_by(APART) {
                 if active & (1 << i) == 0 {
@@ -567,7 +568,7 @@ impl<T: Real> Patches<T> {
                 }
                 let patch = &self.numbers[i * self.padded..][..self.padded];
                 let window = &mut window[bases[i]..];
-                for Move { offset, tap, length } in &self.moves {
+                for Move { offset, tap, length } in &filters.moves {
                     let mask = if *length == lanes { whole } else { part };
                     match (T::vector_at::<S>(patch, *tap), T::vector_at_mut::<S>(window, *offset)) {
                         (Some(from), Some(to)) => *to = T::mul_add(simd, *from, mask, *to),

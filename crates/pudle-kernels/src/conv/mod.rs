@@ -37,10 +37,22 @@ pub struct Encoder<'a, T> {
 /// What a pass computes.
 #[derive(Clone, Debug)]
 pub struct Output<T> {
-    /// The code `z_T`, `[b, p, h, w]`, or `[b, p]`.
-    pub code: Vec<T>,
-    /// `D z_T`, in the shape of the data.
-    pub reconstruction: Vec<T>,
+    /// The codes `z_T`, `[b, p, h, w]` or `[b, p]`, and behind them `D z_T`, in the shape of the data.
+    pub numbers: Vec<T>,
+    /// How many numbers are codes.
+    pub codes: usize,
+}
+
+impl<T> Output<T> {
+    /// The codes.
+    pub fn code(&self) -> &[T] {
+        &self.numbers[..self.codes]
+    }
+
+    /// The reconstructions.
+    pub fn reconstruction(&self) -> &[T] {
+        &self.numbers[self.codes..]
+    }
 }
 
 /// Gradients of a pass, each in the shape of what it belongs to.
@@ -77,8 +89,9 @@ pub fn conv_forward<T: Real>(
     let images = x.len() / geometry.pixels();
     let network = network(geometry, encoder, schedule, images);
     let positions: usize = geometry.positions().iter().product();
-    let mut code = vec![T::ZERO; images * geometry.atoms * positions];
-    let mut reconstruction = vec![T::ZERO; x.len()];
+    let codes = images * geometry.atoms * positions;
+    let mut numbers = vec![T::ZERO; codes + x.len()];
+    let (code, reconstruction) = numbers.split_at_mut(codes);
     let jobs: Vec<_> = x
         .chunks_exact(geometry.pixels())
         .zip(code.chunks_exact_mut(geometry.atoms * positions))
@@ -96,7 +109,7 @@ pub fn conv_forward<T: Real>(
     };
     let tapes = map(jobs, run);
     let tape = tapes.into_iter().collect::<Option<Vec<_>>>();
-    (Output { code, reconstruction }, tape.map(|images| ConvTape { network, images }))
+    (Output { numbers, codes }, tape.map(|images| ConvTape { network, images }))
 }
 
 /// The mean of reconstructions of an image under shifts of the grid of atoms.
@@ -121,26 +134,28 @@ pub fn conv_shifts<T: Real>(
     let rows = rows_first(&whole, x);
     let mut sum = vec![T::ZERO; geometry.channels * size[0] * size[1]];
     let mut state = network.start();
-    rayon::scope(|_| starts.iter().for_each(|start| {
-        let view = View {
-            numbers: &rows,
-            pitch: whole.pitch(),
-            start: start[0] * whole.pitch() + start[1],
-        };
-        network.reset(&mut state);
-        network.run(&mut state, view, 0, 0..schedule.layers, None);
-        let [down, across] = [origin[0] - start[0], origin[1] - start[1]];
-        network.decode(&state, |top, part| {
-            for (k, row) in part.chunks_exact(geometry.width).enumerate() {
-                let (y, channel) = (top + k / geometry.channels, k % geometry.channels);
-                let Some(y) = y.checked_sub(down).filter(|y| *y < size[0]) else { continue };
-                let to = &mut sum[(channel * size[0] + y) * size[1]..][..size[1]];
-                for (to, from) in to.iter_mut().zip(&row[across..][..size[1]]) {
-                    *to += *from;
+    rayon::scope(|_| {
+        starts.iter().for_each(|start| {
+            let view = View {
+                numbers: &rows,
+                pitch: whole.pitch(),
+                start: start[0] * whole.pitch() + start[1],
+            };
+            network.reset(&mut state);
+            network.run(&mut state, view, 0, 0..schedule.layers, None);
+            let [down, across] = [origin[0] - start[0], origin[1] - start[1]];
+            network.decode(&state, |top, part| {
+                for (k, row) in part.chunks_exact(geometry.width).enumerate() {
+                    let (y, channel) = (top + k / geometry.channels, k % geometry.channels);
+                    let Some(y) = y.checked_sub(down).filter(|y| *y < size[0]) else { continue };
+                    let to = &mut sum[(channel * size[0] + y) * size[1]..][..size[1]];
+                    for (to, from) in to.iter_mut().zip(&row[across..][..size[1]]) {
+                        *to += *from;
+                    }
                 }
-            }
-        });
-    }));
+            });
+        })
+    });
     let share = T::ONE / T::from_f64(starts.len() as f64);
     sum.iter_mut().for_each(|pixel| *pixel = *pixel * share);
     sum
@@ -152,12 +167,7 @@ impl<T: Real> ConvTape<T> {
     ///
     /// # Panics
     /// Where slices are not as long as the shapes say.
-    pub fn backward(
-        &self,
-        error: &[T],
-        code_error: Option<&[T]>,
-        wanted: Wanted,
-    ) -> Gradients<T> {
+    pub fn backward(&self, error: &[T], code_error: Option<&[T]>, wanted: Wanted) -> Gradients<T> {
         let network = &self.network;
         let geometry = &network.geometry;
         let positions: usize = geometry.positions().iter().product();
@@ -169,7 +179,8 @@ impl<T: Real> ConvTape<T> {
             network.backward(i, tape, &error, at.as_ref(), wanted)
         };
         let images = map(self.images.iter().enumerate().collect(), run);
-        let mut data = vec![T::ZERO; if wanted.data { images.len() * geometry.pixels() } else { 0 }];
+        let mut data =
+            vec![T::ZERO; if wanted.data { images.len() * geometry.pixels() } else { 0 }];
         let mut levels = vec![T::ZERO; network.levels.len()];
         let mut step = 0.0;
         for (i, image) in images.iter().enumerate() {
@@ -289,12 +300,7 @@ fn rows_first<'a, T: Real>(geometry: &Geometry, image: &'a [T]) -> Cow<'a, [T]> 
 }
 
 /// Writes rows `[·, C, W]` that start at row `top` into an image `[C, H, W]`.
-fn channels_first<T: Real>(
-    geometry: &Geometry,
-    top: usize,
-    rows: &[T],
-    image: &mut [T],
-) {
+fn channels_first<T: Real>(geometry: &Geometry, top: usize, rows: &[T], image: &mut [T]) {
     let Geometry { channels, height, width, .. } = *geometry;
     for (k, row) in rows.chunks_exact(width).enumerate() {
         let start = (k % channels * height + top + k / channels) * width;
