@@ -61,6 +61,9 @@ pub enum WorkloadError {
     /// A setting that the model refuses.
     #[error(transparent)]
     Config(#[from] pudle_core::ConfigError),
+    /// A model over something else.
+    #[error("a model over images is needed for this case")]
+    NotImages,
     /// Data that cannot be drawn.
     #[error(transparent)]
     Data(#[from] pudle_data::DataError),
@@ -117,15 +120,16 @@ pub struct Workload {
 const SIGMA: f32 = 25.0;
 
 impl Workload {
-    /// A workload whose numbers are a function of its settings and `seed`. Images see the filters
-    /// `trained` (`[64, 1, 9, 9]`), where given and the number of atoms is not varied; random ones else.
+    /// A workload whose numbers are a function of its settings and `seed`. Images go through the model
+    /// `trained` over images, where given and the number of atoms is not varied; through the published
+    /// denoiser's shape with random filters else.
     ///
     /// # Errors
-    /// Where a size is out of its range.
+    /// Where a size is out of its range, or the model is none over images.
     pub fn new(
         case: Case,
         size: Size,
-        trained: Option<Vec<f32>>,
+        trained: Option<(PudleConfig, Vec<f32>)>,
         seed: u64,
     ) -> Result<Self, WorkloadError> {
         let bounded = |field, value: Option<usize>, default, most| match value.unwrap_or(default) {
@@ -144,36 +148,48 @@ impl Workload {
                 Self::dense([batch, dim, atoms], size.layers.unwrap_or(100), seed)
             }
             Case::Conv | Case::Image => {
-                let filters = Conv2dConfig {
-                    atoms: bounded("atoms", size.atoms, 64, 4096)?,
-                    channels: 1,
-                    size: 9,
-                    stride: 4,
+                let trained = trained.filter(|_| size.atoms.is_none());
+                let published = || {
+                    let atoms = bounded("atoms", size.atoms, 64, 4096)?;
+                    let filters = Conv2dConfig { atoms, channels: 1, size: 9, stride: 4 };
+                    let config = PudleConfig::conv2d(filters).with_step(0.1).with_lambda(0.16);
+                    let atoms = random_filters(&filters, seed)?;
+                    Ok::<_, WorkloadError>((config.with_layers(15), atoms))
                 };
+                let (config, atoms) = match trained {
+                    Some(trained) => trained,
+                    None => published()?,
+                };
+                let DictionaryConfig::Conv2d(filters) = config.dictionary else {
+                    return Err(WorkloadError::NotImages);
+                };
+                let config = match size.layers {
+                    Some(layers) => config.with_layers(layers),
+                    None => config,
+                };
+                config.validate()?;
                 let batch = bounded("batch", size.batch, 1, 4096)?;
                 let sides = match (case, size.side) {
-                    (_, Some(side)) if !(9..=8192).contains(&side) => {
-                        let range = "9, the side of an atom, to 8192".into();
+                    (_, Some(side)) if !(filters.size..=8192).contains(&side) => {
+                        let range = format!("{}, the side of an atom, to 8192", filters.size);
                         return Err(WorkloadError::Range { field: "side", value: side, range });
                     }
                     (_, Some(side)) => [side; 2],
                     (Case::Image, None) => [321, 481],
                     _ => [129; 2],
                 };
+                // A step sees what the atoms cover.
+                let sides = match case {
+                    Case::Conv => sides.map(|n| n - (n - filters.size) % filters.stride),
+                    _ => sides,
+                };
                 let most = filters.stride * filters.stride;
                 let shifts = bounded("shifts", size.shifts, 1, most)?;
-                let config = PudleConfig::conv2d(filters)
-                    .with_layers(size.layers.unwrap_or(15))
-                    .with_step(0.1)
-                    .with_lambda(0.16);
-                config.validate()?;
-                let shape = config.dictionary.shape();
-                let atoms = match trained {
-                    Some(atoms) if size.atoms.is_none() => TensorData::new(atoms, shape),
-                    _ => random_filters(&config, seed)?,
-                };
-                let x = (0..batch as u64).flat_map(|k| picture(sides, seed.wrapping_add(k)));
-                let x = TensorData::new(x.collect(), [batch, 1, sides[0], sides[1]]);
+                let atoms = TensorData::new(atoms, config.dictionary.shape());
+                let channels = filters.channels;
+                let x = (0..batch as u64)
+                    .flat_map(|k| picture(sides, seed.wrapping_add(k)).repeat(channels));
+                let x = TensorData::new(x.collect(), [batch, channels, sides[0], sides[1]]);
                 Ok(Self { case, config, batch, shifts, inputs: Inputs { atoms, x } })
             }
         }
@@ -238,13 +254,10 @@ impl Workload {
 }
 
 /// Filters of unit norm, drawn.
-fn random_filters(config: &PudleConfig, seed: u64) -> Result<TensorData, WorkloadError> {
-    let DictionaryConfig::Conv2d(filters) = config.dictionary else {
-        unreachable!("filters of a convolutional dictionary")
-    };
+fn random_filters(filters: &Conv2dConfig, seed: u64) -> Result<Vec<f32>, WorkloadError> {
     // The columns of a drawn dictionary, one after the other.
     let draws = SparseCoding::new(SparseCodingConfig {
-        dim: filters.size * filters.size,
+        dim: filters.channels * filters.size * filters.size,
         atoms: filters.atoms,
         sparsity: 1,
         count: 1,
@@ -253,10 +266,8 @@ fn random_filters(config: &PudleConfig, seed: u64) -> Result<TensorData, Workloa
         noise_sd: 0.0,
         seed,
     })?;
-    let atoms = (0..filters.atoms)
-        .flat_map(|j| draws.dictionary().iter().skip(j).step_by(filters.atoms).copied())
-        .collect();
-    Ok(TensorData::new(atoms, config.dictionary.shape()))
+    let column = |j| draws.dictionary().iter().skip(j).step_by(filters.atoms).copied();
+    Ok((0..filters.atoms).flat_map(column).collect())
 }
 
 /// A noisy picture `[height, width]`.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use pudle_bench::{Case, Measurement, Size, Workload, measure};
 use pudle_core::{GradientEstimator, Kernels};
+use pudle_train::Checkpoint;
 
 use crate::shipped::shipped;
 use crate::terminal::{say, say_json};
@@ -34,6 +35,9 @@ pub struct Args {
     /// Side of a square image in pixels, or dimension of a vector; 129 or 1000.
     #[arg(long, value_name = "M")]
     side: Option<usize>,
+    /// Checkpoint or run directory of a model over images to time, instead of the shipped denoiser.
+    #[arg(long, value_name = "DIR", conflicts_with = "atoms")]
+    checkpoint: Option<PathBuf>,
     /// Run layers again in the backward pass instead of storing them.
     #[arg(long)]
     recompute: bool,
@@ -64,10 +68,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
         side: args.side,
         shifts: args.shifts,
     };
-    let trained = match args.case {
-        Case::Dense => None,
-        _ => Some(shipped(&device)?.model.atoms().0),
+    let trained = match (args.case, &args.checkpoint) {
+        (Case::Dense, Some(_)) => {
+            return Err("--checkpoint is for --case conv and image".into());
+        }
+        (Case::Dense, None) => None,
+        (_, Some(dir)) => Some(Checkpoint::read(dir, &device)?),
+        (_, None) => Some(shipped(&device)?),
     };
+    let trained = trained.map(|checkpoint| (checkpoint.config, checkpoint.model.atoms().0));
     let mut workload = Workload::new(args.case, size, trained, args.seed)?;
     workload.config.kernels = args.backend.kernels.unwrap_or(Kernels::Auto);
     workload.config.recompute = args.recompute;
