@@ -7,5 +7,5 @@ mod measure;
 mod memory;
 mod workload;
 
-pub use measure::{Measurement, measure};
+pub use measure::{Measurement, Results, measure};
 pub use workload::{Case, Inputs, Size, Workload, WorkloadError};

@@ -11,6 +11,9 @@ use serde::Serialize;
 use crate::memory::{forget_peak, peak_mib, resident_mib};
 use crate::workload::{Case, Workload, WorkloadError};
 
+/// What came out of a workload, by name.
+pub type Results = Vec<(&'static str, TensorData)>;
+
 /// What a workload took.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measurement {
@@ -51,7 +54,7 @@ pub fn measure(
     gradient: GradientEstimator,
     (backend, device): (Backend, &Device),
     repetitions: usize,
-) -> Result<(Measurement, Vec<(&'static str, TensorData)>), WorkloadError> {
+) -> Result<(Measurement, Results), WorkloadError> {
     let mut workload = workload.clone();
     workload.config.gradient = gradient;
     workload.config.validate()?;
@@ -75,9 +78,9 @@ fn run<const D: usize, A: Configured<D>>(
     (backend, device): (Backend, &Device),
     repetitions: usize,
     forward: impl Fn(&Pudle<D, A>, Tensor<D>) -> Tensor<D>,
-) -> Result<(Measurement, Vec<(&'static str, TensorData)>), WorkloadError> {
+) -> Result<(Measurement, Results), WorkloadError> {
     let sync = || device.sync().expect("the device answers");
-    let mut results = Vec::new();
+    let mut results = Results::new();
     let model = Pudle::<D, A>::from_data(&workload.config, workload.inputs.atoms.clone(), device)?;
     let x = Tensor::<D>::from_data(workload.inputs.x.clone(), device);
     let forward = || {

@@ -6,6 +6,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
+use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -111,6 +112,63 @@ fn denoise_writes_what_it_is_asked_for() {
     let unknown = json(dir, "denoise pictures/more/b.jpg --json -o y.png");
     assert_eq!((&unknown["psnr"], &unknown["noisy_psnr"]), (&Value::Null, &Value::Null));
     assert_eq!(image::open(dir.join("y.png")).unwrap().color(), image::ColorType::Rgb8);
+}
+
+#[test]
+fn shifts_and_kernels_do_what_they_say() {
+    let dir = folder();
+    let psnr = |flags: &str| json(dir.path(), &format!("denoise --json {flags}"))["psnr"].as_f64();
+    let (fused, composed) = (psnr("--kernels fused").unwrap(), psnr("--kernels composed").unwrap());
+    assert!((fused - composed).abs() < 1e-4, "{fused} and {composed} dB");
+    // Each further shift is worth something, and the first ones the most.
+    let all = psnr("--shifts all").unwrap();
+    let four = psnr("--shifts 4").unwrap();
+    assert!(four > fused + 0.2 && all > four, "{fused}, {four}, {all} dB");
+    let same = psnr("--shifts 16 --kernels composed").unwrap();
+    assert!((all - same).abs() < 1e-4, "{all} and {same} dB");
+    let scores = |flags: &str| {
+        let line = "evaluate --checkpoint model --images pictures --sigma 25 --json";
+        json(dir.path(), &format!("{line} {flags}"))["mean_psnr"].as_f64().unwrap()
+    };
+    assert_ne!(scores(""), scores("--shifts 2"));
+}
+
+#[test]
+fn bench_times_every_case() {
+    let dir = tempfile::tempdir().unwrap();
+    for (flags, step) in [
+        ("--side 33 --batch 2 --layers 3 --gradient dec", true),
+        ("--side 33 --atoms 20 --recompute --kernels fused --seed 3", true),
+        ("--side 30 --kernels composed --gradient ae-lasso", true),
+        ("--case dense --side 30 --atoms 50 --batch 3 --layers 5", true),
+        ("--case image --side 40 --shifts 4", false),
+    ] {
+        let report = json(dir.path(), &format!("bench --json --repetitions 2 {flags}"));
+        assert!(report["forward_ms"].as_f64().unwrap() > 0.0, "{flags}");
+        assert_eq!(report["step_ms"].as_f64().is_some(), step, "{flags}");
+        assert_eq!(report["gradient"].is_string(), step, "{flags}");
+        for key in ["case", "batch", "layers", "backend", "threads", "peak_mib"] {
+            assert!(report.get(key).is_some(), "{flags}: {key}");
+        }
+    }
+    assert!(names(dir.path()).is_empty());
+    // The same inputs, and the same results, whichever implementation runs them.
+    let saved = |name: &str, kernels: &str| {
+        let line = format!("bench --side 33 --repetitions 1 --save {name} --kernels {kernels}");
+        words(dir.path(), &line).success().stdout(contains("wrote"));
+        std::fs::read(dir.path().join(name)).unwrap()
+    };
+    let files = [saved("a.safetensors", "fused"), saved("b.safetensors", "composed")];
+    let [a, b] = files.each_ref().map(|file| SafeTensors::deserialize(file).unwrap());
+    for name in ["x", "atoms", "code", "reconstruction", "gradient"] {
+        let numbers = |file: &SafeTensors| -> Vec<f32> {
+            let bytes = file.tensor(name).unwrap().data().to_vec();
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+        };
+        let (a, b) = (numbers(&a), numbers(&b));
+        let largest = b.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-5 * largest), "{name}");
+    }
 }
 
 #[test]
@@ -342,6 +400,17 @@ fn wrong_inputs_end_with_one_clear_line() {
         ("train --config missing.toml".into(), &["missing.toml"]),
         ("train --resume empty".into(), &["empty", "config.toml"]),
         (import("--lambda 0.1 --step 0.1 --layers 3 --sigma 0"), &["sigma", "0"]),
+        ("denoise --shifts 17".into(), &["shifts", "17", "16"]),
+        ("bench --batch 0".into(), &["batch", "0", "4096"]),
+        ("bench --side 8".into(), &["side", "8", "9"]),
+        ("bench --atoms 0".into(), &["atoms", "0", "4096"]),
+        ("bench --layers 0".into(), &["layers", "0"]),
+        ("bench --shifts 17".into(), &["shifts", "17", "16"]),
+        ("bench --case dense --shifts 2".into(), &["shifts", "2"]),
+        ("bench --case dense --checkpoint model".into(), &["--checkpoint"]),
+        ("bench --side 33 --repetitions 1 --save file/x".into(), &["file/x"]),
+        ("bench --recompute --kernels composed".into(), &["model.recompute"]),
+        ("bench --layers 3 --gradient truncated:4".into(), &["truncated:4"]),
         ("train --config huge.toml".into(), &["huge.toml", "data.count"]),
         ("train --config crop.toml".into(), &["crop.toml", "data.crop", "20", "19", "21"]),
     ];
@@ -366,6 +435,11 @@ fn wrong_inputs_end_with_one_clear_line() {
         ("evaluate --checkpoint model", "--images"),
         ("export model --format onnx -o x", "onnx"),
         ("denoise --add-noise", "INPUT"),
+        ("denoise --shifts none", "none"),
+        ("denoise --kernels fast", "composed"),
+        ("bench --case audio", "dense"),
+        ("bench --repetitions 0", "repetitions"),
+        ("bench --atoms 3 --checkpoint model", "--checkpoint"),
     ] {
         words(dir, line).failure().code(2).stderr(contains(word).and(contains("panicked").not()));
     }

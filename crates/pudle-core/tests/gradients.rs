@@ -20,6 +20,9 @@ const ESTIMATORS: [GradientEstimator; 7] = [
     GradientEstimator { loss: Loss::Lasso, response: Response::Implicit },
 ];
 
+/// Both implementations of the pass.
+const BOTH: [Kernels; 2] = [Kernels::Composed, Kernels::Fused];
+
 /// A problem: settings, atoms and a noisy batch with its clean target.
 struct Problem<const D: usize> {
     config: PudleConfig,
@@ -100,7 +103,10 @@ fn configs(dictionary: DictionaryConfig, step: f64, lambda: f64) -> Vec<PudleCon
             // A hard level is not multiplied by the step size.
             let lambda = if prox == Proximal::Hard { step } else { lambda };
             let config = PudleConfig::new(dictionary).with_step(step).with_lambda(lambda);
-            configs.push(config.with_prox(prox).with_layers(layers));
+            let config = config.with_prox(prox).with_layers(layers);
+            for kernels in BOTH {
+                configs.push(config.clone().with_kernels(kernels));
+            }
         }
     }
     configs
@@ -121,8 +127,10 @@ fn finite_differences<const D: usize, A: Configured<D>>(
         base.clone().with_algorithm(Algorithm::Fista).with_lambda(0.3),
         base.with_threshold(ThresholdConfig::Decaying { lambda: 0.4, beta: 0.8 }),
     ] {
-        Problem::<D>::new::<A>(config, extent)
-            .assert_finite_differences::<A>(GradientEstimator::AE_LS);
+        for kernels in BOTH {
+            Problem::<D>::new::<A>(config.clone().with_kernels(kernels), extent)
+                .assert_finite_differences::<A>(GradientEstimator::AE_LS);
+        }
     }
 }
 

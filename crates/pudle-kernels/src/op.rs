@@ -299,8 +299,8 @@ pub fn unrolled<const D: usize>(
         pass,
     ));
     let end = output.dims()[0];
-    let reconstruction = output.clone().slice([codes..end]).reshape(extent);
-    (output.slice([0..codes]).reshape(code), reconstruction)
+    let reconstruction = output.clone().narrow(0, codes, end - codes).reshape(extent);
+    (output.narrow(0, 0, codes).reshape(code), reconstruction)
 }
 
 /// The mean of the reconstructions of parts of images, each moved back to its place: see

@@ -87,7 +87,7 @@ impl Problem {
                     analyze(g, &problem.atoms, &r)
                 };
                 let atom = |k| k / positions;
-                unrolled(n, i, &problem.encoder(), &self.schedule, range, start, gradient, atom)
+                unrolled((n, i), &problem.encoder(), &self.schedule, range, start, gradient, atom)
             };
             let state = run(constant, 0..first, zero);
             let (z, _) = run(self, first..self.schedule.layers, state);

@@ -81,7 +81,7 @@ impl Problem {
                         .collect()
                 };
                 let n = self.atoms;
-                unrolled(n, i, &problem.encoder(), &self.schedule, range, start, gradient, |k| k)
+                unrolled((n, i), &problem.encoder(), &self.schedule, range, start, gradient, |k| k)
             };
             let state = run(constant, 0..first, zero);
             let (z, _) = run(self, first..self.schedule.layers, state);

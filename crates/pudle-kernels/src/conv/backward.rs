@@ -199,7 +199,7 @@ impl<T: Real> Network<T> {
         for_each(self.split_images, jobs, |(k, (part, write)): (usize, (&mut Part<T>, _))| {
             let write: &mut Aligned<T> = write;
             if around.t == self.schedule.layers {
-                self.from_decoder(k, part, around, error, code_error);
+                self.through_decoder(k, part, around, error, code_error);
             } else {
                 part.window.fill(T::ZERO);
                 self.assemble(k, T::ONE, read, &mut part.window);
@@ -212,7 +212,7 @@ impl<T: Real> Network<T> {
                         to: &mut part.data,
                     });
                 }
-                self.from_layer(k, part, around);
+                self.through_layer(k, part, around);
             }
             if let Some(residual) = around.residual {
                 self.carry(k, part, around, residual, write, wanted);
@@ -222,7 +222,7 @@ impl<T: Real> Network<T> {
     }
 
     /// The decoder's share of the filters' gradient, and the gradient on the support of `z_T`.
-    fn from_decoder(
+    fn through_decoder(
         &self,
         k: usize,
         part: &mut Part<T>,
@@ -261,7 +261,7 @@ impl<T: Real> Network<T> {
 
     /// Layer `t`'s share of the filters' gradient through `y_t`, and the gradient in `z_t`;
     /// `part.window` holds `w_t`.
-    fn from_layer(&self, k: usize, part: &mut Part<T>, around: &Around<'_, T>) {
+    fn through_layer(&self, k: usize, part: &mut Part<T>, around: &Around<'_, T>) {
         let momentum = T::from_f64(self.schedule.weight(around.t));
         let asked = around.residual.is_some();
         let Part { filters, window, u, v, scratch, .. } = part;

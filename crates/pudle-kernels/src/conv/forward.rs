@@ -67,6 +67,21 @@ struct Room<T> {
     scratch: Scratch<T>,
 }
 
+/// A strip in a layer.
+struct Job<'a, T> {
+    /// Number of the strip.
+    k: usize,
+    code: &'a mut Aligned<T>,
+    previous: &'a mut [T],
+    room: &'a mut Room<T>,
+    /// Receives `D z_{t+1}`.
+    synthesis: &'a mut Aligned<T>,
+    /// Receives `z_{t+1}`.
+    sparse: &'a mut Sparse<T>,
+    /// Receives the strip's own rows of the residual, if it has room.
+    record: &'a mut [T],
+}
+
 /// What the backward pass needs of the layers `a … b`.
 #[derive(Default)]
 pub(crate) struct Trace<T> {
@@ -270,18 +285,10 @@ impl<T: Real> Network<T> {
             let (record, later) = rest.split_at_mut(owned);
             rest = later;
             let previous = previous.next().map(|codes| &mut **codes).unwrap_or_default();
-            jobs.push((k, code, previous, room, synthesis, sparse, record));
+            jobs.push(Job { k, code, previous, room, synthesis, sparse, record });
         }
         let past = &*past;
-        let task = |(k, code, previous, room, synthesis, sparse, record): (
-            usize,
-            &mut Aligned<T>,
-            &mut [T],
-            &mut Room<T>,
-            &mut Aligned<T>,
-            &mut Sparse<T>,
-            &mut [T],
-        )| {
+        let task = |Job { k, code, previous, room, synthesis, sparse, record }: Job<'_, T>| {
             let Room { residual: window, scratch } = room;
             let strip: &Strip = &self.strips[k];
             self.negative(strip, x, window);

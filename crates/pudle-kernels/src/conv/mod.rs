@@ -74,6 +74,14 @@ pub struct ConvTape<T> {
     images: Vec<Tape<T>>,
 }
 
+/// One of a batch.
+struct Image<'a, T> {
+    i: usize,
+    x: &'a [T],
+    code: &'a mut [T],
+    reconstruction: &'a mut [T],
+}
+
 /// Runs a batch of images, `x` of shape `[b, C, H, W]`, and keeps what the backward pass needs if
 /// `record` is set.
 ///
@@ -92,13 +100,14 @@ pub fn conv_forward<T: Real>(
     let codes = images * geometry.atoms * positions;
     let mut numbers = vec![T::ZERO; codes + x.len()];
     let (code, reconstruction) = numbers.split_at_mut(codes);
-    let jobs: Vec<_> = x
+    let images: Vec<_> = x
         .chunks_exact(geometry.pixels())
         .zip(code.chunks_exact_mut(geometry.atoms * positions))
         .zip(reconstruction.chunks_exact_mut(geometry.pixels()))
         .enumerate()
+        .map(|(i, ((x, code), reconstruction))| Image { i, x, code, reconstruction })
         .collect();
-    let run = |(i, ((x, code), reconstruction)): (usize, ((&[T], &mut [T]), &mut [T]))| {
+    let run = |Image { i, x, code, reconstruction }: Image<'_, T>| {
         let rows = rows_first(&geometry, x);
         let (state, tape) = run_image(&network, &rows, i, record);
         write_code(&network, &state.code, code);
@@ -107,7 +116,7 @@ pub fn conv_forward<T: Real>(
         });
         tape.map(|tape| Tape { x: rows.into_owned(), ..tape })
     };
-    let tapes = map(jobs, run);
+    let tapes = map(images, run);
     let tape = tapes.into_iter().collect::<Option<Vec<_>>>();
     (Output { numbers, codes }, tape.map(|images| ConvTape { network, images }))
 }

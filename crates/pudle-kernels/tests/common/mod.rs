@@ -45,11 +45,10 @@ pub fn level(encoder: &Encoder<'_, f64>, t: usize, i: usize, j: usize) -> f64 {
     encoder.levels[index]
 }
 
-/// The layers on a batch, given `D z` and `Dᵀ r` of a datum; layers before `constant` see the atoms
-/// and data of `analyze_constant`'s.
+/// Layers of datum `i` from a code and the one before it, given the fit's `gradient` at a code and the
+/// `atom` of each of its entries.
 pub fn unrolled(
-    codes: usize,
-    i: usize,
+    (codes, i): (usize, usize),
     encoder: &Encoder<'_, f64>,
     schedule: &Schedule,
     range: std::ops::Range<usize>,
