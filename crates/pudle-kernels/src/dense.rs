@@ -160,7 +160,7 @@ impl<T: Real> Network<T> {
                 self.run(&mut state, first, count, segment, keep.map(|data| &mut data[..]));
             }
             for (datum, row) in data.iter_mut().zip(state.code.chunks_exact(self.padded)) {
-                push(&mut datum.code, row, &mut index);
+                push(&mut datum.code, &row[..self.atoms], &mut index);
             }
         } else {
             self.run(&mut state, first, count, begin..self.schedule.layers, None);
@@ -177,7 +177,7 @@ impl<T: Real> Network<T> {
         for (i, datum) in data.iter_mut().enumerate() {
             let mut codes = Sparse::new(self.padded);
             for code in [&state.previous, &state.code] {
-                push(&mut codes, &code[i * self.padded..][..self.padded], index);
+                push(&mut codes, &code[i * self.padded..][..self.atoms], index);
             }
             datum.segments.push(codes);
         }
@@ -207,7 +207,7 @@ impl<T: Real> Network<T> {
             let Some(data) = data.as_deref_mut() else { continue };
             for (datum, row) in data.iter_mut().zip(state.code.chunks_exact(self.padded)) {
                 let codes = datum.segments.last_mut().expect("a segment was opened");
-                push(codes, row, &mut index);
+                push(codes, &row[..self.atoms], &mut index);
             }
         }
     }
@@ -249,7 +249,8 @@ impl<T: Real> WithSimd for Layer<'_, T> {
         }
         support.clear();
         let rows = point.chunks_exact(padded).take(count);
-        let total: usize = rows.map(|row| support.push_support(row)).sum();
+        // Off the atoms, numbers that overflowed times the padding's zeros may have left NaN.
+        let total: usize = rows.map(|row| support.push_support(&row[..network.atoms])).sum();
         if total as f64 > DENSE * (count * network.atoms) as f64 {
             let factors = Factors {
                 a: point,

@@ -170,3 +170,16 @@ fn gradients_equal_finite_differences() {
         }
     }
 }
+
+#[test]
+fn numbers_that_overflow_are_no_panic() {
+    for seed in 0..40 {
+        let mut problem = Problem::draw(seed);
+        problem.step = 1e200;
+        problem.x[0] = [f64::INFINITY, f64::NAN, 1e300][seed as usize % 3];
+        let Problem { dim, x, schedule, .. } = &problem;
+        let (output, tape) = dense_forward(*dim, x, problem.encoder(), schedule, true);
+        let wanted = Wanted { data: true, encoder: true };
+        tape.unwrap().backward(output.reconstruction(), Some(output.code()), wanted);
+    }
+}

@@ -150,6 +150,8 @@ impl<T: Real> WithSimd for Synthesize<'_, T> {
             let codes = &codes[..bases.len() * filters.padded_atoms];
             let (mut active, mut total) = (0, 0);
             for (i, row) in codes.chunks_exact(filters.padded_atoms).enumerate() {
+                // Off the atoms, numbers that overflowed times the padding's zeros may have left NaN.
+                let row = &row[..filters.atoms()];
                 let count = sparse.push_support(row);
                 active |= u32::from(count > 0) << i;
                 total += count;
