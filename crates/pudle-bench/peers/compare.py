@@ -40,7 +40,7 @@ GROWTH = (
     [(f"conv, T = {t}", CONV + ["--layers", str(t)]) for t in (5, 15, 30, 50, 100)]
     + [(f"conv, T = {t}, recomputed", CONV + ["--layers", str(t), "--recompute"]) for t in (15, 50, 100)]
     + [(f"conv, {n}×{n} pixels", CONV + ["--side", str(n)]) for n in (65, 129, 257, 513)]
-    + [(f"conv, p = {p}, random", CONV + ["--atoms", str(p)]) for p in (16, 32, 64, 128, 256)]
+    + [(f"conv, p = {p}, random", CONV + ["--atoms", str(p)]) for p in (16, 32, 64, 128)]
     + [(f"conv, batch {b}", CONV + ["--batch", str(b)]) for b in (1, 2, 4, 8, 16)]
     + [(f"dense, T = {t}", ["--case", "dense", "--layers", str(t)]) for t in (10, 30, 100)]
     + [(f"dense, p = {p}", ["--case", "dense", "--atoms", str(p)]) for p in (500, 1000, 1500)]
@@ -82,7 +82,7 @@ def measure(pudle, flags, args, file):
         for name in ("code", "reconstruction", "gradient"):
             off = theirs[-1].get(name, 0.0)
             # Codes at the edge of the threshold may differ by it, in the two libraries' rounding.
-            if off > (1e-3 if name == "gradient" else 1e-4):
+            if not off <= (1e-3 if name == "gradient" else 1e-4):
                 sys.exit(f"{flags}: {name} differs by {off:.1e} of its largest entry")
     pick = lambda side, key: median([m[key] for m in side]) if side[0].get(key) is not None else None
     keys = ("forward_ms", "step_ms", "peak_mib", "active")
