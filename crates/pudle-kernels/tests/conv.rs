@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Draw, analyze, distance, synthesize, unrolled};
+use common::{Draw, analyze, assert_differences, cast, distance, synthesize, unrolled};
 use pudle_kernels::{Encoder, Geometry, Real, Schedule, Shrinkage, Wanted, conv_forward};
 
 struct Problem {
@@ -118,10 +118,6 @@ impl Problem {
     }
 }
 
-fn cast<T: Real>(numbers: &[f64]) -> Vec<T> {
-    numbers.iter().map(|x| T::from_f64(*x)).collect()
-}
-
 fn forward_is_naive<T: Real>(seed: u64, tolerance: f64) {
     let problem = Problem::draw(seed);
     let (code, image) = problem.naive(&problem);
@@ -155,7 +151,6 @@ fn forward_equals_plain_loops_in_single_precision() {
 
 #[test]
 fn gradients_equal_finite_differences() {
-    let h = 1e-6;
     for seed in 100..160 {
         let problem = Problem::draw(seed);
         let (output, tape) =
@@ -166,24 +161,13 @@ fn gradients_equal_finite_differences() {
         let gradients = tape.unwrap().backward(&error, Some(&problem.weights), wanted);
         let mut draw = Draw::new(seed);
         let mut check = |name: &str, given: &[f64], of: &dyn Fn(&mut Problem) -> &mut [f64]| {
-            let largest = given.iter().fold(1e-3f64, |m, g| m.max(g.abs()));
-            for _ in 0..6 {
-                let k = draw.count(0..=given.len() - 1);
-                let at = |delta: f64| {
-                    let mut moved = problem.copy();
-                    of(&mut moved)[k] += delta;
-                    moved.loss(&problem)
-                };
-                let expected = (at(h) - at(-h)) / (2.0 * h);
-                let difference = (given[k] - expected).abs() / largest;
-                assert!(
-                    difference < 2e-6,
-                    "seed {seed}, {name} {k}: {} against {expected}, {:?} {:?}",
-                    given[k],
-                    problem.geometry,
-                    problem.schedule,
-                );
-            }
+            let loss = |k: usize, change: f64| {
+                let mut moved = problem.copy();
+                of(&mut moved)[k] += change;
+                moved.loss(&problem)
+            };
+            let what = format!("seed {seed}, {name}, {:?}", problem.schedule);
+            assert_differences(&mut draw, given, loss, what);
         };
         check("atoms", &gradients.atoms, &|p| &mut p.atoms);
         check("data", gradients.data.as_ref().unwrap(), &|p| &mut p.x);

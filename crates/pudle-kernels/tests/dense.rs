@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Draw, distance, unrolled};
+use common::{Draw, assert_differences, cast, distance, unrolled};
 use pudle_kernels::{Encoder, Real, Schedule, Shrinkage, Wanted, dense_forward};
 
 #[derive(Clone)]
@@ -99,10 +99,6 @@ impl Problem {
     }
 }
 
-fn cast<T: Real>(numbers: &[f64]) -> Vec<T> {
-    numbers.iter().map(|x| T::from_f64(*x)).collect()
-}
-
 fn forward_is_naive<T: Real>(seed: u64, tolerance: f64) {
     let problem = Problem::draw(seed);
     let (code, data) = problem.naive(&problem);
@@ -134,7 +130,6 @@ fn forward_equals_plain_loops_in_single_precision() {
 
 #[test]
 fn gradients_equal_finite_differences() {
-    let h = 1e-6;
     for seed in 100..180 {
         let problem = Problem::draw(seed);
         let (output, tape) =
@@ -145,22 +140,13 @@ fn gradients_equal_finite_differences() {
         let gradients = tape.unwrap().backward(&error, Some(&problem.weights), wanted);
         let mut draw = Draw::new(seed);
         let mut check = |name: &str, given: &[f64], of: &dyn Fn(&mut Problem) -> &mut [f64]| {
-            let largest = given.iter().fold(1e-3f64, |m, g| m.max(g.abs()));
-            for _ in 0..6 {
-                let k = draw.count(0..=given.len() - 1);
-                let at = |delta: f64| {
-                    let mut moved = problem.clone();
-                    of(&mut moved)[k] += delta;
-                    moved.loss(&problem)
-                };
-                let expected = (at(h) - at(-h)) / (2.0 * h);
-                assert!(
-                    (given[k] - expected).abs() / largest < 2e-6,
-                    "seed {seed}, {name} {k}: {} against {expected}, {:?}",
-                    given[k],
-                    problem.schedule,
-                );
-            }
+            let loss = |k: usize, change: f64| {
+                let mut moved = problem.clone();
+                of(&mut moved)[k] += change;
+                moved.loss(&problem)
+            };
+            let what = format!("seed {seed}, {name}, {:?}", problem.schedule);
+            assert_differences(&mut draw, given, loss, what);
         };
         check("atoms", &gradients.atoms, &|p| &mut p.d);
         check("data", gradients.data.as_ref().unwrap(), &|p| &mut p.x);

@@ -114,3 +114,24 @@ pub fn distance<T: Real>(a: &[T], b: &[T]) -> f64 {
     let largest = b.iter().map(|b| b.to_f64().abs()).fold(1e-12, f64::max);
     a.iter().zip(b).map(|(a, b)| (a.to_f64() - b.to_f64()).abs()).fold(0.0, f64::max) / largest
 }
+
+/// Holds entries of a gradient to central differences of `loss(entry, change)`.
+pub fn assert_differences(
+    draw: &mut Draw,
+    given: &[f64],
+    loss: impl Fn(usize, f64) -> f64,
+    what: impl std::fmt::Display,
+) {
+    let h = 1e-6;
+    let largest = given.iter().fold(1e-3f64, |m, g| m.max(g.abs()));
+    for _ in 0..6 {
+        let k = draw.count(0..=given.len() - 1);
+        let expected = (loss(k, h) - loss(k, -h)) / (2.0 * h);
+        let off = (given[k] - expected).abs() / largest;
+        assert!(off < 2e-6, "{what}, entry {k}: {} against {expected}", given[k]);
+    }
+}
+
+pub fn cast<T: Real>(numbers: &[f64]) -> Vec<T> {
+    numbers.iter().map(|x| T::from_f64(*x)).collect()
+}
