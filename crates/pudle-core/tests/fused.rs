@@ -147,12 +147,20 @@ fn both<const D: usize, A: Configured<D>>(
 fn valid<const D: usize>(
     strategy: impl Strategy<Value = (Case, [usize; D])> + Clone,
 ) -> impl Strategy<Value = (Case, [usize; D])> + Clone {
-    strategy.prop_filter("settings with a meaning", |(case, _)| case.config.validate().is_ok())
+    // A support far larger than the dimension leaves the implicit response's solve without a solution.
+    let solvable = |case: &Case| {
+        case.config.dictionary.atoms() < 64 || case.config.gradient.response != Response::Implicit
+    };
+    strategy.prop_filter("settings with a meaning", move |(case, _)| {
+        case.config.validate().is_ok() && solvable(case)
+    })
 }
 
 #[test]
 fn dense_passes_agree() {
-    let shapes = (1usize..20, 1usize..40, 1usize..15);
+    // From 257 atoms on, the backward pass goes another way.
+    let atoms = prop_oneof![3 => 1usize..40, 1 => 257usize..270];
+    let shapes = (1usize..20, atoms, 1usize..15);
     both::<2, DenseDictionary>(valid(Arc::new(shapes.prop_flat_map(|(dim, atoms, batch)| {
         case(dense(dim, atoms)).prop_map(move |case| (case, [batch, dim]))
     }))));

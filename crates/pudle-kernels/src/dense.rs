@@ -12,6 +12,8 @@
 //!
 //! so that the atoms' gradient is a sum of sparse outer products and one large product at the end.
 
+mod compact;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -22,6 +24,7 @@ use crate::product::{AT_ONCE, Factors, product};
 use crate::real::Real;
 use crate::settings::{Levels, Schedule, Shrinkage, shrink};
 use crate::support::Sparse;
+use compact::{FEW, Part};
 
 /// Data that a task takes through the layers together: as many as share a row of the Gram matrix
 /// where it is read as a whole.
@@ -40,6 +43,9 @@ const STACKED: f64 = 0.5;
 
 /// Groups whose shares of the atoms' gradient are held at a time.
 const CHUNK: usize = 128;
+
+/// Groups that share a matrix of outer products where atoms are few.
+const PART: usize = 8;
 
 /// Rows that are gathered before they are multiplied into the outer products.
 const STACK: usize = 256;
@@ -352,23 +358,47 @@ impl<T: Real> DenseTape<T> {
             multiply(&mut delta, atoms, errors, d, T::ONE, true, true);
             let mut sums = vec![T::ZERO; batch * atoms];
             let mut outer = vec![T::ZERO; atoms * atoms];
+            let mut take = |i: usize, codes: &[T], of_levels: &[T], of_step: f64| {
+                sums[i * atoms..][..atoms].copy_from_slice(&codes[..atoms]);
+                network.levels.reduce(of_levels, i, &mut levels);
+                step_gradient += of_step;
+            };
             for (chunk, groups) in self.groups.chunks(CHUNK).enumerate() {
                 let first = chunk * CHUNK * GROUP;
+                let delta = &delta[first * atoms..];
+                if atoms <= FEW {
+                    let parts: Vec<Part<T>> = groups
+                        .par_chunks(PART)
+                        .enumerate()
+                        .map(|(part, groups)| {
+                            let start = part * PART * GROUP;
+                            let delta = &delta[start * atoms..];
+                            network.backward_compact(first + start, groups, delta, wanted)
+                        })
+                        .collect();
+                    let data = parts.iter().flat_map(|part| &part.data);
+                    for (i, datum) in data.enumerate() {
+                        take(first + i, &datum.codes, &datum.levels, datum.step);
+                    }
+                    for part in &parts {
+                        let rows = part.outer.chunks_exact(network.padded);
+                        for (sum, row) in outer.chunks_exact_mut(atoms).zip(rows) {
+                            sum.iter_mut().zip(row).for_each(|(sum, part)| *sum += *part);
+                        }
+                    }
+                    continue;
+                }
                 let shares: Vec<Vec<Share<T>>> = groups
                     .par_iter()
                     .enumerate()
                     .map(|(group, data)| {
-                        let first = first + group * GROUP;
-                        let delta = &delta[first * atoms..][..data.len() * atoms];
-                        network.backward(first, data, delta, wanted)
+                        let delta = &delta[group * GROUP * atoms..][..data.len() * atoms];
+                        network.backward(first + group * GROUP, data, delta, wanted)
                     })
                     .collect();
                 let shares: Vec<Share<T>> = shares.into_iter().flatten().collect();
-                let sums = sums[first * atoms..].chunks_exact_mut(atoms);
-                for (i, (share, sum)) in shares.iter().zip(sums).enumerate() {
-                    sum.copy_from_slice(&share.sum);
-                    network.levels.reduce(&share.levels, first + i, &mut levels);
-                    step_gradient += share.step;
+                for (i, share) in shares.iter().enumerate() {
+                    take(first + i, &share.sum, &share.levels, share.step);
                 }
                 network.add_outer(&shares, &mut outer);
             }
@@ -428,28 +458,12 @@ impl<T: Real> Network<T> {
             delta.chunks_exact(self.atoms).map(|delta| Walk::new(delta, self.padded)).collect();
         let mut state = None;
         for (k, segment) in self.schedule.segments().into_iter().enumerate().rev() {
-            let mut again = Vec::new();
-            if self.schedule.recompute {
-                let state = state.get_or_insert_with(|| self.start());
-                state.previous.fill(T::ZERO);
-                state.code.fill(T::ZERO);
-                for (i, datum) in data.iter().enumerate() {
-                    let row = i * self.padded..(i + 1) * self.padded;
-                    let before = [&mut state.previous[row.clone()], &mut state.code[row]];
-                    datum.segments[k].expand_rows(before);
-                    again.push(Datum {
-                        code: Sparse::default(),
-                        segments: vec![datum.segments[k].clone()],
-                    });
-                }
-                self.run(state, first, data.len(), segment.clone(), Some(&mut again));
-            }
+            let again = self
+                .schedule
+                .recompute
+                .then(|| self.again(state.get_or_insert_with(|| self.start()), first, data, k));
             for (i, walk) in walks.iter_mut().enumerate() {
-                let codes = if self.schedule.recompute {
-                    &again[i].segments[0]
-                } else {
-                    &data[i].segments[k]
-                };
+                let codes = again.as_ref().map_or(&data[i].segments[k], |again| &again[i]);
                 let share = &mut shares[i];
                 // Rows of the segment: z_{a−1}, z_a, z_{a+1}, …
                 let mut start = codes.start(segment.len());
@@ -463,6 +477,29 @@ impl<T: Real> Network<T> {
             }
         }
         shares
+    }
+
+    /// The codes of segment `k` of a group of data, from those before it.
+    fn again(
+        &self,
+        state: &mut State<T>,
+        first: usize,
+        data: &[Datum<T>],
+        k: usize,
+    ) -> Vec<Sparse<T>> {
+        state.previous.fill(T::ZERO);
+        state.code.fill(T::ZERO);
+        let mut again = Vec::new();
+        for (i, datum) in data.iter().enumerate() {
+            let row = i * self.padded..(i + 1) * self.padded;
+            let before = [&mut state.previous[row.clone()], &mut state.code[row]];
+            datum.segments[k].expand_rows(before);
+            let segments = vec![datum.segments[k].clone()];
+            again.push(Datum { code: Sparse::default(), segments });
+        }
+        let layers = self.schedule.segments().swap_remove(k);
+        self.run(state, first, data.len(), layers, Some(&mut again));
+        again.into_iter().flat_map(|datum| datum.segments).collect()
     }
 
     /// Adds `Σ u ⊗ y` over all layers of these data to a matrix `[p, p]`.

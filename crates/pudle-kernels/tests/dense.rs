@@ -23,7 +23,7 @@ struct Problem {
 impl Problem {
     fn draw(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
-        let (dim, atoms) = (draw.count(1..=20), draw.pick(&[1, 5, 33, 70]));
+        let (dim, atoms) = (draw.count(1..=20), draw.pick(&[1, 5, 33, 70, 260]));
         let (batch, layers) = (draw.count(1..=14), draw.count(1..=6));
         let level_shape = [draw.pick(&[1, layers]), draw.pick(&[1, batch]), draw.pick(&[1, atoms])];
         let scale = 1.0 / (dim as f64).sqrt();
