@@ -5,6 +5,7 @@ mod bench;
 mod checkpoint;
 mod denoise;
 mod evaluate;
+mod experiment;
 mod shipped;
 mod terminal;
 mod train;
@@ -31,6 +32,9 @@ enum Command {
     Denoise(denoise::Args),
     /// Score a denoiser over a folder of clean pictures.
     Evaluate(evaluate::Args),
+    /// Repeat an experiment of the paper: figures beside the published ones, tables and charts.
+    #[command(subcommand)]
+    Experiment(experiment::Args),
     /// Time the unrolled pass on this machine.
     Bench(bench::Args),
     /// Say what a checkpoint holds.
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args),
         Command::Denoise(args) => denoise::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Experiment(args) => experiment::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Info(args) => checkpoint::info(&args),
         Command::Export(args) => checkpoint::export(&args),

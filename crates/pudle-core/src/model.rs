@@ -17,7 +17,7 @@ use crate::gradient::{Loss, Response};
 use crate::implicit::solve_on_support;
 use crate::padding::reflect_to;
 use crate::proximal::{Level, Proximal, along_atoms};
-use crate::threshold::Threshold;
+use crate::threshold::{Threshold, ThresholdConfig};
 
 /// A dictionary that a [`DictionaryConfig`] describes.
 pub trait Configured<const D: usize>: Dictionary<D> {
@@ -154,6 +154,32 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         self.config.kernels = kernels;
         self.config.validate()?;
         Ok(self)
+    }
+
+    /// The same dictionary under other settings. Learned `λ` stay as they are where `config` learns them
+    /// too, from wherever it would start them.
+    ///
+    /// # Errors
+    /// Where `config` does not [`validate`](PudleConfig::validate), asks for a fused pass that the
+    /// backend has not, or describes another dictionary.
+    pub fn with_config(self, config: PudleConfig) -> Result<Self, ConfigError> {
+        config.validate()?;
+        if config.dictionary != self.config.dictionary {
+            return Err(ConfigError::range(
+                "model.dictionary",
+                format!("{:?}", config.dictionary.shape()),
+                "that of the model whose settings change",
+            ));
+        }
+        let atoms = self.dictionary.atoms();
+        config.kernels.check(&atoms)?;
+        let threshold = match (self.threshold.is_learned(), config.threshold) {
+            (true, ThresholdConfig::Learned { .. }) => self.threshold,
+            (_, threshold) => {
+                Threshold::new(threshold, self.dictionary.count(), atoms.dtype(), &atoms.device())
+            }
+        };
+        Ok(Self { dictionary: self.dictionary, threshold, config })
     }
 
     /// Projection of the weights onto what they must be: atoms of unit norm, learned `λ ≥ 0`. To be

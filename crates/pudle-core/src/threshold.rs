@@ -105,6 +105,11 @@ impl Threshold {
         }
     }
 
+    /// Whether the weights are learned.
+    pub(crate) fn is_learned(&self) -> bool {
+        self.lambda.is_some()
+    }
+
     /// Whether `λ` is the same in every layer.
     pub(crate) fn is_constant(&self) -> bool {
         !matches!(self.config, ThresholdConfig::Decaying { .. })

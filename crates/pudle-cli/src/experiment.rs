@@ -1,0 +1,121 @@
+//! `pudle experiment`.
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Args as _, FromArgMatches, Subcommand};
+use pudle_core::Backend;
+use pudle_experiments::{Experiment, GradientDynamics, perform};
+
+use crate::Failure;
+use crate::terminal::{say, say_json};
+
+#[derive(Subcommand)]
+pub enum Args {
+    /// How fast the gradients converge, and where to: dec, ae-lasso, ae-ls and others over the layers.
+    GradientDynamics(Flags<GradientDynamics>),
+}
+
+/// What every experiment is asked for.
+#[derive(clap::Args)]
+struct Common {
+    /// Folder of the results; one that holds a part of them is gone on with. runs/NAME-PRESET by default.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print summary.json instead of the table.
+    #[arg(long)]
+    json: bool,
+    /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default one.
+    #[arg(long, value_name = "B", default_value_t, value_parser = crate::parse_backend)]
+    backend: Backend,
+}
+
+/// The flags of an experiment: a preset, and every setting as a flag over it.
+pub struct Flags<E> {
+    common: Common,
+    preset: String,
+    experiment: E,
+}
+
+impl<E: Experiment> FromArgMatches for Flags<E> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let common = Common::from_arg_matches(matches)?;
+        let preset = matches.get_one::<String>("preset").cloned().unwrap_or_default();
+        let known = E::presets().into_iter().find(|(name, _)| *name == preset);
+        let (_, mut experiment) = known.expect("clap checks the preset's name");
+        experiment.update_from_arg_matches(matches)?;
+        Ok(Self { common, preset, experiment })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl<E: Experiment> clap::Args for Flags<E> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let presets = E::presets();
+        let names: Vec<&str> = presets.iter().map(|(name, _)| *name).collect();
+        let preset = clap::Arg::new("preset")
+            .long("preset")
+            .value_name("P")
+            .help("Named settings, which the flags below lie over")
+            .default_value(names[0])
+            .value_parser(clap::builder::PossibleValuesParser::new(names));
+        let command = Common::augment_args(command.arg(preset));
+        let common: Vec<clap::Id> = command.get_arguments().map(|arg| arg.get_id().clone()).collect();
+        // Every flag says what it is without being given.
+        let settings: Vec<(&str, toml::Table)> = presets
+            .iter()
+            .map(|(name, preset)| (*name, toml::Table::try_from(preset).expect("plain values")))
+            .collect();
+        E::augment_args_for_update(command).mut_args(|arg| {
+            if common.contains(arg.get_id()) {
+                return arg;
+            }
+            let of = |table: &toml::Table| table.get(arg.get_id().as_str()).map(plain);
+            let Some(first) = of(&settings[0].1) else { return arg };
+            let mut defaults = first.clone();
+            for (name, table) in &settings[1..] {
+                match of(table) {
+                    Some(value) if value != first => defaults += &format!("; {name}: {value}"),
+                    _ => {}
+                }
+            }
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            arg.help(format!("{help} [{defaults}]"))
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+/// A setting as it is typed.
+fn plain(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    match args {
+        Args::GradientDynamics(flags) => run_one(flags),
+    }
+}
+
+fn run_one<E: Experiment>(flags: Flags<E>) -> Result<(), Failure> {
+    let Flags { common, preset, experiment } = flags;
+    let device = common.backend.device()?;
+    let dir = common.out.unwrap_or_else(|| format!("runs/{}-{preset}", E::NAME).into());
+    let summary = perform(&experiment, &dir, &device)?;
+    if common.json {
+        return say_json(&summary);
+    }
+    say!("{}", summary.table());
+    say!("{:.0} s in all; wrote {}", summary.seconds, dir.display());
+    Ok(())
+}
