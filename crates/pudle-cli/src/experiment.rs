@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgMatches, Args as _, FromArgMatches, Subcommand};
+use clap::{ArgMatches, FromArgMatches, Subcommand};
 use pudle_core::Backend;
-use pudle_experiments::{Experiment, GradientDynamics, perform};
+use pudle_experiments::{Baselines, DictionaryRecovery, Experiment, GradientDynamics, perform};
 
 use crate::Failure;
 use crate::terminal::{say, say_json};
@@ -13,6 +13,10 @@ use crate::terminal::{say, say_json};
 pub enum Args {
     /// How fast the gradients converge, and where to: dec, ae-lasso, ae-ls and others over the layers.
     GradientDynamics(Flags<GradientDynamics>),
+    /// Which gradient recovers the dictionary from a perturbed start, by layers, batch, rate and noise.
+    DictionaryRecovery(Flags<DictionaryRecovery>),
+    /// ae-ls with constant and decaying λ and with a hard threshold, beside NOODL.
+    Baselines(Flags<Baselines>),
 }
 
 /// What every experiment is asked for.
@@ -104,6 +108,8 @@ fn plain(value: &toml::Value) -> String {
 pub fn run(args: Args) -> Result<(), Failure> {
     match args {
         Args::GradientDynamics(flags) => run_one(flags),
+        Args::DictionaryRecovery(flags) => run_one(flags),
+        Args::Baselines(flags) => run_one(flags),
     }
 }
 

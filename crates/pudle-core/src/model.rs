@@ -182,6 +182,12 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         Ok(Self { dictionary: self.dictionary, threshold, config })
     }
 
+    /// The model with other atoms, outside any graph; see [`Dictionary::map_atoms`]. They are taken as they
+    /// are, so that [`project`](Self::project) follows where they must have unit norm.
+    pub fn map_atoms(self, f: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Self {
+        Self { dictionary: self.dictionary.map_atoms(f), ..self }
+    }
+
     /// Projection of the weights onto what they must be: atoms of unit norm, learned `λ ≥ 0`. To be
     /// called after every update.
     pub fn project(self) -> Self {

@@ -1,0 +1,347 @@
+//! Which gradient recovers the dictionary, and how well.
+
+use std::fmt;
+
+use pudle_core::{DenseConfig, GradientEstimator, PudleConfig};
+use pudle_data::SparseCodingConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::chart::{Axis, Chart, Line, Stroke};
+use crate::error::{Result, each_within, within};
+use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, mean_sd};
+use crate::learning::{Plan, Update, learn};
+use crate::problem::{Law, Problem, model, norm};
+
+/// Settings of the experiment; lists are run through in all combinations.
+#[derive(clap::Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DictionaryRecovery {
+    /// Dimension m of a datum.
+    #[arg(long, value_name = "M")]
+    pub dim: usize,
+    /// Atoms p.
+    #[arg(long, value_name = "P")]
+    pub atoms: usize,
+    /// Non-zeros s of a code.
+    #[arg(long, value_name = "S")]
+    pub sparsity: usize,
+    /// Data n.
+    #[arg(long, value_name = "N")]
+    pub count: usize,
+    /// Law of the amplitudes: uniform:LOW:HIGH, one-sign:LOW:HIGH (one sign per datum) or normal:MEAN:SD.
+    #[arg(long, value_name = "LAW")]
+    pub amplitude: Law,
+    /// Standard deviations of noise on the data.
+    #[arg(long, value_name = "SD,…", value_delimiter = ',')]
+    pub noise: Vec<f64>,
+    /// Sparsity weight λ.
+    #[arg(long, value_name = "L")]
+    pub lambda: f64,
+    /// Step size α of a layer.
+    #[arg(long, value_name = "A")]
+    pub step: f64,
+    /// Perturbation of the start: D₀ = normalise(D* + SD · N(0, 1)).
+    #[arg(long, value_name = "SD")]
+    pub perturbation: f64,
+    /// Numbers of unrolled layers T.
+    #[arg(long, value_name = "T,…", value_delimiter = ',')]
+    pub layers: Vec<usize>,
+    /// Gradient estimators.
+    #[arg(long, value_name = "G,…", value_delimiter = ',', value_parser = parse_gradient)]
+    pub gradients: Vec<GradientEstimator>,
+    /// Data of a training step; n is a full batch.
+    #[arg(long, value_name = "B,…", value_delimiter = ',')]
+    pub batch: Vec<usize>,
+    /// Learning rates of Adam.
+    #[arg(long, value_name = "R,…", value_delimiter = ',')]
+    pub learning_rate: Vec<f64>,
+    /// ε of Adam.
+    #[arg(long, value_name = "E")]
+    pub epsilon: f64,
+    /// Training steps.
+    #[arg(long, value_name = "N")]
+    pub steps: u64,
+    /// Seeds, counted up from --seed.
+    #[arg(long, value_name = "N")]
+    pub seeds: u64,
+    /// First seed.
+    #[arg(long, value_name = "N")]
+    pub seed: u64,
+}
+
+pub(crate) fn parse_gradient(text: &str) -> Result<GradientEstimator, String> {
+    text.parse().map_err(|error: pudle_core::ConfigError| error.to_string())
+}
+
+/// A training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Key {
+    noise: f64,
+    batch: usize,
+    learning_rate: f64,
+    layers: usize,
+    gradient: GradientEstimator,
+    seed: u64,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { noise, batch, learning_rate, layers, gradient, seed } = self;
+        write!(f, "noise-{noise}-batch-{batch}-lr-{learning_rate}-T-{layers}-{gradient}-seed-{seed}")
+    }
+}
+
+/// Published final `‖D − D*‖_F` by layers: dec, ae-lasso, ae-ls.
+const PUBLISHED: [(usize, [f64; 3]); 3] =
+    [(25, [2.46, 1.71, 0.85]), (50, [1.39, 1.30, 0.22]), (100, [1.29, 1.29, 0.14])];
+const NAMED: [GradientEstimator; 3] =
+    [GradientEstimator::DEC, GradientEstimator::AE_LASSO, GradientEstimator::AE_LS];
+
+impl DictionaryRecovery {
+    fn paper() -> Self {
+        Self {
+            dim: 50,
+            atoms: 100,
+            sparsity: 5,
+            count: 10_000,
+            amplitude: Law::one_sign(1.0, 2.0),
+            noise: vec![0.0],
+            lambda: 0.2,
+            step: 0.2,
+            perturbation: 0.1,
+            layers: vec![25, 50, 100],
+            gradients: NAMED.to_vec(),
+            batch: vec![10_000],
+            learning_rate: vec![1e-3],
+            epsilon: 1e-8,
+            steps: 600,
+            seeds: 2,
+            seed: 0,
+        }
+    }
+
+    /// The larger problem of the paper, in batches.
+    fn large() -> Self {
+        Self {
+            dim: 1000,
+            atoms: 1500,
+            sparsity: 10,
+            count: 50_000,
+            amplitude: Law::normal(5.0, 1.0),
+            lambda: 0.5,
+            perturbation: 0.0228,
+            batch: vec![100],
+            epsilon: 1e-3,
+            steps: 2000,
+            seeds: 1,
+            ..Self::paper()
+        }
+    }
+
+    fn is_published(&self) -> bool {
+        let Self { count, layers, gradients, batch, seeds, seed, .. } = self.clone();
+        let full = batch == [count];
+        full && *self == Self { count, layers, gradients, batch, seeds, seed, ..Self::paper() }
+    }
+
+    fn published(&self, key: &Key) -> Option<f64> {
+        let (_, figures) = PUBLISHED.iter().find(|(layers, _)| *layers == key.layers)?;
+        let which = NAMED.iter().position(|gradient| *gradient == key.gradient)?;
+        self.is_published().then_some(figures[which])
+    }
+
+    fn config(&self, layers: usize, gradient: GradientEstimator) -> PudleConfig {
+        PudleConfig::dense(DenseConfig { dim: self.dim, atoms: self.atoms })
+            .with_layers(layers)
+            .with_lambda(self.lambda)
+            .with_step(self.step)
+            .with_gradient(gradient)
+    }
+
+    /// What tells a training from others of the experiment, but for the seed.
+    fn label(&self, key: &Key) -> String {
+        let mut label = format!("{}, T = {}", key.gradient, key.layers);
+        if self.batch.len() > 1 {
+            label += &format!(", batch {}", key.batch);
+        }
+        if self.learning_rate.len() > 1 {
+            label += &format!(", rate {}", key.learning_rate);
+        }
+        if self.noise.len() > 1 {
+            label += &format!(", noise {}", key.noise);
+        }
+        label
+    }
+}
+
+impl Experiment for DictionaryRecovery {
+    const NAME: &'static str = "dictionary-recovery";
+    type Key = Key;
+
+    fn presets() -> Vec<(&'static str, Self)> {
+        let paper = Self::paper();
+        let quick = Self { count: 1000, batch: vec![1000], ..paper.clone() };
+        let sweep = Self {
+            layers: vec![50],
+            batch: vec![4, 16, 64],
+            learning_rate: vec![1e-4, 1e-3, 1e-2],
+            steps: 3000,
+            seeds: 1,
+            ..paper.clone()
+        };
+        let noisy = Self { noise: vec![0.0, 0.05, 0.1, 0.2], count: 2000, batch: vec![2000], layers: vec![50],
+            seeds: 1, ..paper.clone() };
+        vec![("paper", paper), ("quick", quick), ("large", Self::large()), ("sweep", sweep), ("noisy", noisy)]
+    }
+
+    fn check(&self) -> Result<()> {
+        each_within("noise", &self.noise, 0.0, 1e6)?;
+        each_within("layers", &self.layers, 1, 100_000)?;
+        each_within("batch", &self.batch, 1, self.count)?;
+        each_within("learning_rate", &self.learning_rate, f64::MIN_POSITIVE, 1e3)?;
+        within("gradients", self.gradients.len(), 1, 100)?;
+        within("epsilon", self.epsilon, f64::MIN_POSITIVE, 1e3)?;
+        within("perturbation", self.perturbation, 0.0, 1e3)?;
+        within("steps", self.steps, 1, 10_000_000)?;
+        within("seeds", self.seeds, 1, 1000)?;
+        for layers in &self.layers {
+            for gradient in &self.gradients {
+                self.config(*layers, *gradient).validate()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for seed in self.seed..self.seed + self.seeds {
+            for &noise in &self.noise {
+                for &batch in &self.batch {
+                    for &learning_rate in &self.learning_rate {
+                        for &layers in &self.layers {
+                            for &gradient in &self.gradients {
+                                keys.push(Key { noise, batch, learning_rate, layers, gradient, seed });
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        keys
+    }
+
+    fn work(&self, key: &Key) -> u64 {
+        self.steps * step_work(key)
+    }
+
+    fn run(&self, key: &Key, task: &Task<'_>) -> Result<Cell> {
+        let problem = Problem::new(
+            SparseCodingConfig {
+                dim: self.dim,
+                atoms: self.atoms,
+                sparsity: self.sparsity,
+                count: self.count,
+                batch: key.batch,
+                amplitude: self.amplitude.0,
+                noise_sd: key.noise as f32,
+                seed: key.seed,
+            },
+            task.device,
+        )?;
+        let truth = problem.dictionary();
+        let start = model(
+            &self.config(key.layers, key.gradient),
+            &problem.near(self.perturbation, key.seed),
+        )?;
+        let plan = Plan {
+            problem: &problem,
+            steps: self.steps,
+            update: Update::Adam { learning_rate: key.learning_rate, epsilon: self.epsilon },
+            every: 10,
+            settings: &|_| None,
+            figures: &|atoms| vec![("error", norm(atoms - truth.clone()))],
+            work: step_work(key),
+        };
+        let (_, mut cell) = learn(start, &plan, task)?;
+        let last = cell.curve("error").last().map_or(f64::NAN, |p| p[1]);
+        cell.values.insert("error".into(), last);
+        Ok(cell)
+    }
+
+    fn report(&self, cells: &[(Key, Cell)]) -> Report {
+        let first = cells.iter().filter(|(key, _)| key.seed == self.seed);
+        let groups: Vec<(Key, Vec<&Cell>)> = first
+            .map(|(key, _)| {
+                let same = |other: &Key| Key { seed: key.seed, ..*other } == *key;
+                (*key, cells.iter().filter(|(k, _)| same(k)).map(|(_, cell)| cell).collect())
+            })
+            .collect();
+        let mut rows = Vec::new();
+        let mut table = Table::new(
+            "curves",
+            &["noise", "batch", "learning_rate", "layers", "gradient", "step", "error", "sd"],
+        );
+        let mut curves: Vec<(Key, Vec<[f64; 2]>)> = Vec::new();
+        for (key, cells) in &groups {
+            let last: Vec<f64> = cells.iter().map(|cell| cell.value("error")).collect();
+            rows.push(Row::new(self.label(key), self.published(key), &last));
+            let mut curve = Vec::new();
+            for point in cells[0].curve("error") {
+                let at: Vec<f64> = cells.iter().map(|cell| cell.at("error", point[0])).collect();
+                let (mean, sd) = mean_sd(&at);
+                curve.push([point[0], mean]);
+                let settings = [
+                    key.noise.to_string(),
+                    key.batch.to_string(),
+                    key.learning_rate.to_string(),
+                    key.layers.to_string(),
+                    key.gradient.to_string(),
+                ];
+                let mut row = settings.to_vec();
+                row.extend([point[0].to_string(), mean.to_string()]);
+                row.push(sd.map_or(String::new(), |sd| sd.to_string()));
+                table.rows.push(row);
+            }
+            curves.push((*key, curve));
+        }
+        let strokes = [Stroke::Solid, Stroke::Dashed, Stroke::Dotted];
+        let colour = |gradient: &GradientEstimator| {
+            self.gradients.iter().position(|known| known == gradient).unwrap_or(0)
+        };
+        // A chart per setting that is not a gradient or a number of layers.
+        let mut charts: Vec<Chart> = Vec::new();
+        let mut named = Vec::new();
+        for (key, curve) in curves {
+            let about = (key.noise, key.batch, key.learning_rate);
+            let place = named.iter().position(|known| *known == about).unwrap_or_else(|| {
+                named.push(about);
+                let mut name = String::from("error");
+                let mut title = String::from("Distance of the dictionary to the true one");
+                for (list, what, value) in [
+                    (self.noise.len(), "noise", key.noise.to_string()),
+                    (self.batch.len(), "batch", key.batch.to_string()),
+                    (self.learning_rate.len(), "rate", key.learning_rate.to_string()),
+                ] {
+                    if list > 1 {
+                        name += &format!("-{what}-{value}");
+                        title += &format!(", {what} {value}");
+                    }
+                }
+                let (x, y) = (Axis::linear("training step"), Axis::log("‖D − D*‖"));
+                charts.push(Chart { name, title, x, y, lines: Vec::new() });
+                charts.len() - 1
+            });
+            let which = self.layers.iter().position(|layers| *layers == key.layers).unwrap_or(0);
+            let label = format!("{}, T = {}", key.gradient, key.layers);
+            let line = Line::new(label, curve, colour(&key.gradient));
+            charts[place].lines.push(line.with_stroke(strokes[which % strokes.len()]));
+        }
+        Report { rows, tables: vec![table], charts }
+    }
+}
+
+/// Going back through the layers costs about as much again, twice.
+fn step_work(key: &Key) -> u64 {
+    let back = if key.gradient == GradientEstimator::DEC { 1 } else { 4 };
+    (key.layers * back * key.batch).div_ceil(100) as u64
+}
