@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, FromArgMatches, Subcommand};
 use pudle_core::Backend;
-use pudle_experiments::{Baselines, DictionaryRecovery, Experiment, GradientDynamics, perform};
+use pudle_experiments::{
+    Baselines, CodeError, DictionaryRecovery, Experiment, GradientDynamics, Initialisation, perform,
+};
 
 use crate::Failure;
 use crate::terminal::{say, say_json};
@@ -17,6 +19,10 @@ pub enum Args {
     DictionaryRecovery(Flags<DictionaryRecovery>),
     /// ae-ls with constant and decaying λ and with a hard threshold, beside NOODL.
     Baselines(Flags<Baselines>),
+    /// Learning with no knowledge of the dictionary, from pairs of data that share an atom.
+    Initialisation(Flags<Initialisation>),
+    /// What a code's error is made of: the dictionary's error, too few layers, the bias of λ.
+    CodeError(Flags<CodeError>),
 }
 
 /// What every experiment is asked for.
@@ -67,7 +73,8 @@ impl<E: Experiment> clap::Args for Flags<E> {
             .default_value(names[0])
             .value_parser(clap::builder::PossibleValuesParser::new(names));
         let command = Common::augment_args(command.arg(preset));
-        let common: Vec<clap::Id> = command.get_arguments().map(|arg| arg.get_id().clone()).collect();
+        let common: Vec<clap::Id> =
+            command.get_arguments().map(|arg| arg.get_id().clone()).collect();
         // Every flag says what it is without being given.
         let settings: Vec<(&str, toml::Table)> = presets
             .iter()
@@ -110,6 +117,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Args::GradientDynamics(flags) => run_one(flags),
         Args::DictionaryRecovery(flags) => run_one(flags),
         Args::Baselines(flags) => run_one(flags),
+        Args::Initialisation(flags) => run_one(flags),
+        Args::CodeError(flags) => run_one(flags),
     }
 }
 

@@ -393,7 +393,11 @@ impl Experiment for Baselines {
                     of.iter().map(|(_, cell)| cell.value(name)).collect()
                 };
                 let name = format!("s = {sparsity}, {method}");
-                rows.push(Row::new(format!("{name}: error"), self.published(key), &figure("error")));
+                rows.push(Row::new(
+                    format!("{name}: error"),
+                    self.published(key),
+                    &figure("error"),
+                ));
                 for error in REACHED {
                     let ours = figure(&format!("seconds to {error:e}"));
                     if ours.iter().all(|seconds| seconds.is_finite()) {
@@ -412,7 +416,10 @@ impl Experiment for Baselines {
             {
                 charts.push(Chart {
                     name: format!("{name}-s{sparsity}"),
-                    title: format!("Relative error of the dictionary, s = {sparsity}, seed {}", self.seed),
+                    title: format!(
+                        "Relative error of the dictionary, s = {sparsity}, seed {}",
+                        self.seed
+                    ),
                     x: Axis::linear(x),
                     y: Axis::log("‖D − D*‖ / ‖D*‖"),
                     lines,

@@ -4,8 +4,8 @@ use std::sync::{Arc, Once};
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::prelude::*;
-use plotters::style::{FontStyle, register_font};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{FontStyle, register_font};
 use resvg::{tiny_skia, usvg};
 
 use crate::error::{ExperimentError, Result};
@@ -59,22 +59,21 @@ impl Axis {
     /// Where ticks stand on an axis from `low` to `high` (logarithms on a logarithmic one).
     fn ticks(&self, low: f64, high: f64) -> Vec<f64> {
         if !self.log {
-            let raw = (high - low) / 6.0;
-            let power = 10f64.powf(raw.log10().floor());
-            let step = [1.0, 2.0, 5.0, 10.0].map(|f| f * power);
-            let step = step.into_iter().find(|step| *step >= raw).unwrap_or(10.0 * power);
-            let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
-            return (first..=last).map(|k| k as f64 * step).collect();
+            return even(low, high);
         }
         let (first, last) = (low.floor() as i64, high.ceil() as i64);
         let inside = |tick: &f64| *tick >= low - 1e-9 && *tick <= high + 1e-9;
-        let every = ((last - first) / 8 + 1) as usize;
-        let decades = (first..=last).filter(|k| k.rem_euclid(every as i64) == 0);
+        let every = (last - first) / 8 + 1;
+        let decades = (first..=last).filter(|k| k.rem_euclid(every) == 0);
         let factors: &[f64] = if high - low < 2.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
-        decades
+        let ticks: Vec<f64> = decades
             .flat_map(|k| factors.iter().map(move |f| k as f64 + f.log10()))
             .filter(inside)
-            .collect()
+            .collect();
+        if ticks.len() > 2 {
+            return ticks;
+        }
+        even(10f64.powf(low), 10f64.powf(high)).into_iter().map(f64::log10).collect()
     }
 
     /// How ticks are labelled: plainly if every one of them is a handy number.
@@ -86,8 +85,11 @@ impl Axis {
         move |tick| match (log, plain) {
             (true, true) => {
                 let value = 10f64.powf(*tick);
-                let decimals = (-tick.floor()).max(0.0) as usize;
-                format!("{value:.decimals$}")
+                // One more where it is needed, 1.5 for example.
+                let digits = (-tick.floor()).max(0.0) as usize;
+                let rough = format!("{value:.digits$}");
+                let fine = format!("{value:.*}", digits + 1);
+                if fine.trim_end_matches('0').trim_end_matches('.') == rough { rough } else { fine }
             }
             (true, false) => {
                 let power = tick.floor();
@@ -101,6 +103,16 @@ impl Axis {
             }
         }
     }
+}
+
+/// Round numbers at even distances from `low` to `high`.
+fn even(low: f64, high: f64) -> Vec<f64> {
+    let raw = (high - low) / 6.0;
+    let power = 10f64.powf(raw.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].map(|f| f * power);
+    let step = step.into_iter().find(|step| *step >= raw).unwrap_or(10.0 * power);
+    let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+    (first..=last).map(|k| k as f64 * step).collect()
 }
 
 /// An axis as the drawing library sees it, with ticks of its own.
@@ -210,8 +222,7 @@ impl Chart {
     /// # Errors
     /// Where the drawing libraries refuse.
     pub fn draw(&self) -> Result<(String, Vec<u8>)> {
-        let failed =
-            |reason: String| ExperimentError::Chart { name: self.name.clone(), reason };
+        let failed = |reason: String| ExperimentError::Chart { name: self.name.clone(), reason };
         let svg = self.svg().map_err(failed)?;
         let png = rasterized(&svg).map_err(failed)?;
         Ok((svg, png))
@@ -356,6 +367,9 @@ mod tests {
         assert_eq!(labels, ["1", "2", "5", "10"]);
         let labels: Vec<String> = [-5.0, -3.0].iter().map(axis.labels(&[-5.0, -3.0])).collect();
         assert_eq!(labels, ["10⁻⁵", "10⁻³"]);
+        let ticks = axis.ticks(0.02, 0.3);
+        let labels: Vec<String> = ticks.iter().map(axis.labels(&ticks)).collect();
+        assert_eq!(labels, ["1.2", "1.4", "1.6", "1.8"]);
     }
 
     #[test]

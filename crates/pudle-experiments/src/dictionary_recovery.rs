@@ -87,7 +87,10 @@ pub struct Key {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { noise, batch, learning_rate, layers, gradient, seed } = self;
-        write!(f, "noise-{noise}-batch-{batch}-lr-{learning_rate}-T-{layers}-{gradient}-seed-{seed}")
+        write!(
+            f,
+            "noise-{noise}-batch-{batch}-lr-{learning_rate}-T-{layers}-{gradient}-seed-{seed}"
+        )
     }
 }
 
@@ -189,9 +192,21 @@ impl Experiment for DictionaryRecovery {
             seeds: 1,
             ..paper.clone()
         };
-        let noisy = Self { noise: vec![0.0, 0.05, 0.1, 0.2], count: 2000, batch: vec![2000], layers: vec![50],
-            seeds: 1, ..paper.clone() };
-        vec![("paper", paper), ("quick", quick), ("large", Self::large()), ("sweep", sweep), ("noisy", noisy)]
+        let noisy = Self {
+            noise: vec![0.0, 0.05, 0.1, 0.2],
+            count: 2000,
+            batch: vec![2000],
+            layers: vec![50],
+            seeds: 1,
+            ..paper.clone()
+        };
+        vec![
+            ("paper", paper),
+            ("quick", quick),
+            ("large", Self::large()),
+            ("sweep", sweep),
+            ("noisy", noisy),
+        ]
     }
 
     fn check(&self) -> Result<()> {
@@ -220,7 +235,14 @@ impl Experiment for DictionaryRecovery {
                     for &learning_rate in &self.learning_rate {
                         for &layers in &self.layers {
                             for &gradient in &self.gradients {
-                                keys.push(Key { noise, batch, learning_rate, layers, gradient, seed });
+                                keys.push(Key {
+                                    noise,
+                                    batch,
+                                    learning_rate,
+                                    layers,
+                                    gradient,
+                                    seed,
+                                });
                             }
                         }
                     }

@@ -49,7 +49,9 @@ pub enum ExperimentError {
         reason: String,
     },
     /// A folder that holds something else.
-    #[error("{path}: holds results of other settings ({difference}); name another folder with `--out`")]
+    #[error(
+        "{path}: holds results of other settings ({difference}); name another folder with `--out`"
+    )]
     OtherSettings {
         /// The folder.
         path: PathBuf,

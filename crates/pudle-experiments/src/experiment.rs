@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use serde::de::DeserializeOwned;
@@ -13,6 +13,9 @@ use crate::chart::Chart;
 use crate::error::{ExperimentError, Result};
 use crate::folder::Folder;
 use crate::progress::Progress;
+
+/// Time between two saves of a part that can go on.
+const INTERVAL: Duration = Duration::from_secs(20);
 
 /// An experiment with all its settings.
 pub trait Experiment: clap::Args + Serialize + DeserializeOwned + Clone + PartialEq {
@@ -58,6 +61,8 @@ pub struct Task<'a> {
     pub name: String,
     /// Folder for what the part needs to go on after an interruption; may not exist yet.
     pub state: PathBuf,
+    /// Time between two saves of it.
+    pub interval: Duration,
 }
 
 impl Task<'_> {
@@ -218,7 +223,8 @@ pub fn perform<E: Experiment>(experiment: &E, dir: &Path, device: &Device) -> Re
     for (key, cell) in keys.iter().zip(&mut cells).filter(|(_, cell)| cell.is_none()) {
         let name = key.to_string();
         progress.start(&name);
-        let task = Task { device, progress: &progress, state: folder.state(&name), name };
+        let state = folder.state(&name);
+        let task = Task { device, progress: &progress, state, name, interval: INTERVAL };
         let start = Instant::now();
         let mut found = experiment.run(key, &task)?;
         // A part that went on with earlier work has added that work's time itself.

@@ -25,7 +25,8 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Creates the folder, or opens one of the same experiment with the same settings.
+    /// Creates the folder, or opens one of the same experiment with the same settings, the number of seeds
+    /// aside: parts of more of them join those that are there.
     pub fn open<E: Experiment>(dir: &Path, experiment: &E) -> Result<Self> {
         let settings = Settings { experiment: E::NAME.into(), settings: experiment };
         let text = toml::to_string(&settings).expect("settings are plain values");
@@ -36,6 +37,9 @@ impl Folder {
                     .map_err(|error| ExperimentError::damaged(&path, error.message()))?
                 {
                     return Err(ExperimentError::OtherSettings { path: dir.into(), difference });
+                }
+                if found != text {
+                    write(&path, text.as_bytes())?;
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -120,7 +124,7 @@ fn differing(name: &str, found: &toml::Value, asked: &toml::Value) -> Option<Str
     let (toml::Value::Table(found), toml::Value::Table(asked)) = (found, asked) else {
         return (found != asked).then(|| format!("{name} is {found} there, not {asked}"));
     };
-    let names = found.keys().chain(asked.keys());
+    let names = found.keys().chain(asked.keys()).filter(|name| *name != "seeds");
     names.into_iter().find_map(|key| match (found.get(key), asked.get(key)) {
         (Some(found), Some(asked)) => differing(key, found, asked),
         _ => Some(format!("only one of them has {key}")),

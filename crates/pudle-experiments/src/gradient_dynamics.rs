@@ -245,7 +245,8 @@ impl GradientDynamics {
         let support = signs(&converged);
         let local = direct(near, &x, &converged);
         let most = 4 * self.layers;
-        let codes = model(&self.config(most, GradientEstimator::DEC), near)?.encode_layers(x.clone());
+        let codes =
+            model(&self.config(most, GradientEstimator::DEC), near)?.encode_layers(x.clone());
         let moving = codes.iter().rposition(|code| signs(code) != support);
         let settled = moving.map_or(1, |t| t + 2);
 
@@ -276,7 +277,11 @@ impl GradientDynamics {
         let end = curves[0].last().map_or(0.0, |p| p[0]);
         let start = (settled as f64 + end) / 2.0;
         let fitted = |curve: &[[f64; 2]]| -> Vec<[f64; 2]> {
-            curve.iter().filter(|p| p[0] >= start && p[1] > 0.0).map(|p| [p[0], p[1].ln()]).collect()
+            curve
+                .iter()
+                .filter(|p| p[0] >= start && p[1] > 0.0)
+                .map(|p| [p[0], p[1].ln()])
+                .collect()
         };
         let points = [fitted(&curves[0]), fitted(&curves[1])];
         if points.iter().any(|points| points.len() < FEWEST) || sets.is_empty() {
@@ -395,7 +400,16 @@ impl Experiment for GradientDynamics {
         // Datum by datum, all seeds together for the medians of each.
         let mut table = Table::new(
             "data",
-            &["seed", "datum", "rho", "settled", "slope_dec", "slope_ae_lasso", "dec_over_log_rho", "ratio"],
+            &[
+                "seed",
+                "datum",
+                "rho",
+                "settled",
+                "slope_dec",
+                "slope_ae_lasso",
+                "dec_over_log_rho",
+                "ratio",
+            ],
         );
         let (mut near_rho, mut ratios, mut settled) = (vec![], vec![], vec![]);
         for (seed, cell) in (self.seed..).zip(&data) {
@@ -404,8 +418,7 @@ impl Experiment for GradientDynamics {
             let by_rho: Vec<f64> = dec.iter().zip(&rho).map(|(s, rho)| s / rho.ln()).collect();
             let ratio: Vec<f64> = lasso.iter().zip(&dec).map(|(l, d)| l / d).collect();
             for (k, point) in cell.curve("rho").iter().enumerate() {
-                let numbers =
-                    [rho[k], of("settled")[k], dec[k], lasso[k], by_rho[k], ratio[k]];
+                let numbers = [rho[k], of("settled")[k], dec[k], lasso[k], by_rho[k], ratio[k]];
                 let mut row = vec![seed.to_string(), point[0].to_string()];
                 row.extend(numbers.map(|number| number.to_string()));
                 table.rows.push(row);
@@ -459,21 +472,29 @@ impl Experiment for GradientDynamics {
             chart("global", "Distance to the gradient at the true code", "‖g_t − g*‖", global),
         ];
         if let Some(lines) = data.first().and_then(|cell| one_datum(cell)) {
-            charts.push(chart("rates", "One datum, and the rates that theory gives it", "‖g_t − ĝ‖", lines));
+            charts.push(chart(
+                "rates",
+                "One datum, and the rates that theory gives it",
+                "‖g_t − ĝ‖",
+                lines,
+            ));
         }
         Report { rows, tables: vec![curves, table], charts }
     }
 }
 
-/// The errors of the datum with the median `ρ`, beside `ρᵗ` and `t ρ²ᵗ` through their last points.
+/// The errors of the datum with the median `ρ`, beside `ρᵗ` and `t ρ²ᵗ` through their last points, from where
+/// the support stays.
 fn one_datum(cell: &Cell) -> Option<Vec<Line>> {
     let mut rho = cell.curve("rho").to_vec();
     rho.sort_by(|a, b| a[1].total_cmp(&b[1]));
     let [datum, rho] = *rho.get(rho.len() / 2)?;
+    let settled = cell.at("settled", datum);
     let curves = ["dec", "ae-lasso"].map(|name| cell.curve(&format!("datum {datum}, {name}")));
     let bound = |curve: &[[f64; 2]], shape: &dyn Fn(f64) -> f64| -> Vec<[f64; 2]> {
         let last = curve.last().copied().unwrap_or([1.0, 1.0]);
-        curve.iter().map(|p| [p[0], last[1] * (shape(p[0]) - shape(last[0])).exp()]).collect()
+        let stays = curve.iter().filter(|p| p[0] >= settled);
+        stays.map(|p| [p[0], last[1] * (shape(p[0]) - shape(last[0])).exp()]).collect()
     };
     let slow = bound(curves[0], &|t| t * rho.ln());
     let fast = bound(curves[1], &|t| t.ln() + 2.0 * t * rho.ln());

@@ -1,7 +1,7 @@
 //! Learning a dictionary step by step, with figures on the way, over interruptions.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, OptimizerRecord};
@@ -14,9 +14,6 @@ use crate::error::{ExperimentError, Result};
 use crate::experiment::{Cell, Task};
 use crate::folder;
 use crate::problem::{Dense, Problem};
-
-/// Time between two saves.
-const INTERVAL: Duration = Duration::from_secs(20);
 
 /// How a step changes the dictionary; atoms are scaled to unit norm after each.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,8 +74,8 @@ pub(crate) fn learn(start: Dense, plan: &Plan<'_>, task: &Task<'_>) -> Result<(D
         model = model.load_record(record);
         if let Some((optimizer, rate)) = adam {
             let path = file("optim");
-            let record =
-                OptimizerRecord::load(&path).map_err(|error| ExperimentError::damaged(&path, error))?;
+            let record = OptimizerRecord::load(&path)
+                .map_err(|error| ExperimentError::damaged(&path, error))?;
             adam = Some((optimizer.load_record(record), rate));
         }
         (first, cell) = (reached.step, reached.cell);
@@ -102,7 +99,7 @@ pub(crate) fn learn(start: Dense, plan: &Plan<'_>, task: &Task<'_>) -> Result<(D
         if step == plan.steps {
             break;
         }
-        if saved.elapsed() >= INTERVAL {
+        if saved.elapsed() >= task.interval {
             cell.seconds = before + began.elapsed().as_secs_f64();
             save(&task.state, &model, adam.as_ref().map(|adam| &adam.0), step, &cell)?;
             saved = Instant::now();
@@ -173,9 +170,143 @@ fn save(
     // Older saves are of no use any more; what cannot be removed goes with the folder.
     for entry in std::fs::read_dir(state).map_err(ExperimentError::io(state))?.flatten() {
         let name = entry.file_name();
-        if name.to_str().is_some_and(|n| n.ends_with(".bpk") && !n.ends_with(&format!("-{step}.bpk"))) {
+        if name
+            .to_str()
+            .is_some_and(|n| n.ends_with(".bpk") && !n.ends_with(&format!("-{step}.bpk")))
+        {
             let _ = std::fs::remove_file(entry.path());
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell as Counter;
+    use std::time::Duration;
+
+    use burn::tensor::Device;
+    use pudle_core::{DenseConfig, GradientEstimator, Proximal, ThresholdConfig};
+    use pudle_data::SparseCodingConfig;
+
+    use super::*;
+    use crate::problem::{Law, model, norm, values};
+    use crate::progress::Progress;
+
+    fn problem(device: &Device) -> Problem {
+        let config = SparseCodingConfig {
+            dim: 8,
+            atoms: 12,
+            sparsity: 2,
+            count: 30,
+            batch: 7,
+            amplitude: Law::uniform(1.0, 2.0).0,
+            noise_sd: 0.0,
+            seed: 3,
+        };
+        Problem::new(config, device).unwrap()
+    }
+
+    fn config() -> PudleConfig {
+        PudleConfig::dense(DenseConfig { dim: 8, atoms: 12 })
+            .with_layers(10)
+            .with_step(0.2)
+            .with_lambda(0.1)
+            .with_gradient(GradientEstimator::AE_LS)
+    }
+
+    /// Learns in `state`; a run that `stops` at a step ends there as one that is interrupted.
+    fn run(state: &Path, update: Update, stop: Option<u64>) -> Option<(Vec<f64>, Cell)> {
+        let device = Device::flex();
+        let problem = problem(&device);
+        let truth = problem.dictionary();
+        let measured = Counter::new(0);
+        // β falls at the fourth step, so that going on has to find the settings again.
+        let settings = |step: u64| {
+            let beta = 0.9;
+            let decaying = ThresholdConfig::Decaying { lambda: 0.1, beta };
+            (step == 4 && update != (Update::Sign { rate: 0.4 }))
+                .then(|| config().with_threshold(decaying))
+        };
+        let plan = Plan {
+            problem: &problem,
+            steps: 12,
+            update,
+            every: 1,
+            settings: &settings,
+            figures: &|atoms| {
+                measured.set(measured.get() + 1);
+                let error = norm(atoms - truth.clone());
+                let stopped = stop.is_some_and(|stop| measured.get() > stop);
+                vec![("error", if stopped { f64::NAN } else { error })]
+            },
+            work: 1,
+        };
+        let task = Task {
+            device: &device,
+            progress: &Progress::none(),
+            name: "test".into(),
+            state: state.into(),
+            interval: Duration::ZERO,
+        };
+        let start = match update {
+            Update::Sign { .. } => config().with_prox(Proximal::Hard),
+            Update::Adam { .. } => config(),
+        };
+        let start = model(&start, &problem.near(0.1, 1)).unwrap();
+        let (model, cell) = learn(start, &plan, &task).ok()?;
+        Some((values(model.dictionary().atoms()), cell))
+    }
+
+    #[test]
+    fn an_interrupted_training_ends_as_one_in_a_piece() {
+        let adam = Update::Adam { learning_rate: 1e-2, epsilon: 1e-8 };
+        for update in [adam, Update::Sign { rate: 0.4 }] {
+            let whole = tempfile::tempdir().unwrap();
+            let (atoms, cell) = run(whole.path(), update, None).unwrap();
+            let pieces = tempfile::tempdir().unwrap();
+            assert!(run(pieces.path(), update, Some(7)).is_none());
+            assert!(run(pieces.path(), update, Some(2)).is_none());
+            let (again, resumed) = run(pieces.path(), update, None).unwrap();
+            assert_eq!(atoms, again);
+            // Numbers may lose a last bit on their way through a file.
+            for (one, other) in cell.curve("error").iter().zip(resumed.curve("error")) {
+                assert!(one[0] == other[0] && (one[1] - other[1]).abs() < 1e-14 * one[1]);
+            }
+            assert_eq!(cell.curve("error").len(), resumed.curve("error").len());
+            let files = std::fs::read_dir(pieces.path()).unwrap().count();
+            assert!(files <= 3, "one save is kept");
+        }
+    }
+
+    #[test]
+    fn noodl_by_hand() {
+        let device = Device::flex();
+        let problem = problem(&device);
+        let start = model(&config().with_prox(Proximal::Hard), &problem.near(0.1, 1)).unwrap();
+        let x = problem.batch(0).unwrap();
+        let (d, z) = (values(start.dictionary().atoms()), values(start.encode(x.clone())));
+        let x_values = values(x.clone());
+        let moved = values(noodl(start.train(), x, 0.4).valid().dictionary().atoms());
+        for i in 0..8 {
+            for j in 0..12 {
+                let mut gradient = 0.0;
+                for b in 0..7 {
+                    let z = &z[b * 12..][..12];
+                    let fitted: f64 = (0..12).map(|k| d[i * 12 + k] * z[k]).sum();
+                    let sign = if z[j] == 0.0 { 0.0 } else { z[j].signum() };
+                    gradient += (fitted - x_values[b * 8 + i]) * sign / 7.0;
+                }
+                let expected = d[i * 12 + j] - 0.4 * gradient;
+                assert!((moved[i * 12 + j] - expected).abs() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_save_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("reached.json"), "{").unwrap();
+        assert!(run(dir.path(), Update::Sign { rate: 0.4 }, None).is_none());
+    }
 }

@@ -6,20 +6,28 @@
 
 mod baselines;
 mod chart;
+mod code_error;
 mod dictionary_recovery;
 mod error;
 mod experiment;
 mod folder;
 mod gradient_dynamics;
+mod initialisation;
 mod learning;
+mod matching;
 mod problem;
 mod progress;
+mod spectral;
 
 pub use baselines::{Baselines, Method};
 pub use chart::{Axis, Chart, Line, Stroke};
+pub use code_error::CodeError;
 pub use dictionary_recovery::DictionaryRecovery;
 pub use error::{ExperimentError, Result};
 pub use experiment::{Cell, Experiment, Report, Row, Summary, Table, Task, figure, perform};
 pub use gradient_dynamics::GradientDynamics;
+pub use initialisation::Initialisation;
+pub use matching::{Match, match_atoms};
 pub use problem::{Dense, Law, Problem};
 pub use progress::Progress;
+pub use spectral::{Found, Pairwise, pairwise};

@@ -71,7 +71,8 @@ impl Progress {
             return;
         }
         let share = self.bar.position() as f64 / self.bar.length().unwrap_or(1) as f64;
-        let left = self.started.elapsed().mul_f64(((1.0 - share) / share.max(1e-9)).clamp(0.0, 1e7));
+        let left =
+            self.started.elapsed().mul_f64(((1.0 - share) / share.max(1e-9)).clamp(0.0, 1e7));
         let left = match share > 0.01 {
             true => format!(", about {} min left", left.as_secs().div_ceil(60)),
             false => String::new(),

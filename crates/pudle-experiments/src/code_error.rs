@@ -1,0 +1,344 @@
+//! What a code's error is made of: the dictionary's error, too few layers, and the bias of `λ`.
+
+use std::fmt;
+
+use burn::tensor::Tensor;
+use pudle_core::{DenseConfig, GradientEstimator, PudleConfig};
+use pudle_data::SparseCodingConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::chart::{Axis, Chart, Line, Stroke};
+use crate::error::{Result, each_within, within};
+use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, mean_sd, slope};
+use crate::problem::{Law, Problem, double, model, values};
+
+/// Settings of the experiment.
+#[derive(clap::Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeError {
+    /// Dimension m of a datum.
+    #[arg(long, value_name = "M")]
+    pub dim: usize,
+    /// Atoms p.
+    #[arg(long, value_name = "P")]
+    pub atoms: usize,
+    /// Non-zeros s of a code.
+    #[arg(long, value_name = "S")]
+    pub sparsity: usize,
+    /// Data n.
+    #[arg(long, value_name = "N")]
+    pub count: usize,
+    /// Law of the amplitudes: uniform:LOW:HIGH, one-sign:LOW:HIGH (one sign per datum) or normal:MEAN:SD.
+    #[arg(long, value_name = "LAW")]
+    pub amplitude: Law,
+    /// Step size α of a layer.
+    #[arg(long, value_name = "A")]
+    pub step: f64,
+    /// Perturbations SD of the dictionary, D = normalise(D* + SD · N(0, 1)), that are gone through.
+    #[arg(long, value_name = "SD,…", value_delimiter = ',')]
+    pub perturbation: Vec<f64>,
+    /// Sparsity weights λ that are gone through, with the true dictionary.
+    #[arg(long, value_name = "L,…", value_delimiter = ',')]
+    pub lambda: Vec<f64>,
+    /// Layers t that are gone through, from 1, with the true dictionary.
+    #[arg(long, value_name = "T")]
+    pub layers: usize,
+    /// λ where the dictionary is varied.
+    #[arg(long, value_name = "L")]
+    pub held_lambda: f64,
+    /// λ where the layers are varied: large enough for codes to converge within them.
+    #[arg(long, value_name = "L")]
+    pub layers_lambda: f64,
+    /// Layers where they are held: so many that the code has converged.
+    #[arg(long, value_name = "T")]
+    pub held_layers: usize,
+    /// Seeds, counted up from --seed.
+    #[arg(long, value_name = "N")]
+    pub seeds: u64,
+    /// First seed.
+    #[arg(long, value_name = "N")]
+    pub seed: u64,
+}
+
+/// The term that is varied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Term {
+    Dictionary,
+    Layers,
+    Lambda,
+}
+
+/// A term of the bound, varied alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    term: Term,
+    seed: u64,
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Term::Dictionary => "dictionary",
+            Term::Layers => "layers",
+            Term::Lambda => "lambda",
+        })
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-seed-{}", self.term, self.seed)
+    }
+}
+
+impl CodeError {
+    fn paper() -> Self {
+        Self {
+            dim: 50,
+            atoms: 100,
+            sparsity: 5,
+            count: 1000,
+            amplitude: Law::one_sign(1.0, 2.0),
+            step: 0.2,
+            perturbation: vec![3e-4, 1e-3, 3e-3, 1e-2, 2e-2, 3e-2, 5e-2],
+            lambda: vec![1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.2, 0.3],
+            layers: 400,
+            held_lambda: 1e-3,
+            layers_lambda: 0.1,
+            held_layers: 30_000,
+            seeds: 3,
+            seed: 0,
+        }
+    }
+
+    fn config(&self, lambda: f64, layers: usize) -> PudleConfig {
+        PudleConfig::dense(DenseConfig { dim: self.dim, atoms: self.atoms })
+            .with_layers(layers)
+            .with_lambda(lambda)
+            .with_step(self.step)
+            .with_gradient(GradientEstimator::DEC)
+    }
+
+    fn code(&self, d: &Tensor<2>, x: &Tensor<2>, lambda: f64, layers: usize) -> Result<Tensor<2>> {
+        Ok(model(&self.config(lambda, layers), d)?.encode(x.clone()))
+    }
+}
+
+/// Mean over the data of the largest error of an entry, `max_j |z_j − z*_j|`.
+fn error(code: Tensor<2>, truth: &Tensor<2>) -> f64 {
+    (code - truth.clone()).abs().max_dim(1).mean().into_scalar::<f64>()
+}
+
+impl Experiment for CodeError {
+    const NAME: &'static str = "code-error";
+    type Key = Key;
+
+    fn presets() -> Vec<(&'static str, Self)> {
+        let paper = Self::paper();
+        let quick = Self { count: 200, held_layers: 10_000, seeds: 1, ..paper.clone() };
+        vec![("paper", paper), ("quick", quick)]
+    }
+
+    fn check(&self) -> Result<()> {
+        each_within("perturbation", &self.perturbation, f64::MIN_POSITIVE, 1e3)?;
+        each_within("lambda", &self.lambda, f64::MIN_POSITIVE, 1e3)?;
+        within("layers", self.layers, 10, 100_000)?;
+        within("held_layers", self.held_layers, self.layers, 100_000)?;
+        within("seeds", self.seeds, 1, 1000)?;
+        self.config(self.held_lambda, self.held_layers).validate()?;
+        self.config(self.layers_lambda, self.layers).validate()?;
+        Ok(())
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        let seeds = self.seed..self.seed + self.seeds;
+        let terms = [Term::Dictionary, Term::Layers, Term::Lambda];
+        seeds.flat_map(|seed| terms.map(|term| Key { term, seed })).collect()
+    }
+
+    fn work(&self, key: &Key) -> u64 {
+        let layers = match key.term {
+            Term::Dictionary => self.perturbation.len() * self.held_layers,
+            Term::Layers => self.held_layers + self.layers,
+            Term::Lambda => self.lambda.len() * self.held_layers,
+        };
+        layers as u64
+    }
+
+    fn run(&self, key: &Key, task: &Task<'_>) -> Result<Cell> {
+        let problem = Problem::new(
+            SparseCodingConfig {
+                dim: self.dim,
+                atoms: self.atoms,
+                sparsity: self.sparsity,
+                count: self.count,
+                batch: self.count,
+                amplitude: self.amplitude.0,
+                noise_sd: 0.0,
+                seed: key.seed,
+            },
+            task.device,
+        )?;
+        let (_, z) = problem.data(self.count);
+        let (truth, z) = (double(problem.dictionary()), double(z));
+        // In double precision throughout: data drawn in single precision would have an error of their own.
+        let x = z.clone().matmul(truth.clone().transpose());
+        let mut points = Vec::new();
+        match key.term {
+            Term::Dictionary => {
+                for &sd in &self.perturbation {
+                    let near = double(problem.near(sd, key.seed));
+                    let off = (near.clone() - truth.clone()).square().sum_dim(0).sqrt();
+                    let off = values(off);
+                    let off = off.iter().sum::<f64>() / off.len() as f64;
+                    let code = self.code(&near, &x, self.held_lambda, self.held_layers)?;
+                    points.push([off, task.finite("code error", error(code, &z))?]);
+                    task.progress.add(self.held_layers as u64);
+                }
+            }
+            Term::Lambda => {
+                for &lambda in &self.lambda {
+                    let code = self.code(&truth, &x, lambda, self.held_layers)?;
+                    points.push([lambda, task.finite("code error", error(code, &z))?]);
+                    task.progress.add(self.held_layers as u64);
+                }
+            }
+            Term::Layers => {
+                let limit = self.code(&truth, &x, self.layers_lambda, self.held_layers)?;
+                let model = model(&self.config(self.layers_lambda, self.layers), &truth)?;
+                let mut unrolling = Vec::new();
+                for (t, code) in (1..).zip(model.encode_layers(x.clone())) {
+                    points.push([f64::from(t), error(code.clone(), &z)]);
+                    unrolling.push([f64::from(t), error(code, &limit)]);
+                }
+                let mut cell = Cell::default();
+                cell.curves.insert("unrolling".into(), unrolling);
+                cell.curves.insert("error".into(), points);
+                return Ok(cell);
+            }
+        }
+        let mut cell = Cell::default();
+        cell.curves.insert("error".into(), points);
+        Ok(cell)
+    }
+
+    fn report(&self, cells: &[(Key, Cell)]) -> Report {
+        let of = |term: Term| -> Vec<&Cell> {
+            cells.iter().filter(|(key, _)| key.term == term).map(|(_, cell)| cell).collect()
+        };
+        let exponents = |term: Term| -> Vec<f64> {
+            let logs = |cell: &&Cell| -> Vec<[f64; 2]> {
+                cell.curve("error").iter().map(|p| [p[0].ln(), p[1].ln()]).collect()
+            };
+            of(term).iter().map(|cell| slope(&logs(cell))).collect()
+        };
+        let rate = |name: &str| -> Vec<f64> {
+            let late = |cell: &&Cell| -> f64 {
+                let points = cell.curve(name).iter().filter(|p| p[0] >= 0.5 * self.layers as f64);
+                slope(&points.map(|p| [p[0], p[1].ln()]).collect::<Vec<_>>()).exp()
+            };
+            of(Term::Layers).iter().map(late).collect()
+        };
+        // The smallest constant in front of the bound that all points lie below.
+        let s = self.sparsity as f64;
+        let mut constants = Vec::new();
+        for seed in self.seed..self.seed + self.seeds {
+            let mut constant = 0.0f64;
+            for (key, cell) in cells.iter().filter(|(key, _)| key.seed == seed) {
+                for (k, point) in cell.curve("error").iter().enumerate() {
+                    let bound = match key.term {
+                        Term::Dictionary => (s * point[0]).sqrt() + self.held_lambda,
+                        Term::Lambda => point[0],
+                        Term::Layers => cell.curve("unrolling")[k][1] + self.layers_lambda,
+                    };
+                    constant = constant.max(point[1] / bound);
+                }
+            }
+            constants.push(constant);
+        }
+        let rows = vec![
+            Row::new(
+                "exponent of ‖D_j − D*_j‖ (bound: at least 0.5)",
+                None,
+                &exponents(Term::Dictionary),
+            ),
+            Row::new("exponent of λ (bound: 1)", None, &exponents(Term::Lambda)),
+            Row::new(
+                "factor of e_t from layer to layer, late (bound: < 1)",
+                None,
+                &rate("unrolling"),
+            ),
+            Row::new("constant that the bound needs", None, &constants),
+        ];
+        let mut table = Table::new("points", &["term", "seed", "x", "code_error"]);
+        for (key, cell) in cells {
+            for point in cell.curve("error") {
+                let numbers = point.map(|x| x.to_string());
+                table.rows.push(
+                    [key.term.to_string(), key.seed.to_string()]
+                        .into_iter()
+                        .chain(numbers)
+                        .collect(),
+                );
+            }
+        }
+        let mean = |term: Term, name: &str| -> Vec<[f64; 2]> {
+            let of = of(term);
+            let Some(first) = of.first() else { return Vec::new() };
+            (0..first.curve(name).len())
+                .map(|k| {
+                    let at = |axis: usize| -> f64 {
+                        mean_sd(
+                            &of.iter().map(|cell| cell.curve(name)[k][axis]).collect::<Vec<_>>(),
+                        )
+                        .0
+                    };
+                    [at(0), at(1)]
+                })
+                .collect()
+        };
+        let chart = |name: &str, title: &str, x, lines| Chart {
+            name: name.into(),
+            title: title.into(),
+            x,
+            y: Axis::log("mean over data of max |z_j − z*_j|"),
+            lines,
+        };
+        let dictionary = mean(Term::Dictionary, "error");
+        let bound =
+            dictionary.iter().map(|p| [p[0], (s * p[0]).sqrt() + self.held_lambda]).collect();
+        let lambda = mean(Term::Lambda, "error");
+        let bias = lambda.iter().map(|p| [p[0], p[0]]).collect();
+        let charts = vec![
+            chart(
+                "dictionary",
+                &format!("The dictionary's error in the code, λ = {}", self.held_lambda),
+                Axis::log("mean ‖D_j − D*_j‖"),
+                vec![
+                    Line::new("code error", dictionary, 0),
+                    Line::new("√(s ‖D_j − D*_j‖) + λ", bound, 6).with_stroke(Stroke::Dashed),
+                ],
+            ),
+            chart(
+                "layers",
+                &format!("Too few layers, true dictionary, λ = {}", self.layers_lambda),
+                Axis::linear("unrolled layers t"),
+                vec![
+                    Line::new("code error", mean(Term::Layers, "error"), 0),
+                    Line::new("e_t, to the limit", mean(Term::Layers, "unrolling"), 1)
+                        .with_stroke(Stroke::Dashed),
+                ],
+            ),
+            chart(
+                "lambda",
+                "The bias of λ, true dictionary, converged codes",
+                Axis::log("λ"),
+                vec![
+                    Line::new("code error", lambda, 0),
+                    Line::new("λ", bias, 6).with_stroke(Stroke::Dashed),
+                ],
+            ),
+        ];
+        Report { rows, tables: vec![table], charts }
+    }
+}

@@ -1,0 +1,158 @@
+//! Experiments in their folders, small enough to be run in a test.
+
+use burn::tensor::Device;
+use pudle_experiments::{
+    Baselines, CodeError, DictionaryRecovery, Experiment, ExperimentError, GradientDynamics,
+    Initialisation, Summary, perform,
+};
+
+fn dynamics() -> GradientDynamics {
+    let (_, paper) = GradientDynamics::presets().swap_remove(0);
+    GradientDynamics { count: 60, data: 4, seeds: 1, ..paper }
+}
+
+fn figure(summary: &Summary, name: &str) -> f64 {
+    let row = summary.rows.iter().find(|row| row.name == name);
+    row.unwrap_or_else(|| panic!("no row {name}")).ours_mean
+}
+
+#[test]
+fn gradients_do_what_theory_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let summary = perform(&dynamics(), dir.path(), &Device::flex()).unwrap();
+    let slope = figure(&summary, "slope of dec / log ρ, median over data (theory: 1)");
+    assert!((slope - 1.0).abs() < 0.02, "{slope}");
+    let ratio = figure(&summary, "slope of ae-lasso / slope of dec, median (theory: 2)");
+    assert!((1.7..2.2).contains(&ratio), "{ratio}");
+    let global = |gradient: &str| figure(&summary, &format!("‖g − g at z*‖, {gradient}, t = 100"));
+    assert!(global("ae-ls") < 0.8 * global("dec") && global("ae-ls") < 0.8 * global("ae-lasso"));
+    let dec = summary.rows.iter().find(|row| row.name == "‖g − ĝ‖, dec, t = 50").unwrap();
+    assert_eq!(dec.published, Some(0.0082));
+    for file in [
+        "settings.toml",
+        "summary.json",
+        "summary.md",
+        "curves.csv",
+        "data.csv",
+        "local.svg",
+        "local.png",
+        "rates.svg",
+    ] {
+        assert!(dir.path().join(file).metadata().unwrap().len() > 50, "{file}");
+    }
+    let json = std::fs::read(dir.path().join("summary.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Summary>(&json).unwrap(), summary);
+}
+
+#[test]
+fn parts_are_run_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    let one = dynamics();
+    perform(&one, dir.path(), &device).unwrap();
+    let cell = dir.path().join("cells/seed-0-batch.json");
+    let text = std::fs::read_to_string(&cell).unwrap();
+    // A part that is there is believed, whatever it says.
+    let mut changed: serde_json::Value = serde_json::from_str(&text).unwrap();
+    changed["curves"]["code"][0][1] = 77.0.into();
+    std::fs::write(&cell, changed.to_string()).unwrap();
+    let two = GradientDynamics { seeds: 2, ..one.clone() };
+    let summary = perform(&two, dir.path(), &device).unwrap();
+    assert!(figure(&summary, "‖z_t − ẑ‖, t = 1") > 30.0);
+    assert!(summary.rows[0].ours_sd.is_some());
+    assert!(dir.path().join("cells/seed-1-data.json").exists());
+
+    let other = GradientDynamics { lambda: 0.1, ..one };
+    let error = perform(&other, dir.path(), &device).unwrap_err();
+    assert!(matches!(error, ExperimentError::OtherSettings { .. }));
+    assert!(error.to_string().contains("lambda is 0.2 there, not 0.1"), "{error}");
+
+    std::fs::write(&cell, "{").unwrap();
+    let error = perform(&two, dir.path(), &device).unwrap_err().to_string();
+    assert!(error.contains("seed-0-batch.json"), "{error}");
+}
+
+#[test]
+fn ae_ls_learns_the_least_biased_dictionary() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, paper) = DictionaryRecovery::presets().swap_remove(0);
+    let small = DictionaryRecovery {
+        count: 400,
+        batch: vec![400],
+        layers: vec![50],
+        learning_rate: vec![5e-3],
+        steps: 120,
+        seeds: 1,
+        ..paper
+    };
+    let summary = perform(&small, dir.path(), &Device::flex()).unwrap();
+    let error = |gradient: &str| figure(&summary, &format!("{gradient}, T = 50"));
+    assert!(error("ae-ls") < 0.7 * error("ae-lasso") && error("ae-ls") < 0.7 * error("dec"));
+    assert_eq!(summary.rows[0].published, None, "another learning rate than the paper's");
+}
+
+#[test]
+fn decaying_and_hard_thresholds_take_the_bias_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, paper) = Baselines::presets().swap_remove(0);
+    let small = Baselines {
+        dim: 60,
+        atoms: 80,
+        sparsity: vec![3],
+        count: 8000,
+        batch: 100,
+        layers: 60,
+        steps: 300,
+        decay: 0.05,
+        decay_every: 40,
+        perturbation: 0.02,
+        learning_rate: 3e-3,
+        epsilon: 1e-6,
+        ..paper
+    };
+    let summary = perform(&small, dir.path(), &Device::flex()).unwrap();
+    let error = |method: &str| figure(&summary, &format!("s = 3, {method}: error"));
+    assert!(error("decaying") < 0.5 * error("ae-ls"), "{}", summary.table());
+    assert!(error("hard") < 0.5 * error("ae-ls"), "{}", summary.table());
+    assert!(error("noodl") < 0.1, "{}", summary.table());
+}
+
+#[test]
+fn the_code_error_has_the_exponents_of_the_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, paper) = CodeError::presets().swap_remove(0);
+    let small = CodeError {
+        count: 30,
+        perturbation: vec![1e-3, 1e-2],
+        lambda: vec![0.01, 0.1],
+        layers: 300,
+        held_layers: 5000,
+        seeds: 1,
+        ..paper
+    };
+    let summary = perform(&small, dir.path(), &Device::flex()).unwrap();
+    let lambda = figure(&summary, "exponent of λ (bound: 1)");
+    assert!((lambda - 1.0).abs() < 0.05, "{lambda}");
+    assert!(figure(&summary, "exponent of ‖D_j − D*_j‖ (bound: at least 0.5)") > 0.5);
+    assert!(figure(&summary, "factor of e_t from layer to layer, late (bound: < 1)") < 0.99);
+}
+
+#[test]
+fn settings_out_of_range_leave_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let device = Device::flex();
+    let mut errors = Vec::new();
+    errors.push(perform(&GradientDynamics { seeds: 0, ..dynamics() }, &out, &device));
+    errors.push(perform(&GradientDynamics { step: f64::NAN, ..dynamics() }, &out, &device));
+    let (_, baselines) = Baselines::presets().swap_remove(0);
+    errors.push(perform(&Baselines { decay: 0.5, ..baselines.clone() }, &out, &device));
+    errors.push(perform(&Baselines { sparsity: vec![], ..baselines }, &out, &device));
+    let (_, start) = Initialisation::presets().swap_remove(0);
+    errors.push(perform(&Initialisation { gap: 0.5, ..start }, &out, &device));
+    for error in errors {
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("must be"), "{error}");
+        assert!(!out.exists());
+    }
+}
