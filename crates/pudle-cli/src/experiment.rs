@@ -18,11 +18,21 @@ pub enum Args {
     /// Which gradient recovers the dictionary from a perturbed start, by layers, batch, rate and noise.
     DictionaryRecovery(Flags<DictionaryRecovery>),
     /// ae-ls with constant and decaying λ and with a hard threshold, beside NOODL.
-    Baselines(Flags<Baselines>),
+    Baselines(BaselineFlags),
     /// Learning with no knowledge of the dictionary, from pairs of data that share an atom.
     Initialisation(Flags<Initialisation>),
     /// What a code's error is made of: the dictionary's error, too few layers, the bias of λ.
     CodeError(Flags<CodeError>),
+}
+
+#[derive(clap::Args)]
+pub struct BaselineFlags {
+    #[command(flatten)]
+    flags: Flags<Baselines>,
+    /// Only write what the first seed learns from, for other programs: a safetensors file per sparsity with
+    /// the data in order (x), the true dictionary (truth) and the start (start).
+    #[arg(long, value_name = "DIR")]
+    save_data: Option<PathBuf>,
 }
 
 /// What every experiment is asked for.
@@ -116,7 +126,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
     match args {
         Args::GradientDynamics(flags) => run_one(flags),
         Args::DictionaryRecovery(flags) => run_one(flags),
-        Args::Baselines(flags) => run_one(flags),
+        Args::Baselines(BaselineFlags { flags, save_data: Some(dir) }) => {
+            let device = flags.common.backend.device()?;
+            for path in flags.experiment.save_data(&dir, &device)? {
+                say!("wrote {}", path.display());
+            }
+            Ok(())
+        }
+        Args::Baselines(BaselineFlags { flags, save_data: None }) => run_one(flags),
         Args::Initialisation(flags) => run_one(flags),
         Args::CodeError(flags) => run_one(flags),
     }
