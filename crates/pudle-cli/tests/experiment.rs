@@ -9,8 +9,14 @@ use assert_cmd::Command;
 const TINY: [&str; 6] = ["--count", "40", "--data", "2", "--seeds", "1"];
 
 fn pudle(dir: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::cargo_bin("pudle").unwrap();
-    command.current_dir(dir).arg("experiment").args(arguments).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pudle"));
+    command
+        .env_remove("RUST_LOG")
+        .current_dir(dir)
+        .arg("experiment")
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -20,9 +26,8 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn an_experiment_goes_on_in_its_folder() {
     let dir = tempfile::tempdir().unwrap();
-    let run = |more: &[&str]| {
-        pudle(dir.path(), &[&["gradient-dynamics"], &TINY[..], more].concat())
-    };
+    let run =
+        |more: &[&str]| pudle(dir.path(), &[&["gradient-dynamics"], &TINY[..], more].concat());
     let first = run(&["--out", "e1", "--json"]);
     assert!(first.status.success(), "{}", text(&first.stderr));
     let summary: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap();
@@ -73,6 +78,7 @@ fn wrong_settings_are_named_and_leave_nothing() {
         (&["baselines", "--decay", "0.2"], "`decay` is 0.2"),
         (&["baselines", "--sparsity", "2000"], "`sparsity` is 2000"),
         (&["initialisation", "--merge", "2"], "`merge` is 2"),
+        (&["initialisation", "--amplitude", "one-sign:1:2"], "`amplitude` is one-sign:1:2"),
         (&["code-error", "--held-layers", "10"], "`held_layers` is 10"),
     ] {
         let output = pudle(dir.path(), arguments);
@@ -97,8 +103,21 @@ fn wrong_settings_are_named_and_leave_nothing() {
 fn data_of_the_baselines_are_written_for_others() {
     let dir = tempfile::tempdir().unwrap();
     let arguments = [
-        "baselines", "--dim", "6", "--atoms", "9", "--sparsity", "2", "--count", "20", "--batch", "5",
-        "--steps", "3", "--save-data", "data",
+        "baselines",
+        "--dim",
+        "6",
+        "--atoms",
+        "9",
+        "--sparsity",
+        "2",
+        "--count",
+        "20",
+        "--batch",
+        "5",
+        "--steps",
+        "3",
+        "--save-data",
+        "data",
     ];
     let output = pudle(dir.path(), &arguments);
     assert!(output.status.success(), "{}", text(&output.stderr));

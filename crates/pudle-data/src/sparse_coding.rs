@@ -66,7 +66,11 @@ pub struct SparseCodingConfig {
 }
 
 impl SparseCodingConfig {
-    fn check(&self) -> Result<()> {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// The first field out of its range.
+    pub fn validate(&self) -> Result<()> {
         const LARGE: f32 = 1e6;
         check_count("dim", self.dim, 1, 1 << 16)?;
         check_count("atoms", self.atoms, 1, 1 << 16)?;
@@ -118,7 +122,7 @@ impl SparseCoding {
     /// # Errors
     /// If a setting is out of range.
     pub fn new(config: SparseCodingConfig) -> Result<Self> {
-        config.check()?;
+        config.validate()?;
         let mut rng = step_rng(config.seed, Stream::Dictionary, 0);
         let mut dictionary = normal(&mut rng, config.dim * config.atoms);
         normalise(&mut dictionary, config.atoms);

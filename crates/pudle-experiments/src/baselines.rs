@@ -197,6 +197,19 @@ impl Baselines {
         1.0 - self.decay * (step / self.decay_every) as f64
     }
 
+    fn draws(&self, sparsity: usize, seed: u64) -> SparseCodingConfig {
+        SparseCodingConfig {
+            dim: self.dim,
+            atoms: self.atoms,
+            sparsity,
+            count: self.count,
+            batch: self.batch,
+            amplitude: self.amplitude.0,
+            noise_sd: 0.0,
+            seed,
+        }
+    }
+
     fn config(&self, method: Method, step: u64) -> PudleConfig {
         let config = PudleConfig::dense(DenseConfig { dim: self.dim, atoms: self.atoms })
             .with_layers(self.layers)
@@ -216,19 +229,7 @@ impl Baselines {
     }
 
     fn problem(&self, sparsity: usize, seed: u64, device: &Device) -> Result<Problem> {
-        Problem::new(
-            SparseCodingConfig {
-                dim: self.dim,
-                atoms: self.atoms,
-                sparsity,
-                count: self.count,
-                batch: self.batch,
-                amplitude: self.amplitude.0,
-                noise_sd: 0.0,
-                seed,
-            },
-            device,
-        )
+        Problem::new(self.draws(sparsity, seed), device)
     }
 
     /// Writes what the first seed learns from, for programs to compare with: a safetensors file per
@@ -316,6 +317,7 @@ impl Experiment for Baselines {
         within("epsilon", self.epsilon, f64::MIN_POSITIVE, 1e3)?;
         within("perturbation", self.perturbation, 0.0, 1e3)?;
         within("seeds", self.seeds, 1, 1000)?;
+        self.sparsity.iter().try_for_each(|&s| self.draws(s, 0).validate())?;
         self.methods.iter().try_for_each(|method| Ok(self.config(*method, 0).validate()?))
     }
 

@@ -111,6 +111,19 @@ impl CodeError {
         }
     }
 
+    fn draws(&self, seed: u64) -> SparseCodingConfig {
+        SparseCodingConfig {
+            dim: self.dim,
+            atoms: self.atoms,
+            sparsity: self.sparsity,
+            count: self.count,
+            batch: self.count,
+            amplitude: self.amplitude.0,
+            noise_sd: 0.0,
+            seed,
+        }
+    }
+
     fn config(&self, lambda: f64, layers: usize) -> PudleConfig {
         PudleConfig::dense(DenseConfig { dim: self.dim, atoms: self.atoms })
             .with_layers(layers)
@@ -145,6 +158,7 @@ impl Experiment for CodeError {
         within("layers", self.layers, 10, 100_000)?;
         within("held_layers", self.held_layers, self.layers, 100_000)?;
         within("seeds", self.seeds, 1, 1000)?;
+        self.draws(0).validate()?;
         self.config(self.held_lambda, self.held_layers).validate()?;
         self.config(self.layers_lambda, self.layers).validate()?;
         Ok(())
@@ -166,19 +180,7 @@ impl Experiment for CodeError {
     }
 
     fn run(&self, key: &Key, task: &Task<'_>) -> Result<Cell> {
-        let problem = Problem::new(
-            SparseCodingConfig {
-                dim: self.dim,
-                atoms: self.atoms,
-                sparsity: self.sparsity,
-                count: self.count,
-                batch: self.count,
-                amplitude: self.amplitude.0,
-                noise_sd: 0.0,
-                seed: key.seed,
-            },
-            task.device,
-        )?;
+        let problem = Problem::new(self.draws(key.seed), task.device)?;
         let (_, z) = problem.data(self.count);
         let (truth, z) = (double(problem.dictionary()), double(z));
         // In double precision throughout: data drawn in single precision would have an error of their own.

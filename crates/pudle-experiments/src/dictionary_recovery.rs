@@ -153,6 +153,19 @@ impl DictionaryRecovery {
         self.is_published().then_some(figures[which])
     }
 
+    fn draws(&self, key: &Key) -> SparseCodingConfig {
+        SparseCodingConfig {
+            dim: self.dim,
+            atoms: self.atoms,
+            sparsity: self.sparsity,
+            count: self.count,
+            batch: key.batch,
+            amplitude: self.amplitude.0,
+            noise_sd: key.noise as f32,
+            seed: key.seed,
+        }
+    }
+
     fn config(&self, layers: usize, gradient: GradientEstimator) -> PudleConfig {
         PudleConfig::dense(DenseConfig { dim: self.dim, atoms: self.atoms })
             .with_layers(layers)
@@ -194,8 +207,8 @@ impl Experiment for DictionaryRecovery {
         };
         let noisy = Self {
             noise: vec![0.0, 0.05, 0.1, 0.2],
-            count: 2000,
-            batch: vec![2000],
+            count: 1000,
+            batch: vec![1000],
             layers: vec![50],
             seeds: 1,
             ..paper.clone()
@@ -219,6 +232,7 @@ impl Experiment for DictionaryRecovery {
         within("perturbation", self.perturbation, 0.0, 1e3)?;
         within("steps", self.steps, 1, 10_000_000)?;
         within("seeds", self.seeds, 1, 1000)?;
+        self.keys().iter().try_for_each(|key| self.draws(key).validate())?;
         for layers in &self.layers {
             for gradient in &self.gradients {
                 self.config(*layers, *gradient).validate()?;
@@ -257,19 +271,7 @@ impl Experiment for DictionaryRecovery {
     }
 
     fn run(&self, key: &Key, task: &Task<'_>) -> Result<Cell> {
-        let problem = Problem::new(
-            SparseCodingConfig {
-                dim: self.dim,
-                atoms: self.atoms,
-                sparsity: self.sparsity,
-                count: self.count,
-                batch: key.batch,
-                amplitude: self.amplitude.0,
-                noise_sd: key.noise as f32,
-                seed: key.seed,
-            },
-            task.device,
-        )?;
+        let problem = Problem::new(self.draws(key), task.device)?;
         let truth = problem.dictionary();
         let start = model(
             &self.config(key.layers, key.gradient),

@@ -125,20 +125,21 @@ impl GradientDynamics {
         }
     }
 
+    fn draws(&self, seed: u64) -> SparseCodingConfig {
+        SparseCodingConfig {
+            dim: self.dim,
+            atoms: self.atoms,
+            sparsity: self.sparsity,
+            count: self.count,
+            batch: self.count,
+            amplitude: self.amplitude.0,
+            noise_sd: 0.0,
+            seed,
+        }
+    }
+
     fn problem(&self, seed: u64, task: &Task<'_>) -> Result<(Problem, Tensor<2>)> {
-        let problem = Problem::new(
-            SparseCodingConfig {
-                dim: self.dim,
-                atoms: self.atoms,
-                sparsity: self.sparsity,
-                count: self.count,
-                batch: self.count,
-                amplitude: self.amplitude.0,
-                noise_sd: 0.0,
-                seed,
-            },
-            task.device,
-        )?;
+        let problem = Problem::new(self.draws(seed), task.device)?;
         let near = problem.near(self.perturbation, seed);
         Ok((problem, near))
     }
@@ -341,6 +342,7 @@ impl Experiment for GradientDynamics {
         within("data", self.data, 1, self.count)?;
         within("perturbation", self.perturbation, 0.0, 1e3)?;
         within("seeds", self.seeds, 1, 1000)?;
+        self.draws(0).validate()?;
         self.config(self.layers, GradientEstimator::DEC).validate()?;
         Ok(())
     }

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use pudle_core::{DenseConfig, GradientEstimator, PudleConfig};
-use pudle_data::SparseCodingConfig;
+use pudle_data::{Amplitude, SignRule, SparseCodingConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::chart::{Axis, Chart, Line, Stroke};
-use crate::error::{Result, within};
+use crate::error::{ExperimentError, Result, within};
 use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, median};
 use crate::learning::{Plan, Update, learn};
 use crate::matching::match_atoms;
@@ -133,6 +133,19 @@ impl Initialisation {
         }
     }
 
+    fn draws(&self, seed: u64) -> SparseCodingConfig {
+        SparseCodingConfig {
+            dim: self.dim,
+            atoms: self.atoms,
+            sparsity: self.sparsity,
+            count: self.count,
+            batch: self.batch,
+            amplitude: self.amplitude.0,
+            noise_sd: 0.0,
+            seed,
+        }
+    }
+
     fn config(&self) -> PudleConfig {
         PudleConfig::dense(DenseConfig { dim: self.dim, atoms: self.atoms })
             .with_layers(self.layers)
@@ -162,6 +175,11 @@ impl Experiment for Initialisation {
         within("steps", self.steps, 1, 10_000_000)?;
         within("seeds", self.seeds, 1, 1000)?;
         within("dim", self.dim, 2, 2000)?;
+        self.draws(0).validate()?;
+        if let Amplitude::Uniform { sign: SignRule::PerDatum, .. } = self.amplitude.0 {
+            let range = "a law with a sign for every entry, for codes must have mean zero";
+            return Err(ExperimentError::range("amplitude", self.amplitude, range));
+        }
         Ok(self.config().validate()?)
     }
 
@@ -177,19 +195,7 @@ impl Experiment for Initialisation {
     }
 
     fn run(&self, key: &Key, task: &Task<'_>) -> Result<Cell> {
-        let problem = Problem::new(
-            SparseCodingConfig {
-                dim: self.dim,
-                atoms: self.atoms,
-                sparsity: self.sparsity,
-                count: self.count,
-                batch: self.batch,
-                amplitude: self.amplitude.0,
-                noise_sd: 0.0,
-                seed: key.seed,
-            },
-            task.device,
-        )?;
+        let problem = Problem::new(self.draws(key.seed), task.device)?;
         let mut values = Vec::new();
         let start = match key.start {
             Start::Spectral => {

@@ -77,11 +77,11 @@ fn ae_ls_learns_the_least_biased_dictionary() {
     let dir = tempfile::tempdir().unwrap();
     let (_, paper) = DictionaryRecovery::presets().swap_remove(0);
     let small = DictionaryRecovery {
-        count: 400,
-        batch: vec![400],
+        count: 600,
+        batch: vec![600],
         layers: vec![50],
-        learning_rate: vec![5e-3],
-        steps: 120,
+        learning_rate: vec![3e-3],
+        steps: 200,
         seeds: 1,
         ..paper
     };
@@ -103,8 +103,8 @@ fn decaying_and_hard_thresholds_take_the_bias_away() {
         batch: 100,
         layers: 60,
         steps: 300,
-        decay: 0.05,
-        decay_every: 40,
+        decay: 0.01,
+        decay_every: 50,
         perturbation: 0.02,
         learning_rate: 3e-3,
         epsilon: 1e-6,

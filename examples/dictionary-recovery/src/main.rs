@@ -12,9 +12,7 @@ use std::error::Error;
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{
-    DenseConfig, DenseDictionary, Dictionary, GradientEstimator, Pudle, PudleConfig,
-};
+use pudle_core::{DenseConfig, DenseDictionary, Dictionary, GradientEstimator, Pudle, PudleConfig};
 use pudle_data::{Amplitude, SignRule, Source, SparseCoding, SparseCodingConfig};
 
 const STEPS: u64 = 600;
@@ -62,6 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             model = adam.step(1e-3, model, grads).project();
         }
     }
-    println!("Same data, same forward pass: the gradient alone decides how biased the dictionary is.");
+    println!(
+        "Same data, same forward pass: the gradient alone decides how biased the dictionary is."
+    );
     Ok(())
 }

@@ -10,9 +10,7 @@ use std::error::Error;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{
-    DenseConfig, DenseDictionary, Dictionary, GradientEstimator, Pudle, PudleConfig,
-};
+use pudle_core::{DenseConfig, DenseDictionary, Dictionary, GradientEstimator, Pudle, PudleConfig};
 use pudle_data::{Amplitude, SignRule, SparseCoding, SparseCodingConfig};
 
 const DIM: usize = 50;
