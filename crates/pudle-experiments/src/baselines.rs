@@ -341,7 +341,7 @@ impl Experiment for Baselines {
         let size = norm(truth.clone());
         let start = model(&self.config(key.method, 0), &problem.near(self.perturbation, key.seed))?;
         let changes = |step: u64| {
-            (key.method == Method::Decaying && step % self.decay_every == 0)
+            (key.method == Method::Decaying && step.is_multiple_of(self.decay_every))
                 .then(|| self.config(key.method, step))
         };
         let plan = Plan {
