@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgMatches, FromArgMatches, Subcommand};
 use pudle_core::Backend;
 use pudle_experiments::{
-    Baselines, CodeError, DictionaryRecovery, Experiment, GradientDynamics, Initialisation, perform,
+    Baselines, CodeError, DenoisingTable, DictionaryRecovery, Experiment, GradientDynamics,
+    Initialisation, perform,
 };
 
 use crate::Failure;
@@ -23,6 +24,8 @@ pub enum Args {
     Initialisation(Flags<Initialisation>),
     /// What a code's error is made of: the dictionary's error, too few layers, the bias of λ.
     CodeError(Flags<CodeError>),
+    /// What dec and ae-ls, and hard thresholds, reach on photographs, by λ.
+    DenoisingTable(Flags<DenoisingTable>),
 }
 
 #[derive(clap::Args)]
@@ -136,14 +139,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Args::Baselines(BaselineFlags { flags, save_data: None }) => run_one(flags),
         Args::Initialisation(flags) => run_one(flags),
         Args::CodeError(flags) => run_one(flags),
+        Args::DenoisingTable(flags) => run_one(flags),
     }
 }
 
 fn run_one<E: Experiment>(flags: Flags<E>) -> Result<(), Failure> {
     let Flags { common, preset, experiment } = flags;
-    let device = common.backend.device()?;
     let dir = common.out.unwrap_or_else(|| format!("runs/{}-{preset}", E::NAME).into());
-    let summary = perform(&experiment, &dir, &device)?;
+    let summary = perform(&experiment, &dir, common.backend)?;
     if common.json {
         return say_json(&summary);
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pudle_core::{BackendError, ConfigError};
 use pudle_data::DataError;
+use pudle_train::TrainError;
 use thiserror::Error;
 
 /// The result of most functions here.
@@ -22,6 +23,9 @@ pub enum ExperimentError {
     /// The backend cannot be used.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// A training fails, or its data or results.
+    #[error(transparent)]
+    Train(#[from] TrainError),
     /// A setting of the experiment is out of its range.
     #[error("`{field}` is {value}, but must be {range}")]
     OutOfRange {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
+use pudle_core::Backend;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -55,10 +56,14 @@ pub trait Experiment: clap::Args + Serialize + DeserializeOwned + Clone + Partia
 pub struct Task<'a> {
     /// Plain device, without autodiff.
     pub device: &'a Device,
+    /// Its backend.
+    pub backend: Backend,
     /// To be told of work that was done.
     pub progress: &'a Progress,
     /// Name of the part.
     pub name: String,
+    /// Folder of the experiment.
+    pub dir: &'a Path,
     /// Folder for what the part needs to go on after an interruption; may not exist yet.
     pub state: PathBuf,
     /// Time between two saves of it.
@@ -210,9 +215,10 @@ pub struct Summary {
 /// and PNG, `summary.md` and `summary.json`.
 ///
 /// # Errors
-/// Settings out of range, a folder that holds results of other settings or cannot be written, and
+/// A backend that is not compiled in, settings out of range, a folder that holds results of other settings or cannot be written, and
 /// whatever a part fails with.
-pub fn perform<E: Experiment>(experiment: &E, dir: &Path, device: &Device) -> Result<Summary> {
+pub fn perform<E: Experiment>(experiment: &E, dir: &Path, backend: Backend) -> Result<Summary> {
+    let device = &backend.device()?;
     experiment.check()?;
     let folder = Folder::open(dir, experiment)?;
     let keys = experiment.keys();
@@ -224,7 +230,8 @@ pub fn perform<E: Experiment>(experiment: &E, dir: &Path, device: &Device) -> Re
         let name = key.to_string();
         progress.start(&name);
         let state = folder.state(&name);
-        let task = Task { device, progress: &progress, state, name, interval: INTERVAL };
+        let progress = &progress;
+        let task = Task { device, backend, progress, dir, state, name, interval: INTERVAL };
         let start = Instant::now();
         let mut found = experiment.run(key, &task)?;
         // A part that went on with earlier work has added that work's time itself.

@@ -117,7 +117,7 @@ impl Initialisation {
             sparsity: 5,
             count: 10_000,
             amplitude: Law::uniform(1.0, 2.0),
-            pairs: 16_000,
+            pairs: 40_000,
             gap: 1.6,
             merge: 0.7,
             lambda: 0.2,
@@ -161,7 +161,7 @@ impl Experiment for Initialisation {
 
     fn presets() -> Vec<(&'static str, Self)> {
         let paper = Self::paper();
-        let quick = Self { steps: 600, batch: 250, seeds: 1, ..paper.clone() };
+        let quick = Self { pairs: 16_000, steps: 600, batch: 250, seeds: 1, ..paper.clone() };
         vec![("paper", paper), ("quick", quick)]
     }
 

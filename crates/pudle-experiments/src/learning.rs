@@ -186,7 +186,7 @@ mod tests {
     use std::time::Duration;
 
     use burn::tensor::Device;
-    use pudle_core::{DenseConfig, GradientEstimator, Proximal, ThresholdConfig};
+    use pudle_core::{Backend, DenseConfig, GradientEstimator, Proximal, ThresholdConfig};
     use pudle_data::SparseCodingConfig;
 
     use super::*;
@@ -244,7 +244,9 @@ mod tests {
         };
         let task = Task {
             device: &device,
+            backend: Backend::Flex,
             progress: &Progress::none(),
+            dir: state,
             name: "test".into(),
             state: state.into(),
             interval: Duration::ZERO,

@@ -7,6 +7,7 @@
 mod baselines;
 mod chart;
 mod code_error;
+mod denoising_table;
 mod dictionary_recovery;
 mod error;
 mod experiment;
@@ -22,6 +23,7 @@ mod spectral;
 pub use baselines::{Baselines, Method};
 pub use chart::{Axis, Chart, Line, Stroke};
 pub use code_error::CodeError;
+pub use denoising_table::DenoisingTable;
 pub use dictionary_recovery::DictionaryRecovery;
 pub use error::{ExperimentError, Result};
 pub use experiment::{Cell, Experiment, Report, Row, Summary, Table, Task, figure, perform};

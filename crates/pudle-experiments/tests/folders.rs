@@ -1,6 +1,6 @@
 //! Experiments in their folders, small enough to be run in a test.
 
-use burn::tensor::Device;
+use pudle_core::Backend;
 use pudle_experiments::{
     Baselines, CodeError, DictionaryRecovery, Experiment, ExperimentError, GradientDynamics,
     Initialisation, Summary, perform,
@@ -19,7 +19,7 @@ fn figure(summary: &Summary, name: &str) -> f64 {
 #[test]
 fn gradients_do_what_theory_says() {
     let dir = tempfile::tempdir().unwrap();
-    let summary = perform(&dynamics(), dir.path(), &Device::flex()).unwrap();
+    let summary = perform(&dynamics(), dir.path(), Backend::Flex).unwrap();
     let slope = figure(&summary, "slope of dec / log ρ, median over data (theory: 1)");
     assert!((slope - 1.0).abs() < 0.02, "{slope}");
     let ratio = figure(&summary, "slope of ae-lasso / slope of dec, median (theory: 2)");
@@ -47,9 +47,9 @@ fn gradients_do_what_theory_says() {
 #[test]
 fn parts_are_run_once() {
     let dir = tempfile::tempdir().unwrap();
-    let device = Device::flex();
+    let device = Backend::Flex;
     let one = dynamics();
-    perform(&one, dir.path(), &device).unwrap();
+    perform(&one, dir.path(), device).unwrap();
     let cell = dir.path().join("cells/seed-0-batch.json");
     let text = std::fs::read_to_string(&cell).unwrap();
     // A part that is there is believed, whatever it says.
@@ -57,18 +57,18 @@ fn parts_are_run_once() {
     changed["curves"]["code"][0][1] = 77.0.into();
     std::fs::write(&cell, changed.to_string()).unwrap();
     let two = GradientDynamics { seeds: 2, ..one.clone() };
-    let summary = perform(&two, dir.path(), &device).unwrap();
+    let summary = perform(&two, dir.path(), device).unwrap();
     assert!(figure(&summary, "‖z_t − ẑ‖, t = 1") > 30.0);
     assert!(summary.rows[0].ours_sd.is_some());
     assert!(dir.path().join("cells/seed-1-data.json").exists());
 
     let other = GradientDynamics { lambda: 0.1, ..one };
-    let error = perform(&other, dir.path(), &device).unwrap_err();
+    let error = perform(&other, dir.path(), device).unwrap_err();
     assert!(matches!(error, ExperimentError::OtherSettings { .. }));
     assert!(error.to_string().contains("lambda is 0.2 there, not 0.1"), "{error}");
 
     std::fs::write(&cell, "{").unwrap();
-    let error = perform(&two, dir.path(), &device).unwrap_err().to_string();
+    let error = perform(&two, dir.path(), device).unwrap_err().to_string();
     assert!(error.contains("seed-0-batch.json"), "{error}");
 }
 
@@ -85,7 +85,7 @@ fn ae_ls_learns_the_least_biased_dictionary() {
         seeds: 1,
         ..paper
     };
-    let summary = perform(&small, dir.path(), &Device::flex()).unwrap();
+    let summary = perform(&small, dir.path(), Backend::Flex).unwrap();
     let error = |gradient: &str| figure(&summary, &format!("{gradient}, T = 50"));
     assert!(error("ae-ls") < 0.7 * error("ae-lasso") && error("ae-ls") < 0.7 * error("dec"));
     assert_eq!(summary.rows[0].published, None, "another learning rate than the paper's");
@@ -110,7 +110,7 @@ fn decaying_and_hard_thresholds_take_the_bias_away() {
         epsilon: 1e-6,
         ..paper
     };
-    let summary = perform(&small, dir.path(), &Device::flex()).unwrap();
+    let summary = perform(&small, dir.path(), Backend::Flex).unwrap();
     let error = |method: &str| figure(&summary, &format!("s = 3, {method}: error"));
     assert!(error("decaying") < 0.5 * error("ae-ls"), "{}", summary.table());
     assert!(error("hard") < 0.5 * error("ae-ls"), "{}", summary.table());
@@ -130,7 +130,7 @@ fn the_code_error_has_the_exponents_of_the_bound() {
         seeds: 1,
         ..paper
     };
-    let summary = perform(&small, dir.path(), &Device::flex()).unwrap();
+    let summary = perform(&small, dir.path(), Backend::Flex).unwrap();
     let lambda = figure(&summary, "exponent of λ (bound: 1)");
     assert!((lambda - 1.0).abs() < 0.05, "{lambda}");
     assert!(figure(&summary, "exponent of ‖D_j − D*_j‖ (bound: at least 0.5)") > 0.5);
@@ -141,15 +141,15 @@ fn the_code_error_has_the_exponents_of_the_bound() {
 fn settings_out_of_range_leave_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
-    let device = Device::flex();
+    let device = Backend::Flex;
     let mut errors = Vec::new();
-    errors.push(perform(&GradientDynamics { seeds: 0, ..dynamics() }, &out, &device));
-    errors.push(perform(&GradientDynamics { step: f64::NAN, ..dynamics() }, &out, &device));
+    errors.push(perform(&GradientDynamics { seeds: 0, ..dynamics() }, &out, device));
+    errors.push(perform(&GradientDynamics { step: f64::NAN, ..dynamics() }, &out, device));
     let (_, baselines) = Baselines::presets().swap_remove(0);
-    errors.push(perform(&Baselines { decay: 0.5, ..baselines.clone() }, &out, &device));
-    errors.push(perform(&Baselines { sparsity: vec![], ..baselines }, &out, &device));
+    errors.push(perform(&Baselines { decay: 0.5, ..baselines.clone() }, &out, device));
+    errors.push(perform(&Baselines { sparsity: vec![], ..baselines }, &out, device));
     let (_, start) = Initialisation::presets().swap_remove(0);
-    errors.push(perform(&Initialisation { gap: 0.5, ..start }, &out, &device));
+    errors.push(perform(&Initialisation { gap: 0.5, ..start }, &out, device));
     for error in errors {
         let error = error.unwrap_err().to_string();
         assert!(error.contains("must be"), "{error}");

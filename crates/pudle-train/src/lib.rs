@@ -32,7 +32,7 @@ pub use denoiser::{Denoiser, Shifts};
 pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, ImageScore, Protocol, evaluate};
 pub use metrics::StepRecord;
-pub use run::{Outcome, resume, train};
+pub use run::{Outcome, resume, train, train_watched};
 pub use ssim::ssim;
 
 /// The handle that ends a training after its current step, from any thread.

@@ -1,6 +1,8 @@
-//! Progress as plain lines, where there is no terminal for Burn's dashboard.
+//! Progress as plain lines, where there is no terminal for Burn's dashboard, or as a number.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
@@ -135,16 +137,65 @@ impl MetricsRenderer for PlainLines {
     }
 }
 
-// Burn's renderers serve evaluation as well; training never calls these.
-impl MetricsRendererEvaluation for PlainLines {
-    fn update_test(&mut self, _name: EvaluationName, _state: MetricState) {}
+/// Counts training steps for somebody else.
+pub(crate) struct Steps {
+    done: Arc<AtomicU64>,
+    valid: bool,
 }
 
-impl EvaluationProgressLogger for PlainLines {
-    fn start_global_progress(&mut self, _total_tests: usize) {}
-    fn start_test(&mut self, _name: &str, _total_items: usize) {}
-    fn update_test_progress(&mut self, _items_processed: usize) {}
-    fn end_test(&mut self) {}
-    fn end_global_progress(&mut self) {}
-    fn log_event_evaluation(&mut self, _event: String) {}
+impl Steps {
+    /// Adds to `done`.
+    pub fn new(done: Arc<AtomicU64>) -> Self {
+        Self { done, valid: false }
+    }
 }
+
+impl TrainingProgressLogger for Steps {
+    fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
+
+    fn start_split(&mut self, split: &str, _total_items: usize) {
+        self.valid = split != "train";
+    }
+
+    fn update_split(&mut self, _items_processed: usize) {
+        if !self.valid {
+            self.done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn end_split(&mut self) {}
+    fn update_epoch(&mut self, _epoch: usize) {}
+    fn end(&mut self) {}
+    fn log_event_training(&mut self, _event: String) {}
+}
+
+impl MetricsRendererTraining for Steps {
+    fn update_train(&mut self, _state: MetricState) {}
+    fn update_valid(&mut self, _state: MetricState) {}
+}
+
+impl MetricsRenderer for Steps {
+    fn manual_close(&mut self) {}
+    fn register_metric(&mut self, _definition: MetricDefinition) {}
+}
+
+// Burn's renderers serve evaluation as well; training never calls these.
+macro_rules! no_evaluation {
+    ($renderer:ty) => {
+        impl MetricsRendererEvaluation for $renderer {
+            fn update_test(&mut self, _name: EvaluationName, _state: MetricState) {}
+        }
+
+        impl EvaluationProgressLogger for $renderer {
+            fn start_global_progress(&mut self, _total_tests: usize) {}
+            fn start_test(&mut self, _name: &str, _total_items: usize) {}
+            fn update_test_progress(&mut self, _items_processed: usize) {}
+            fn end_test(&mut self) {}
+            fn end_global_progress(&mut self) {}
+            fn log_event_evaluation(&mut self, _event: String) {}
+        }
+    };
+}
+
+no_evaluation!(PlainLines);
+no_evaluation!(Steps);

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use burn::module::Module;
@@ -26,7 +27,7 @@ use crate::error::{Result, TrainError};
 use crate::files::create_dir;
 use crate::learner::Trainee;
 use crate::metrics::{Figure, MetricsFile, NoLog};
-use crate::progress::PlainLines;
+use crate::progress::{PlainLines, Steps};
 use crate::strategy::{State, Stepwise};
 
 /// How a run ended.
@@ -58,7 +59,35 @@ pub fn train(config: RunConfig, dir: &Path, interrupter: Interrupter) -> Result<
         return Err(TrainError::RunExists(dir.to_path_buf()));
     }
     create_dir(dir)?;
-    dispatch(Run { config, dir, interrupter, device, sources, from: None })
+    dispatch(Run { config, dir, interrupter, device, sources, from: None, watcher: None })
+}
+
+/// [`train`], or [`resume`] where `dir` holds the beginning of this run, without a dashboard: `done` is set
+/// to the number of the last step that was made. A finished run is left as it is.
+///
+/// # Errors
+/// As `train` and `resume`, and where `dir` holds a run of other settings.
+pub fn train_watched(config: RunConfig, dir: &Path, done: Arc<AtomicU64>) -> Result<Outcome> {
+    let path = dir.join("config.toml");
+    let checkpoints = Checkpoints::of_run(dir);
+    let mut from = None;
+    if path.exists() {
+        let found = RunConfig::read(&path)?;
+        if found != config {
+            return Err(TrainError::RunExists(dir.to_path_buf()));
+        }
+        from = checkpoints.last_readable();
+        if from.is_none() && !checkpoints.is_empty() {
+            return Err(TrainError::NoCheckpoint(dir.to_path_buf()));
+        }
+    }
+    config.validate()?;
+    let device = config.backend.device()?;
+    let sources = Sources::open(&config)?;
+    create_dir(dir)?;
+    done.store(from.unwrap_or(0) as u64, Ordering::Relaxed);
+    let interrupter = Interrupter::new();
+    dispatch(Run { config, dir, interrupter, device, sources, from, watcher: Some(done) })
 }
 
 /// Goes on with the run in `dir` from its last whole checkpoint (from the start where none was due
@@ -101,7 +130,7 @@ pub fn resume(
             config.training.steps
         );
     }
-    dispatch(Run { config, dir, interrupter, device, sources, from })
+    dispatch(Run { config, dir, interrupter, device, sources, from, watcher: None })
 }
 
 struct Run<'a> {
@@ -111,6 +140,8 @@ struct Run<'a> {
     device: Device,
     sources: Sources,
     from: Option<usize>,
+    /// Who counts the steps, instead of a dashboard.
+    watcher: Option<Arc<AtomicU64>>,
 }
 
 fn dispatch(run: Run) -> Result<Outcome> {
@@ -125,7 +156,7 @@ fn launch<const D: usize, A: Configured<D>>(
     run: Run,
     wrap: fn(Pudle<D, A>) -> AnyPudle,
 ) -> Result<Outcome> {
-    let Run { config, dir, interrupter, device, sources, from } = run;
+    let Run { config, dir, interrupter, device, sources, from, watcher } = run;
     let training = &config.training;
     let done = from.unwrap_or(0) as u64;
     let trainee = trainee::<D, A>(&config, &sources, &device)?.train();
@@ -176,7 +207,7 @@ fn launch<const D: usize, A: Configured<D>>(
         .with_interrupter(interrupter.clone())
         .with_application_logger(None)
         .with_metric_logger(NoLog)
-        .renderer(renderer(interrupter, done, training.steps))
+        .renderer(renderer(interrupter, done, training.steps, watcher))
         .metric_train_numeric(Figure::loss())
         .metric_train_numeric(Figure::fit())
         .metric_train_numeric(Figure::psnr())
@@ -255,7 +286,15 @@ fn schedule(training: &TrainingConfig) -> Result<ModuleLrScheduler> {
     }
 }
 
-fn renderer(interrupter: Interrupter, done: u64, total: u64) -> Box<dyn MetricsRenderer> {
+fn renderer(
+    interrupter: Interrupter,
+    done: u64,
+    total: u64,
+    watcher: Option<Arc<AtomicU64>>,
+) -> Box<dyn MetricsRenderer> {
+    if let Some(watcher) = watcher {
+        return Box::new(Steps::new(watcher));
+    }
     if std::io::stdout().is_terminal() && std::io::stderr().is_terminal() {
         Box::new(TuiMetricsRendererWrapper::new(interrupter, None))
     } else {
