@@ -7,6 +7,8 @@ use pudle_kernels::{Encoder, Geometry, Real, Schedule, Shrinkage, Wanted, conv_f
 
 struct Problem {
     geometry: Geometry,
+    /// Banks of filters.
+    banks: usize,
     batch: usize,
     x: Vec<f64>,
     atoms: Vec<f64>,
@@ -32,15 +34,17 @@ impl Problem {
         };
         let batch = draw.count(1..=3);
         let layers = draw.count(1..=6);
+        let banks = draw.pick(&[1, 1, 2, 3]);
         let level_shape =
             [draw.pick(&[1, layers]), draw.pick(&[1, batch]), draw.pick(&[1, geometry.atoms])];
         let positions: usize = geometry.positions().iter().product();
         let scale = 1.0 / (geometry.taps() as f64).sqrt();
         let high = draw.pick(&[0.0, 0.02, 0.05, 0.2, 100.0]);
         Self {
+            banks,
             batch,
             x: draw.numbers(batch * geometry.pixels(), -1.0, 1.0),
-            atoms: draw.numbers(geometry.atoms * geometry.taps(), -scale, scale),
+            atoms: draw.numbers(banks * geometry.atoms * geometry.taps(), -scale, scale),
             step: 0.1,
             levels: draw.numbers(level_shape.iter().product(), 0.0, high + 1e-300),
             level_shape,
@@ -69,6 +73,13 @@ impl Problem {
         }
     }
 
+    /// The filters of analysis, synthesis and decoder.
+    fn bank(&self, part: usize) -> &[f64] {
+        let k = [[0, 0, 0], [0, 0, 1], [0, 1, 2]][self.banks - 1][part];
+        let n = self.atoms.len() / self.banks;
+        &self.atoms[k * n..][..n]
+    }
+
     /// Code and reconstruction of each datum, with the layers before the recorded ones run by
     /// `constant`'s numbers.
     fn naive(&self, constant: &Problem) -> (Vec<f64>, Vec<f64>) {
@@ -82,16 +93,16 @@ impl Problem {
             let run = |problem: &Problem, range, start| {
                 let x = &problem.x[i * g.pixels()..][..g.pixels()];
                 let gradient = |y: &[f64]| {
-                    let image = synthesize(g, &problem.atoms, y);
+                    let image = synthesize(g, problem.bank(1), y);
                     let r: Vec<f64> = image.iter().zip(x).map(|(a, b)| a - b).collect();
-                    analyze(g, &problem.atoms, &r)
+                    analyze(g, problem.bank(0), &r)
                 };
                 let atom = |k| k / positions;
                 unrolled((n, i), &problem.encoder(), &self.schedule, range, start, gradient, atom)
             };
             let state = run(constant, 0..first, zero);
             let (z, _) = run(self, first..self.schedule.layers, state);
-            images.extend(synthesize(g, &self.atoms, &z));
+            images.extend(synthesize(g, self.bank(2), &z));
             codes.extend(z);
         }
         (codes, images)

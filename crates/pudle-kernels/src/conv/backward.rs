@@ -10,13 +10,15 @@
 //! ∂L/∂x  += α w_t      ∂L/∂α −= ⟨w_t, r_t⟩      ∂L/∂θ_t −= Σ u_t sign(z_{t+1})
 //! ```
 //!
-//! where `image ⊗ code` is the sum over positions of patch times code, and the levels' gradient is
+//! with the terms `r_t ⊗ u_t`, and `D` in `w_t`, those of the analysis filters, and `w_t ⊗ y_t`, and `Dᵀ w_t`,
+//! those of the synthesis filters, where these are not the same;
+//! `image ⊗ code` is the sum over positions of patch times code, and the levels' gradient is
 //! zero for a hard threshold. Everything but the images `w_t` and `r_t` lives on supports.
 
 use pulp::Arch;
 
 use crate::conv::filters::{Aligned, zeros};
-use crate::conv::forward::{Network, State, Trace, View, for_each};
+use crate::conv::forward::{Bank, Network, State, Trace, View, for_each};
 use crate::conv::micro::{AddScaled, Carry, Respond, Scratch, inner};
 use crate::real::Real;
 use crate::settings::Shrinkage;
@@ -56,8 +58,8 @@ impl<T: Real> Tape<T> {
 
 /// Gradients of an image.
 pub(crate) struct ImageGradients<T> {
-    /// `[p, padded taps]`.
-    pub filters: Aligned<T>,
+    /// `[p, padded taps]` of each bank.
+    pub filters: Vec<Aligned<T>>,
     /// `[H, C, W]`, or nothing.
     pub data: Vec<T>,
     /// A row of padded atoms per layer, or for all; or nothing.
@@ -71,7 +73,8 @@ struct Part<T> {
     u: Aligned<T>,
     /// What `y_{t+1}` already gave to the gradient in `z_t`; empty where no layer extrapolates.
     v: Aligned<T>,
-    filters: Aligned<T>,
+    /// The gradient of each bank.
+    filters: Vec<Aligned<T>>,
     levels: Vec<T>,
     step: f64,
     window: Aligned<T>,
@@ -104,7 +107,7 @@ impl<T: Real> Network<T> {
         let rows = if wanted.encoder { self.levels.layers() } else { 0 };
         let records = self.schedule.recorded > 0;
         let dense = |on: bool, strip| {
-            zeros(if on { self.positions(strip) * self.filters.padded_atoms } else { 0 })
+            zeros(if on { self.positions(strip) * self.padded_atoms() } else { 0 })
         };
         let mut parts: Vec<Part<T>> = self
             .strips
@@ -112,12 +115,16 @@ impl<T: Real> Network<T> {
             .map(|strip| Part {
                 u: dense(records, strip),
                 v: dense(records && self.schedule.extrapolates(), strip),
-                filters: zeros(self.geometry.atoms * self.filters.padded_taps),
-                levels: vec![T::ZERO; rows * self.filters.padded_atoms],
+                filters: self
+                    .banks()
+                    .iter()
+                    .map(|bank| zeros(self.geometry.atoms * bank.padded_taps))
+                    .collect(),
+                levels: vec![T::ZERO; rows * self.padded_atoms()],
                 step: 0.0,
                 window: zeros(strip.window * self.geometry.pitch()),
                 data: Vec::new(),
-                scratch: Scratch::new(&self.filters),
+                scratch: Scratch::new(&self.banks()[0]),
             })
             .collect();
         let mut windows = [self.windows(), self.windows()];
@@ -175,7 +182,9 @@ impl<T: Real> Network<T> {
         };
         put(&first.data, strip.top);
         for (part, strip) in parts {
-            add(self.arch, &part.filters, &mut total.filters);
+            for (bank, total) in part.filters.iter().zip(&mut total.filters) {
+                add(self.arch, bank, total);
+            }
             add(self.arch, &part.levels, &mut total.levels);
             total.step += part.step;
             put(&part.data, strip.top);
@@ -234,7 +243,7 @@ impl<T: Real> Network<T> {
         let (pitch, code) = (self.geometry.pitch(), &around.code[k]);
         let asked = around.residual.is_some();
         self.arch.dispatch(Respond {
-            filters: &self.filters,
+            filters: self.filters(Bank::Decoder),
             bases: &self.bases[..self.positions(strip)],
             window: &error[strip.top * pitch..][..strip.window * pitch],
             factor: T::ONE,
@@ -242,7 +251,7 @@ impl<T: Real> Network<T> {
             momentum: T::ZERO,
             code,
             before: None,
-            gradient: &mut part.filters,
+            gradient: &mut part.filters[self.bank(Bank::Decoder)],
             u: if asked { &mut part.u } else { &mut [] },
             v: &mut [],
             scratch: &mut part.scratch,
@@ -250,7 +259,7 @@ impl<T: Real> Network<T> {
         if let Some(code_error) = code_error.filter(|_| asked) {
             let first = strip.top / self.geometry.stride[0] * self.geometry.positions()[1];
             let mut index = code.room();
-            for (i, u) in part.u.chunks_exact_mut(self.filters.padded_atoms).enumerate() {
+            for (i, u) in part.u.chunks_exact_mut(self.padded_atoms()).enumerate() {
                 let count = code.row(i, &mut index);
                 for j in &index[..count] {
                     u[*j as usize] += code_error(*j as usize, first + i);
@@ -266,7 +275,7 @@ impl<T: Real> Network<T> {
         let asked = around.residual.is_some();
         let Part { filters, window, u, v, scratch, .. } = part;
         self.arch.dispatch(Respond {
-            filters: &self.filters,
+            filters: self.filters(Bank::Synthesis),
             bases: &self.bases[..self.positions(&self.strips[k])],
             window,
             factor: -self.step,
@@ -274,7 +283,7 @@ impl<T: Real> Network<T> {
             momentum,
             code: &around.code[k],
             before: (momentum != T::ZERO).then(|| &around.before[k]),
-            gradient: filters,
+            gradient: &mut filters[self.bank(Bank::Synthesis)],
             u: if asked { u } else { &mut [] },
             v: if asked { v } else { &mut [] },
             scratch,
@@ -299,19 +308,19 @@ impl<T: Real> Network<T> {
         // The residual of layer 0 is −x.
         let sign = if t == 0 { -T::ONE } else { T::ONE };
         self.arch.dispatch(Carry {
-            filters: &self.filters,
+            filters: self.filters(Bank::Analysis),
             bases: &self.bases[..self.positions(strip)],
             code,
             u: &part.u,
             residual,
             factor: -(self.step * sign),
-            gradient: &mut part.filters,
+            gradient: &mut part.filters[self.bank(Bank::Analysis)],
             window: write,
             scratch: &mut part.scratch,
         });
         if wanted.encoder {
             part.step -= inner(write, residual) * sign.to_f64();
-            let padded = self.filters.padded_atoms;
+            let padded = self.padded_atoms();
             let levels = &mut part.levels[self.levels.row(t) * padded..][..padded];
             add_levels(self.schedule.shrinkage, code, &part.u, levels);
         }

@@ -16,7 +16,9 @@ use crate::support::Sparse;
 pub(crate) struct Network<T> {
     pub geometry: Geometry,
     pub strips: Vec<Strip>,
-    pub filters: Filters<T>,
+    /// One bank for all, one for the layers and one for the decoder, or one each for analysis and synthesis
+    /// of the layers and for the decoder.
+    banks: Vec<Filters<T>>,
     /// Where patches start in the window of the highest strip; a lower one uses the first of these.
     pub bases: Vec<usize>,
     /// Step size `α`.
@@ -26,6 +28,17 @@ pub(crate) struct Network<T> {
     /// Whether the strips of an image are worth running side by side.
     pub split_images: bool,
     pub arch: Arch,
+}
+
+/// What filters do in a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bank {
+    /// From residuals to codes, in the layers.
+    Analysis,
+    /// From codes to residuals, in the layers.
+    Synthesis,
+    /// From the last code to the reconstruction.
+    Decoder,
 }
 
 /// An image, or a part of one, `[H, C, W]`.
@@ -117,12 +130,16 @@ impl<T: Real> Network<T> {
         images: usize,
     ) -> Self {
         let strips = geometry.strips();
-        let filters = Filters::new(&geometry, atoms);
-        let levels = Levels::new(levels.0, levels.1, geometry.atoms, filters.padded_atoms);
+        let banks: Vec<_> = atoms
+            .chunks_exact(geometry.atoms * geometry.taps())
+            .map(|bank| Filters::new(&geometry, bank))
+            .collect();
+        assert!((1..=3).contains(&banks.len()), "one to three banks of filters");
+        let levels = Levels::new(levels.0, levels.1, geometry.atoms, banks[0].padded_atoms);
         Self {
             bases: geometry.bases(&strips[0], geometry.pitch()),
             strips,
-            filters,
+            banks,
             step,
             levels,
             schedule,
@@ -130,6 +147,30 @@ impl<T: Real> Network<T> {
             arch: Arch::new(),
             geometry,
         }
+    }
+
+    /// Which bank has a part.
+    pub fn bank(&self, part: Bank) -> usize {
+        match (part, self.banks.len()) {
+            (Bank::Analysis, _) | (_, 1) | (Bank::Synthesis, 2) => 0,
+            (Bank::Decoder, 2) | (Bank::Synthesis, _) => 1,
+            (Bank::Decoder, _) => 2,
+        }
+    }
+
+    /// The filters that have a part.
+    pub fn filters(&self, part: Bank) -> &Filters<T> {
+        &self.banks[self.bank(part)]
+    }
+
+    /// All banks.
+    pub fn banks(&self) -> &[Filters<T>] {
+        &self.banks
+    }
+
+    /// Atoms of a bank, padded.
+    pub fn padded_atoms(&self) -> usize {
+        self.banks[0].padded_atoms
     }
 
     /// Positions of a strip.
@@ -144,12 +185,12 @@ impl<T: Real> Network<T> {
 
     /// Zeros for a code of all strips, `[positions, padded atoms]` each.
     pub fn dense_codes(&self) -> Vec<Aligned<T>> {
-        let padded = self.filters.padded_atoms;
+        let padded = self.padded_atoms();
         self.strips.iter().map(|strip| zeros(self.positions(strip) * padded)).collect()
     }
 
     fn no_codes(&self) -> Vec<Sparse<T>> {
-        let padded = self.filters.padded_atoms;
+        let padded = self.padded_atoms();
         self.strips.iter().map(|strip| Sparse::zeros(self.positions(strip), padded)).collect()
     }
 
@@ -163,7 +204,7 @@ impl<T: Real> Network<T> {
             rooms: self
                 .windows()
                 .into_iter()
-                .map(|residual| Room { residual, scratch: Scratch::new(&self.filters) })
+                .map(|residual| Room { residual, scratch: Scratch::new(&self.banks[0]) })
                 .collect(),
             code: self.no_codes(),
             before: if extrapolates { self.no_codes() } else { Vec::new() },
@@ -179,7 +220,7 @@ impl<T: Real> Network<T> {
 
     /// The state with these codes, as the layers left it.
     pub fn restore(&self, state: &mut State<T>, code: &[Sparse<T>], before: &[Sparse<T>]) {
-        let padded = self.filters.padded_atoms;
+        let padded = self.padded_atoms();
         let extrapolates = self.schedule.extrapolates();
         let mut set = |target: &mut [Aligned<T>], sparse: &[Sparse<T>], synthesis: usize| {
             let windows = &mut state.syntheses[synthesis];
@@ -193,7 +234,8 @@ impl<T: Real> Network<T> {
                 dense.fill(T::ZERO);
                 sparse.expand(dense, padded);
                 let support = &mut Sparse::new(padded);
-                self.synthesize(&self.strips[k], dense, support, false, (window, scratch));
+                let filters = self.filters(Bank::Synthesis);
+                self.synthesize(filters, &self.strips[k], dense, support, false, (window, scratch));
             });
         };
         set(&mut state.codes, code, 0);
@@ -206,6 +248,7 @@ impl<T: Real> Network<T> {
 
     fn synthesize(
         &self,
+        filters: &Filters<T>,
         strip: &Strip,
         code: &[T],
         sparse: &mut Sparse<T>,
@@ -213,7 +256,7 @@ impl<T: Real> Network<T> {
         (window, scratch): (&mut [T], &mut Scratch<T>),
     ) {
         self.arch.dispatch(Synthesize {
-            filters: &self.filters,
+            filters,
             bases: &self.bases[..self.positions(strip)],
             code,
             sparse,
@@ -232,7 +275,7 @@ impl<T: Real> Network<T> {
         layers: Range<usize>,
         mut trace: Option<&mut Trace<T>>,
     ) {
-        let padded = self.filters.padded_atoms;
+        let padded = self.padded_atoms();
         let extrapolates = self.schedule.extrapolates();
         let end = layers.end;
         for t in layers {
@@ -288,6 +331,11 @@ impl<T: Real> Network<T> {
             jobs.push(Job { k, code, previous, room, synthesis, sparse, record });
         }
         let past = &*past;
+        // What follows the last layer is the decoder.
+        let filters = match t + 1 == self.schedule.layers {
+            true => self.filters(Bank::Decoder),
+            false => self.filters(Bank::Synthesis),
+        };
         let task = |Job { k, code, previous, room, synthesis, sparse, record }: Job<'_, T>| {
             let Room { residual: window, scratch } = room;
             let strip: &Strip = &self.strips[k];
@@ -300,7 +348,7 @@ impl<T: Real> Network<T> {
             }
             record.copy_from_slice(&window[..record.len()]);
             self.arch.dispatch(Descend {
-                filters: &self.filters,
+                filters: self.filters(Bank::Analysis),
                 bases: &self.bases[..self.positions(strip)],
                 window,
                 step: self.step,
@@ -310,7 +358,7 @@ impl<T: Real> Network<T> {
                 previous,
                 code,
             });
-            self.synthesize(strip, code, sparse, keep, (synthesis, scratch));
+            self.synthesize(filters, strip, code, sparse, keep, (synthesis, scratch));
         };
         for_each(self.split_images, jobs, task);
         state.syntheses.rotate_right(1);

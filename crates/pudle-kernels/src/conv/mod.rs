@@ -16,6 +16,7 @@ pub use geometry::Geometry;
 pub(crate) use micro::AddScaled;
 
 use crate::conv::backward::{Tape, add};
+use crate::conv::filters::Filters;
 use crate::conv::forward::{Network, State, Trace, View};
 use crate::real::Real;
 use crate::settings::Schedule;
@@ -24,7 +25,9 @@ use crate::support::Sparse;
 /// The encoder of a pass: its numbers, borrowed.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoder<'a, T> {
-    /// Atoms: `[p, C, k, k]`, or `[m, p]` of a matrix.
+    /// Atoms: `[p, C, k, k]`, or `[m, p]` of a matrix. Two banks of filters, one after the other, are those
+    /// of the layers and of the decoder; three are those of the layers' analysis, of their synthesis, and
+    /// of the decoder.
     pub atoms: &'a [T],
     /// Step size `α`.
     pub step: T,
@@ -201,15 +204,18 @@ impl<T: Real> ConvTape<T> {
             }
         }
         let mut images = images.into_iter();
-        let filters = match images.next() {
+        let banks = match images.next() {
             None => return self.nothing(),
             Some(first) => images.fold(first.filters, |mut total, image| {
-                add(network.arch, &image.filters, &mut total);
+                for (bank, total) in image.filters.iter().zip(&mut total) {
+                    add(network.arch, bank, total);
+                }
                 total
             }),
         };
+        let given = |(bank, rows): (&Filters<T>, &Aligned<T>)| bank.given_order(geometry, rows);
         Gradients {
-            atoms: network.filters.given_order(geometry, &filters),
+            atoms: network.banks().iter().zip(&banks).flat_map(given).collect(),
             data: wanted.data.then_some(data),
             levels: wanted.encoder.then_some(levels),
             step: wanted.encoder.then(|| T::from_f64(step)),
@@ -218,9 +224,10 @@ impl<T: Real> ConvTape<T> {
 
     /// The gradients of an empty batch.
     fn nothing(&self) -> Gradients<T> {
-        let Network { geometry, levels, .. } = &self.network;
+        let network = &self.network;
+        let Network { geometry, levels, .. } = network;
         Gradients {
-            atoms: vec![T::ZERO; geometry.atoms * geometry.taps()],
+            atoms: vec![T::ZERO; network.banks().len() * geometry.atoms * geometry.taps()],
             data: Some(Vec::new()),
             levels: Some(vec![T::ZERO; levels.len()]),
             step: Some(T::ZERO),
