@@ -21,12 +21,14 @@ const MOST_WEIGHTS: usize = 1 << 28;
 /// | name | default | purpose | range |
 /// | --- | --- | --- | --- |
 /// | `layers` | 15 | unrolled layers `T` | 1 to 100,000 |
-/// | `step` | `"auto"` | step size `α`; `"auto"` is `1/‖D‖²` | > 0 |
+/// | `step` | `"auto"` | step size `α`; `"auto"` is `1/‖D‖²`, `"learned:A"` learned from `A` on | > 0 |
 /// | `prox` | `"soft"` | proximal operator `Φ` | `soft`, `relu`, `hard` |
 /// | `algorithm` | `"ista"` | iteration of a layer | `ista`, `fista` |
 /// | `gradient` | `"ae-ls"` | backward pass | see [`GradientEstimator`] |
 /// | `threshold` | constant, λ = 0.1 | sparsity weight | see [`ThresholdConfig`] |
 /// | `dictionary` | — | shape of the dictionary | see [`DictionaryConfig`] |
+/// | `banks` | `"tied"` | which parts share the dictionary | see [`Banks`] |
+/// | `offset` | 0 | taken off the data before they are encoded, and added to the reconstruction | finite |
 /// | `kernels` | `"auto"` | implementation of the pass | `auto`, `fused`, `composed`: see [`Kernels`] |
 /// | `recompute` | `false` | run layers again in the backward pass instead of storing them | |
 ///
@@ -34,7 +36,8 @@ const MOST_WEIGHTS: usize = 1 << 28;
 /// `recompute` keeps about `2√T` layers' codes rather than `T`; it is the fused pass's alone.
 ///
 /// [`validate`](Self::validate) refuses anything else, and combinations without a meaning: a learned
-/// `λ` under a hard threshold or with a dropped response, which give it no gradient.
+/// `λ` under a hard threshold or with a dropped response, a learned step with a dropped or an implicit
+/// one, and banks of their own with an implicit one, all of which have no gradient then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PudleConfig {
@@ -56,6 +59,12 @@ pub struct PudleConfig {
     /// Sparsity weight `λ`.
     #[serde(default = "default_threshold")]
     pub threshold: ThresholdConfig,
+    /// Which parts share the dictionary.
+    #[serde(default)]
+    pub banks: Banks,
+    /// Taken off the data before they are encoded, and added to the reconstruction.
+    #[serde(default)]
+    pub offset: f64,
     /// Implementation of the pass.
     #[serde(default)]
     pub kernels: Kernels,
@@ -64,6 +73,22 @@ pub struct PudleConfig {
     pub recompute: bool,
     /// Shape of the dictionary.
     pub dictionary: DictionaryConfig,
+}
+
+/// Which parts of the network have atoms of their own. All start from the same ones; those of the
+/// dictionary alone are kept at unit norm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Banks {
+    /// One dictionary throughout, as the method has it.
+    #[default]
+    Tied,
+    /// The layers share the dictionary, the decoder has atoms of its own.
+    Decoder,
+    /// The layers' analysis, their synthesis (the dictionary), and the decoder each have their own: a
+    /// departure from the method, to see what tying costs. A code then solves no lasso of any one
+    /// dictionary.
+    Untied,
 }
 
 /// Shape of a dictionary.
@@ -126,6 +151,8 @@ pub enum Step {
     /// diverges; constant in the backward pass.
     #[default]
     Auto,
+    /// Learned from this start on, > 0; kept > 0.
+    Learned(f64),
 }
 
 fn default_layers() -> usize {
@@ -154,6 +181,8 @@ impl PudleConfig {
             algorithm: default_algorithm(),
             gradient: default_gradient(),
             threshold: default_threshold(),
+            banks: Banks::default(),
+            offset: 0.0,
             kernels: Kernels::default(),
             recompute: false,
             dictionary,
@@ -184,6 +213,24 @@ impl PudleConfig {
     /// With step size `α`.
     pub fn with_step(mut self, step: f64) -> Self {
         self.step = Step::Given(step);
+        self
+    }
+
+    /// With a step size that is learned from `start` on.
+    pub fn with_learned_step(mut self, start: f64) -> Self {
+        self.step = Step::Learned(start);
+        self
+    }
+
+    /// With parts that have atoms of their own.
+    pub fn with_banks(mut self, banks: Banks) -> Self {
+        self.banks = banks;
+        self
+    }
+
+    /// With a number that is taken off the data.
+    pub fn with_offset(mut self, offset: f64) -> Self {
+        self.offset = offset;
         self
     }
 
@@ -237,10 +284,38 @@ impl PudleConfig {
         if !(1..=100_000).contains(&self.layers) {
             return Err(ConfigError::range("model.layers", self.layers, "between 1 and 100000"));
         }
-        if let Step::Given(step) = self.step
+        if let Step::Given(step) | Step::Learned(step) = self.step
             && !(step > 0.0 && step.is_finite())
         {
-            return Err(ConfigError::range("model.step", step, "a number > 0, or \"auto\""));
+            let range = "a number > 0, \"auto\", or \"learned:\" and a number > 0";
+            return Err(ConfigError::range("model.step", step, range));
+        }
+        if !self.offset.is_finite() {
+            return Err(ConfigError::range("model.offset", self.offset, "a finite number"));
+        }
+        let response = self.gradient.response;
+        if matches!(self.step, Step::Learned(_))
+            && matches!(response, Response::Dropped | Response::Implicit)
+        {
+            return Err(ConfigError::range(
+                "model.step",
+                "learned",
+                "a number or \"auto\" where the gradient does not go through the layers",
+            ));
+        }
+        if self.banks != Banks::Tied && response == Response::Implicit {
+            return Err(ConfigError::range(
+                "model.banks",
+                self.banks,
+                "\"tied\" under an implicit gradient: there is no fixed point of one dictionary",
+            ));
+        }
+        if self.banks == Banks::Untied && response == Response::Dropped {
+            return Err(ConfigError::range(
+                "model.banks",
+                self.banks,
+                "\"tied\" or \"decoder\" where the gradient drops the code's response: no other bank has one",
+            ));
         }
         self.threshold.validate()?;
         self.dictionary.validate()?;
@@ -338,11 +413,22 @@ impl DictionaryConfig {
     }
 }
 
+impl fmt::Display for Banks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Banks::Tied => "tied",
+            Banks::Decoder => "decoder",
+            Banks::Untied => "untied",
+        })
+    }
+}
+
 impl Serialize for Step {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Step::Given(step) => serializer.serialize_f64(*step),
             Step::Auto => serializer.serialize_str("auto"),
+            Step::Learned(start) => serializer.serialize_str(&format!("learned:{start}")),
         }
     }
 }
@@ -354,7 +440,7 @@ impl<'de> Deserialize<'de> for Step {
             type Value = Step;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a step size or \"auto\"")
+                f.write_str("a step size, \"auto\", or \"learned:\" and a step size")
             }
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<Step, E> {
                 Ok(Step::Given(value))
@@ -366,8 +452,10 @@ impl<'de> Deserialize<'de> for Step {
                 Ok(Step::Given(value as f64))
             }
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Step, E> {
+                let start = value.strip_prefix("learned:").and_then(|start| start.parse().ok());
                 match value {
                     "auto" => Ok(Step::Auto),
+                    _ if start.is_some() => Ok(start.map_or(Step::Auto, Step::Learned)),
                     other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
                 }
             }
@@ -390,7 +478,7 @@ mod tests {
             config().with_step(0.1).with_gradient(GradientEstimator::truncated(3)),
             PudleConfig::dense(DenseConfig { dim: 3, atoms: 4 })
                 .with_threshold(ThresholdConfig::Decaying { lambda: 0.2, beta: 0.9 }),
-            config().with_threshold(ThresholdConfig::Learned { lambda: 0.0 }),
+            config().with_threshold(ThresholdConfig::learned(0.0)),
         ] {
             let text = toml::to_string(&config).unwrap();
             assert_eq!(toml::from_str::<PudleConfig>(&text).unwrap(), config, "{text}");
@@ -434,15 +522,13 @@ mod tests {
             ),
             (
                 config()
-                    .with_threshold(ThresholdConfig::Learned { lambda: 0.1 })
+                    .with_threshold(ThresholdConfig::learned(0.1))
                     .with_gradient(GradientEstimator::DEC),
                 "model.threshold.kind",
                 "learned",
             ),
             (
-                config()
-                    .with_threshold(ThresholdConfig::Learned { lambda: 0.1 })
-                    .with_prox(Proximal::Hard),
+                config().with_threshold(ThresholdConfig::learned(0.1)).with_prox(Proximal::Hard),
                 "model.threshold.kind",
                 "learned",
             ),

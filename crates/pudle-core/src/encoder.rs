@@ -30,15 +30,44 @@ impl fmt::Display for Algorithm {
     }
 }
 
+/// Step size `α` of a layer.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time")]
+pub enum StepSize {
+    /// A number, > 0.
+    Given(f64),
+    /// A learned number, `[1]`, > 0.
+    Learned(Tensor<1>),
+}
+
+impl StepSize {
+    /// `α` times a tensor.
+    pub fn times<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        match self {
+            StepSize::Given(step) => tensor * *step,
+            StepSize::Learned(step) => tensor * step.clone().reshape([1; D]),
+        }
+    }
+}
+
+/// The dictionaries of the layers: one and the same where they are tied.
+#[derive(Debug)]
+pub struct Layers<'a, A> {
+    /// From residuals to codes.
+    pub analysis: &'a A,
+    /// From codes to residuals.
+    pub synthesis: &'a A,
+}
+
 /// The `T` layers of an encoder, without weights: these are the dictionary's and the thresholds'.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Encoder {
     /// Proximal operator `Φ`.
     pub proximal: Proximal,
     /// Iteration of a layer.
     pub algorithm: Algorithm,
     /// Step size `α`, > 0.
-    pub step: f64,
+    pub step: StepSize,
 }
 
 /// What one layer hands to the next.
@@ -58,6 +87,15 @@ impl<const D: usize> Layer<D> {
 }
 
 impl Encoder {
+    /// The same, outside any graph.
+    pub(crate) fn constant(&self) -> Self {
+        let step = match &self.step {
+            StepSize::Given(step) => StepSize::Given(*step),
+            StepSize::Learned(step) => StepSize::Learned(step.clone().inner()),
+        };
+        Self { step, ..*self }
+    }
+
     /// The weights `(s_t − 1)/s_{t+1}` of FISTA's extrapolation in the first `layers` layers.
     #[cfg(feature = "flex")]
     pub(crate) fn momentum(&self, layers: usize) -> Vec<f64> {
@@ -77,7 +115,7 @@ impl Encoder {
     /// new state to `visit`. Returns the last state; `None` if no layer was run from `None`.
     pub fn run<const D: usize, A: Dictionary<D>>(
         &self,
-        dictionary: &A,
+        dictionary: &Layers<'_, A>,
         threshold: &Threshold,
         x: &Tensor<D>,
         from: Option<Layer<D>>,
@@ -95,16 +133,16 @@ impl Encoder {
 
     fn layer<const D: usize, A: Dictionary<D>>(
         &self,
-        dictionary: &A,
+        dictionary: &Layers<'_, A>,
         threshold: &Threshold,
         x: &Tensor<D>,
         state: Option<Layer<D>>,
         t: usize,
     ) -> Layer<D> {
-        let level = threshold.level(t, self.proximal, self.step);
+        let level = threshold.level(t, self.proximal, &self.step);
         let Some(Layer { code, momentum }) = state else {
             // From z = 0 the residual is the datum, and there is nothing to extrapolate.
-            let ascent = dictionary.analyze(x.clone()) * self.step;
+            let ascent = self.step.times(dictionary.analysis.analyze(x.clone()));
             let code = self.proximal.apply(ascent, &level);
             return Layer { code, momentum: None };
         };
@@ -118,8 +156,8 @@ impl Encoder {
                 (code.clone() + (code.clone() - previous) * weight, next)
             }
         };
-        let residual = x.clone() - dictionary.synthesize(point.clone(), x.dims());
-        let ascent = dictionary.analyze(residual) * self.step;
+        let residual = x.clone() - dictionary.synthesis.synthesize(point.clone(), x.dims());
+        let ascent = self.step.times(dictionary.analysis.analyze(residual));
         let next = self.proximal.apply(point + ascent, &level);
         let momentum = match self.algorithm {
             Algorithm::Ista => None,

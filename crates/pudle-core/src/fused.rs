@@ -10,11 +10,13 @@ use burn::tensor::TensorData;
 use pudle_kernels::{Problem, Schedule, Shrinkage};
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "flex")]
+use crate::config::Banks;
 use crate::dictionary::ConvDictionary2d;
 #[cfg(feature = "flex")]
 use crate::dictionary::Dictionary;
 #[cfg(feature = "flex")]
-use crate::encoder::{Algorithm, Encoder};
+use crate::encoder::{Algorithm, Encoder, StepSize};
 use crate::error::ConfigError;
 use crate::model::Pudle;
 #[cfg(feature = "flex")]
@@ -107,15 +109,35 @@ fn prepare<const D: usize>(
         recompute,
     };
     let options = (&x.device(), x.dtype());
-    let step = Tensor::from_data(TensorData::from([encoder.step]), options);
+    let step = match &encoder.step {
+        StepSize::Given(step) => Tensor::from_data(TensorData::from([*step]), options),
+        StepSize::Learned(step) => step.clone(),
+    };
     let rows = if threshold.is_constant() { 1 } else { layers };
     let levels = (0..rows)
-        .map(|t| match threshold.level(t, encoder.proximal, encoder.step) {
-            Level::PerAtom(level) => level.reshape([1, 1, -1]),
+        .map(|t| match threshold.level(t, encoder.proximal, &encoder.step) {
+            Level::PerAtom(level) => level.unsqueeze(),
             Level::Scalar(level) => Tensor::from_data(TensorData::from([[[level]]]), options),
         })
         .collect();
     (schedule, step, Tensor::cat(levels, 0))
+}
+
+/// The atoms of all banks, as the operation takes them; `None` where it cannot.
+#[cfg(feature = "flex")]
+fn banks<const D: usize, A: Dictionary<D>>(
+    model: &Pudle<D, A>,
+    problem: &Problem,
+) -> Option<Tensor<D>> {
+    let [analysis, layers, decoder] =
+        [model.analysis(), model.dictionary(), model.decoder()].map(Dictionary::atoms);
+    match (model.config().banks, problem) {
+        (Banks::Tied, _) => Some(layers),
+        // A matrix works in Gram form, which needs one dictionary.
+        (_, Problem::Dense { .. }) => None,
+        (Banks::Decoder, _) => Some(Tensor::cat(vec![layers, decoder], 0)),
+        (Banks::Untied, _) => Some(Tensor::cat(vec![analysis, layers, decoder], 0)),
+    }
 }
 
 /// Code and reconstruction of `x`, by one operation that records the last `recorded` layers; `None`
@@ -126,21 +148,22 @@ fn prepare<const D: usize>(
 #[cfg(feature = "flex")]
 pub(crate) fn run<const D: usize, A: Dictionary<D>>(
     encoder: &Encoder,
-    dictionary: &A,
-    threshold: &Threshold,
+    model: &Pudle<D, A>,
     x: &Tensor<D>,
     layers: (usize, usize, bool),
 ) -> Option<(Tensor<D>, Tensor<D>)> {
-    let atoms = dictionary.atoms();
-    if !pudle_kernels::supports(&atoms) {
+    let dictionary = model.dictionary();
+    if !pudle_kernels::supports(&dictionary.atoms()) {
         return None;
     }
     let extent = x.dims();
     let code = dictionary.code_shape(extent).unwrap_or_else(|| {
-        panic!("data of shape {extent:?} do not fit atoms of shape {:?}", atoms.dims())
+        let atoms = dictionary.atoms().dims();
+        panic!("data of shape {extent:?} do not fit atoms of shape {atoms:?}")
     });
     let problem = dictionary.problem(extent)?;
-    let (schedule, step, levels) = prepare(encoder, threshold, x, layers);
+    let atoms = banks(model, &problem)?;
+    let (schedule, step, levels) = prepare(encoder, model.threshold(), x, layers);
     let (code, reconstruction) =
         pudle_kernels::unrolled(problem, schedule, x.clone(), atoms, step, levels, code);
     // A code that no layer was recorded for is a constant, as the composed one is.
@@ -160,22 +183,25 @@ impl Pudle<4, ConvDictionary2d> {
         starts: &[[usize; 2]],
         window: ([usize; 2], [usize; 2]),
     ) -> Option<Tensor<4>> {
-        let atoms = self.dictionary().atoms();
-        if self.config().kernels == Kernels::Composed || !pudle_kernels::supports(&atoms) {
+        if self.config().kernels == Kernels::Composed
+            || !pudle_kernels::supports(&self.dictionary().atoms())
+        {
             return None;
         }
-        let Problem::Conv(geometry) = self.dictionary().problem(part)? else { return None };
+        let problem = self.dictionary().problem(part)?;
+        let atoms = banks(self, &problem)?;
+        let Problem::Conv(geometry) = problem else { return None };
         let encoder = self.encoder(part);
         let layers = (self.config().layers, 0, false);
         let (schedule, step, levels) = prepare(&encoder, self.threshold(), x, layers);
-        Some(pudle_kernels::shifted(
-            geometry,
-            schedule,
-            x.clone(),
-            starts,
-            window,
-            (atoms, step, levels),
-        ))
+        if levels.dims()[1] > 1 {
+            // The operation runs image by image, with the same levels for each.
+            return None;
+        }
+        let x = self.centred(x.clone());
+        let mean =
+            pudle_kernels::shifted(geometry, schedule, x, starts, window, (atoms, step, levels));
+        Some(self.restored(mean))
     }
 }
 

@@ -48,9 +48,11 @@ mod shifts;
 mod threshold;
 
 pub use backend::{Backend, BackendError};
-pub use config::{Conv1dConfig, Conv2dConfig, DenseConfig, DictionaryConfig, PudleConfig, Step};
+pub use config::{
+    Banks, Conv1dConfig, Conv2dConfig, DenseConfig, DictionaryConfig, PudleConfig, Step,
+};
 pub use dictionary::{ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary};
-pub use encoder::{Algorithm, Encoder, Layer};
+pub use encoder::{Algorithm, Encoder, Layer, Layers, StepSize};
 pub use error::ConfigError;
 pub use fused::Kernels;
 pub use gradient::{GradientEstimator, Loss, Response};

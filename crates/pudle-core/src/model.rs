@@ -1,14 +1,16 @@
 //! The model: a dictionary, its encoder and decoder, and the objective that trains it.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::config::{DictionaryConfig, PudleConfig, Step};
-use crate::dictionary::{ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary};
-use crate::encoder::{Encoder, Layer};
+use crate::config::{Banks, DictionaryConfig, PudleConfig, Step};
+use crate::dictionary::{
+    ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary, map_value,
+};
+use crate::encoder::{Encoder, Layer, Layers, StepSize};
 use crate::error::ConfigError;
 #[cfg(feature = "flex")]
 use crate::fused;
@@ -17,7 +19,7 @@ use crate::gradient::{Loss, Response};
 use crate::implicit::solve_on_support;
 use crate::padding::reflect_to;
 use crate::proximal::{Level, Proximal, along_atoms};
-use crate::threshold::{Threshold, ThresholdConfig};
+use crate::threshold::Threshold;
 
 /// A dictionary that a [`DictionaryConfig`] describes.
 pub trait Configured<const D: usize>: Dictionary<D> {
@@ -49,13 +51,28 @@ impl Configured<4> for ConvDictionary2d {
     }
 }
 
+/// What a learned step size is kept above.
+const SMALLEST_STEP: f64 = 1e-6;
+
+fn learned_step(step: Step, dtype: DType, device: &Device) -> Option<Param<Tensor<1>>> {
+    let Step::Learned(start) = step else { return None };
+    Some(Param::from_tensor(Tensor::full([1], start, (device, dtype))))
+}
+
 /// An unrolled dictionary learning network over data of rank `D` (see [`Dictionary`] for shapes).
 #[derive(Module, Debug)]
 pub struct Pudle<const D: usize, A: Dictionary<D>> {
-    /// The dictionary that all layers and the decoder share.
+    /// The dictionary that all layers and the decoder share; that of the layers' synthesis where others
+    /// have their own.
     dictionary: A,
+    /// Atoms of the layers' analysis, where they are its own.
+    analysis: Option<A>,
+    /// Atoms of the decoder, where they are its own.
+    decoder: Option<A>,
     /// Sparsity weights.
     threshold: Threshold,
+    /// Learned step size, `[1]`.
+    step: Option<Param<Tensor<1>>>,
     #[module(skip)]
     config: PudleConfig,
 }
@@ -123,9 +140,18 @@ impl<const D: usize, A: Configured<D>> Pudle<D, A> {
         let dtype: DType = atoms.dtype();
         let atoms = Tensor::from_data(atoms, (device, dtype));
         config.kernels.check(&atoms)?;
-        let dictionary = A::configured(&config.dictionary, atoms).ok_or_else(kind_mismatch)?;
-        let threshold = Threshold::new(config.threshold, config.dictionary.atoms(), dtype, device);
-        Ok(Self { dictionary, threshold, config: config.clone() })
+        let dictionary =
+            || A::configured(&config.dictionary, atoms.clone()).ok_or_else(kind_mismatch);
+        let own = |has: bool| has.then(dictionary).transpose();
+        let (p, layers) = (config.dictionary.atoms(), config.layers);
+        Ok(Self {
+            dictionary: dictionary()?,
+            analysis: own(config.banks == Banks::Untied)?,
+            decoder: own(config.banks != Banks::Tied)?,
+            threshold: Threshold::new(config.threshold, layers, p, dtype, device),
+            step: learned_step(config.step, dtype, device),
+            config: config.clone(),
+        })
     }
 }
 
@@ -133,6 +159,34 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// The dictionary.
     pub fn dictionary(&self) -> &A {
         &self.dictionary
+    }
+
+    /// The atoms of the layers' analysis: the dictionary's where they are tied.
+    pub fn analysis(&self) -> &A {
+        self.analysis.as_ref().unwrap_or(&self.dictionary)
+    }
+
+    /// The atoms of the decoder: the dictionary's where they are tied.
+    pub fn decoder(&self) -> &A {
+        self.decoder.as_ref().unwrap_or(&self.dictionary)
+    }
+
+    /// The banks of atoms beside the dictionary, by name: `analysis`, `decoder`.
+    pub fn own_banks(&self) -> impl Iterator<Item = (&'static str, &A)> {
+        let analysis = self.analysis.iter().map(|bank| ("analysis", bank));
+        analysis.chain(self.decoder.iter().map(|bank| ("decoder", bank)))
+    }
+
+    /// The learned step size, `[1]`.
+    pub fn learned_step(&self) -> Option<Tensor<1>> {
+        self.step.as_ref().map(Param::val)
+    }
+
+    /// The same model for data of this noise: a level for each datum of a batch, or one for all, in the
+    /// unit of the configured `sigma`. Makes a difference where thresholds are noise-adaptive
+    /// ([`ThresholdConfig::Learned`]); without it they are those for `sigma` itself.
+    pub fn at_noise(self, noise: &[f64]) -> Self {
+        Self { threshold: self.threshold.at_noise(noise), ..self }
     }
 
     /// The sparsity weights.
@@ -156,12 +210,12 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         Ok(self)
     }
 
-    /// The same dictionary under other settings. Learned `λ` stay as they are where `config` learns them
-    /// too, from wherever it would start them.
+    /// The same dictionary under other settings. Learned `λ` and a learned step stay as they are where
+    /// `config` learns them alike, from wherever it would start them.
     ///
     /// # Errors
     /// Where `config` does not [`validate`](PudleConfig::validate), asks for a fused pass that the
-    /// backend has not, or describes another dictionary.
+    /// backend has not, or describes another dictionary or other banks.
     pub fn with_config(self, config: PudleConfig) -> Result<Self, ConfigError> {
         config.validate()?;
         if config.dictionary != self.config.dictionary {
@@ -171,42 +225,69 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
                 "that of the model whose settings change",
             ));
         }
+        if config.banks != self.config.banks {
+            let range = "those of the model whose settings change";
+            return Err(ConfigError::range("model.banks", config.banks, range));
+        }
         let atoms = self.dictionary.atoms();
         config.kernels.check(&atoms)?;
-        let threshold = match (self.threshold.is_learned(), config.threshold) {
-            (true, ThresholdConfig::Learned { .. }) => self.threshold,
-            (_, threshold) => {
-                Threshold::new(threshold, self.dictionary.count(), atoms.dtype(), &atoms.device())
+        let (dtype, device) = (atoms.dtype(), atoms.device());
+        // From one start, alike settings make weights of the same shape and meaning.
+        let alike = config.threshold.with_lambda(0.0) == self.config.threshold.with_lambda(0.0)
+            && (config.layers == self.config.layers || self.threshold.is_constant());
+        let threshold = match self.threshold.is_learned() && alike {
+            true => self.threshold,
+            false => {
+                let p = self.dictionary.count();
+                Threshold::new(config.threshold, config.layers, p, dtype, &device)
             }
         };
-        Ok(Self { dictionary: self.dictionary, threshold, config })
+        let step = match (self.step, config.step) {
+            (Some(step), Step::Learned(_)) => Some(step),
+            (_, step) => learned_step(step, dtype, &device),
+        };
+        Ok(Self { threshold, step, config, ..self })
     }
 
-    /// The model with other atoms, outside any graph; see [`Dictionary::map_atoms`]. They are taken as they
-    /// are, so that [`project`](Self::project) follows where they must have unit norm.
+    /// The model with other atoms in its dictionary, outside any graph; see [`Dictionary::map_atoms`]. They are
+    /// taken as they are, so that [`project`](Self::project) follows where they must have unit norm.
     pub fn map_atoms(self, f: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Self {
         Self { dictionary: self.dictionary.map_atoms(f), ..self }
     }
 
-    /// Projection of the weights onto what they must be: atoms of unit norm, learned `λ ≥ 0`. To be
-    /// called after every update.
+    /// Projection of the weights onto what they must be: atoms of the dictionary of unit norm, learned
+    /// `λ ≥ 0`, a learned step > 0. To be called after every update.
     pub fn project(self) -> Self {
+        let positive =
+            |step: Param<Tensor<1>>| map_value(step, |step| step.clamp_min(SMALLEST_STEP));
         Self {
             dictionary: self.dictionary.project(),
             threshold: self.threshold.project(),
-            config: self.config,
+            step: self.step.map(positive),
+            ..self
         }
     }
 
     /// The step size `α` on data of shape `extent`.
     pub fn step(&self, extent: [usize; D]) -> f64 {
-        match self.config.step {
-            Step::Given(step) => step,
-            Step::Auto => {
+        match (&self.step, self.config.step) {
+            (Some(step), _) => step.val().into_scalar::<f64>(),
+            (None, Step::Given(step) | Step::Learned(step)) => step,
+            (None, Step::Auto) => {
                 let norm = self.dictionary.valid().squared_norm(extent);
                 if norm > 0.0 { 1.0 / norm } else { 1.0 }
             }
         }
+    }
+
+    /// `x` less the offset.
+    pub(crate) fn centred(&self, x: Tensor<D>) -> Tensor<D> {
+        if self.config.offset == 0.0 { x } else { x - self.config.offset }
+    }
+
+    /// `x` and the offset.
+    pub(crate) fn restored(&self, x: Tensor<D>) -> Tensor<D> {
+        if self.config.offset == 0.0 { x } else { x + self.config.offset }
     }
 
     /// The code `z_T` of `x`, recorded through all layers on an autodiff device.
@@ -214,6 +295,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// # Panics
     /// Where [`Dictionary::code_shape`] of `x` is `None`.
     pub fn encode(&self, x: Tensor<D>) -> Tensor<D> {
+        let x = self.centred(x);
         let encoder = self.encoder(x.dims());
         match self.fused(&encoder, &x, self.config.layers) {
             Some((code, _)) => code,
@@ -224,8 +306,9 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// The codes `z_1, …, z_T` of every layer.
     pub fn encode_layers(&self, x: Tensor<D>) -> Vec<Tensor<D>> {
         let mut codes = Vec::with_capacity(self.config.layers);
+        let x = self.centred(x);
         self.encoder(x.dims()).run(
-            &self.dictionary,
+            &self.layers(),
             &self.threshold,
             &x,
             None,
@@ -235,9 +318,9 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         codes
     }
 
-    /// The decoder `D z`, in the shape `extent` of the data.
+    /// The decoder `D z`, in the shape `extent` of the data; the configured offset is added.
     pub fn decode(&self, code: Tensor<D>, extent: [usize; D]) -> Tensor<D> {
-        self.dictionary.synthesize(code, extent)
+        self.restored(self.decoder().synthesize(code, extent))
     }
 
     /// `D z_T` of `x`, without a graph. Data of any extent: `x` is reflected at the end of each axis
@@ -260,9 +343,10 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// `D z_T` of data that the atoms cover.
     pub(crate) fn autoencode(&self, x: Tensor<D>) -> Tensor<D> {
         let extent = x.dims();
+        let x = self.centred(x);
         let encoder = self.encoder(extent);
         match self.fused(&encoder, &x, 0) {
-            Some((_, reconstruction)) => reconstruction,
+            Some((_, reconstruction)) => self.restored(reconstruction),
             None => self.decode(self.run(&encoder, &x, None, 0, self.config.layers).code, extent),
         }
     }
@@ -277,7 +361,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         #[cfg(feature = "flex")]
         if self.config.kernels != Kernels::Composed {
             let layers = (self.config.layers, recorded, self.config.recompute);
-            return fused::run(encoder, &self.dictionary, &self.threshold, x, layers);
+            return fused::run(encoder, self, x, layers);
         }
         let _ = (encoder, x, recorded);
         None
@@ -286,22 +370,10 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// The forward pass of `x` against `target` (the datum itself, or the clean datum behind a
     /// noisy `x`), with the graph that the configured gradient estimator needs and no more.
     pub fn objective(&self, x: Tensor<D>, target: Tensor<D>) -> Objective<D> {
+        let (x, target) = (self.centred(x), self.centred(target));
         let encoder = self.encoder(x.dims());
-        let layers = self.config.layers;
-        let recorded = match self.config.gradient.response {
-            Response::All => layers,
-            Response::Last(k) => k.min(layers),
-            Response::Dropped | Response::Implicit => 0,
-        };
-        let extent = x.dims();
-        let (code, reconstruction) = match self.fused(&encoder, &x, recorded) {
-            Some(pair) => pair,
-            None => {
-                let code = self.run_last(&encoder, &x, recorded);
-                (code.clone(), self.decode(code, extent))
-            }
-        };
-        let batch = extent[0] as f64;
+        let (code, reconstruction) = self.forward(&encoder, &x);
+        let batch = x.dims()[0] as f64;
         let fit = (reconstruction.clone() - target.clone()).square().sum() * (0.5 / batch);
         let mut loss = match self.config.gradient.loss {
             Loss::Fit => fit.clone(),
@@ -310,7 +382,68 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         if self.config.gradient.response == Response::Implicit && x.is_autodiff() {
             loss = loss + self.implicit_response(&encoder, x, target, code.clone());
         }
-        Objective { loss, fit, code, reconstruction }
+        Objective { loss, fit, code, reconstruction: self.restored(reconstruction) }
+    }
+
+    /// Code and reconstruction of `x`, both without the offset, with the graph that the configured gradient
+    /// estimator needs.
+    fn forward(&self, encoder: &Encoder, x: &Tensor<D>) -> (Tensor<D>, Tensor<D>) {
+        let layers = self.config.layers;
+        let recorded = match self.config.gradient.response {
+            Response::All => layers,
+            Response::Last(k) => k.min(layers),
+            Response::Dropped | Response::Implicit => 0,
+        };
+        self.fused(encoder, x, recorded).unwrap_or_else(|| {
+            let code = self.run_last(encoder, x, recorded);
+            (code.clone(), self.decoder().synthesize(code, x.dims()))
+        })
+    }
+
+    /// The [`objective`](Self::objective) of the mean of reconstructions of several parts of `x`, each moved
+    /// back to its place, as [`reconstruct_shifted`](Pudle::reconstruct_shifted) takes it. Part `k` begins at
+    /// `starts[k]` along the last axes, and is `reach` shorter than `x` along each; what is compared with
+    /// the target, and returned, is what all parts of any start have: `x` less `reach` on every side. The
+    /// codes of all parts come one after the other.
+    ///
+    /// # Panics
+    /// Where a start is beyond `reach`, `starts` is empty, data are vectors, or the gradient is an implicit one.
+    pub fn shifted_objective(
+        &self,
+        x: Tensor<D>,
+        target: Tensor<D>,
+        starts: &[[usize; 2]],
+        reach: usize,
+    ) -> Objective<D> {
+        assert!(D > 2, "vectors have no axis to shift along");
+        assert!(
+            self.config.gradient.response != Response::Implicit,
+            "no implicit gradient of a mean"
+        );
+        let narrow = |x: Tensor<D>, start: &dyn Fn(usize) -> usize, shorter: usize| {
+            (2..D).fold(x, |x, axis| {
+                let length = x.dims()[axis] - shorter;
+                x.narrow(axis, start(axis), length)
+            })
+        };
+        let (x, target) = (self.centred(x), self.centred(target));
+        let target = narrow(target, &|_| reach, 2 * reach);
+        let parts = starts.iter().map(|at| narrow(x.clone(), &|axis| at[axis - 2], reach));
+        let x = Tensor::cat(parts.collect(), 0);
+        let (code, reconstructions) = self.forward(&self.encoder(x.dims()), &x);
+        let batch = target.dims()[0];
+        let moved = starts.iter().zip(reconstructions.split(batch, 0));
+        let moved = moved.map(|(at, part)| narrow(part, &|axis| reach - at[axis - 2], reach));
+        let sum = moved.reduce(|sum, part| sum + part).expect("at least one part");
+        let reconstruction = sum / starts.len() as f64;
+        let fit = (reconstruction.clone() - target).square().sum() * (0.5 / batch as f64);
+        let loss = match self.config.gradient.loss {
+            Loss::Fit => fit.clone(),
+            Loss::Lasso => {
+                fit.clone() + self.regularizer(code.clone()) / (batch * starts.len()) as f64
+            }
+        };
+        Objective { loss, fit, code, reconstruction: self.restored(reconstruction) }
     }
 
     /// [`objective`](Self::objective) on data of any extent, for validation: both are reflected as in
@@ -333,8 +466,15 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         Encoder {
             proximal: self.config.prox,
             algorithm: self.config.algorithm,
-            step: self.step(extent),
+            step: match &self.step {
+                Some(step) => StepSize::Learned(step.val()),
+                None => StepSize::Given(self.step(extent)),
+            },
         }
+    }
+
+    fn layers(&self) -> Layers<'_, A> {
+        Layers { analysis: self.analysis(), synthesis: &self.dictionary }
     }
 
     fn run(
@@ -346,7 +486,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         end: usize,
     ) -> Layer<D> {
         encoder
-            .run(&self.dictionary, &self.threshold, x, from, start..end, |_| ())
+            .run(&self.layers(), &self.threshold, x, from, start..end, |_| ())
             .expect("a validated configuration has at least one layer")
     }
 
@@ -354,10 +494,12 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     fn run_last(&self, encoder: &Encoder, x: &Tensor<D>, recorded: usize) -> Tensor<D> {
         let layers = self.config.layers;
         let first_recorded = layers - recorded;
+        let recording = x.is_autodiff();
         let constant = (first_recorded > 0).then(|| {
-            let state = self.valid().run(encoder, &x.clone().inner(), None, 0, first_recorded);
+            let x = x.clone().inner();
+            let state = self.valid().run(&encoder.constant(), &x, None, 0, first_recorded);
             // The rest of the graph lives on the device of x.
-            state.map(|tensor| if x.is_autodiff() { tensor.autodiff() } else { tensor })
+            state.map(|tensor| if recording { tensor.autodiff() } else { tensor })
         });
         match constant {
             Some(state) if first_recorded == layers => state.code,
@@ -389,7 +531,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let lambda = self.threshold.lambda(self.config.layers - 1);
         let sign = z.clone().sign();
         let support = sign.clone().abs();
-        let error = constant.decode(z.clone(), extent) - target.inner();
+        let error = constant.dictionary.synthesize(z.clone(), extent) - target.inner();
         let mut g = constant.dictionary.analyze(error);
         if self.config.gradient.loss == Loss::Lasso {
             g = g + match &lambda {
@@ -400,8 +542,9 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let u = solve_on_support(&constant.dictionary, g, &support, extent);
         // ⟨u, F⟩ with u and z constant: its gradient is uᵀ ∂F/∂θ.
         let (u, z, sign) = (u.autodiff(), z.autodiff(), sign.autodiff());
-        let residual = x - self.decode(z, extent);
-        let mut term = (self.decode(u.clone(), extent) * residual).sum();
+        let synthesize = |code| self.dictionary.synthesize(code, extent);
+        let residual = x - synthesize(z);
+        let mut term = (synthesize(u.clone()) * residual).sum();
         if encoder.proximal != Proximal::Hard
             && let Level::PerAtom(lambda) = lambda
         {

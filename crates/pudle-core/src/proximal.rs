@@ -26,20 +26,11 @@ pub enum Proximal {
 pub enum Level {
     /// One level for every atom.
     Scalar(f64),
-    /// One level per atom, `[p]`.
-    PerAtom(Tensor<1>),
+    /// One level per atom, for each datum or for all, `[b or 1, p or 1]`.
+    PerAtom(Tensor<2>),
 }
 
 impl Proximal {
-    /// The factor between `λ` and the level `θ` for a step size `α`: `α` for the soft thresholds,
-    /// 1 for the hard one.
-    pub fn scale(self, step: f64) -> f64 {
-        match self {
-            Proximal::Soft | Proximal::Relu => step,
-            Proximal::Hard => 1.0,
-        }
-    }
-
     /// `Φ(v)` for `v` of code shape (atoms along axis 1).
     pub fn apply<const D: usize>(self, v: Tensor<D>, level: &Level) -> Tensor<D> {
         match (self, level) {
@@ -63,10 +54,10 @@ impl Proximal {
     }
 }
 
-/// `[p]` as `[1, p, 1, …]`.
-pub(crate) fn along_atoms<const D: usize>(values: &Tensor<1>) -> Tensor<D> {
+/// `[b, p]` as `[b, p, 1, …]`.
+pub(crate) fn along_atoms<const D: usize>(values: &Tensor<2>) -> Tensor<D> {
     let mut shape = [1; D];
-    shape[1] = values.dims()[0];
+    shape[..2].copy_from_slice(&values.dims());
     values.clone().reshape(shape)
 }
 

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use pudle_core::{
-    Algorithm, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, DictionaryConfig,
-    GradientEstimator, Kernels, Level, Loss, Proximal, Pudle, PudleConfig, Response,
-    ThresholdConfig,
+    Algorithm, Banks, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
+    DictionaryConfig, GradientEstimator, Kernels, Loss, Proximal, Pudle, PudleConfig, Response,
+    Step, ThresholdConfig,
 };
 
 /// Everything about a comparison but its dictionary and data.
@@ -40,20 +40,37 @@ fn threshold() -> impl Strategy<Value = ThresholdConfig> {
         prop_oneof![
             Just(ThresholdConfig::Constant { lambda }),
             (0.5..1.0).prop_map(move |beta| ThresholdConfig::Decaying { lambda, beta }),
-            Just(ThresholdConfig::Learned { lambda }),
+            Just(ThresholdConfig::learned(lambda)),
+            Just(ThresholdConfig::Learned { lambda, per_layer: true, sigma: None }),
+            any::<bool>().prop_map(move |per_layer| {
+                ThresholdConfig::Learned { lambda, per_layer, sigma: Some(2.0) }
+            }),
         ]
     })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![Just(Step::Given(0.1)), Just(Step::Learned(0.1))]
+}
+
+/// Tied in half of the cases.
+fn banks() -> impl Strategy<Value = Banks> {
+    prop_oneof![2 => Just(Banks::Tied), 1 => Just(Banks::Decoder), 1 => Just(Banks::Untied)]
 }
 
 fn case(dictionary: DictionaryConfig) -> impl Strategy<Value = Case> {
     (1usize..7).prop_flat_map(move |layers| {
         let prox = prop_oneof![Just(Proximal::Soft), Just(Proximal::Relu), Just(Proximal::Hard)];
         let algorithm = prop_oneof![Just(Algorithm::Ista), Just(Algorithm::Fista)];
-        let all = (gradient(layers), threshold(), prox, algorithm, any::<bool>(), any::<u64>());
-        all.prop_map(move |(gradient, threshold, prox, algorithm, recompute, seed)| {
-            let config = PudleConfig::new(dictionary)
+        let network =
+            (threshold(), prox, algorithm, step(), banks(), prop_oneof![Just(0.0), Just(0.3)]);
+        let all = (gradient(layers), network, any::<bool>(), any::<u64>());
+        all.prop_map(move |(gradient, network, recompute, seed)| {
+            let (threshold, prox, algorithm, step, banks, offset) = network;
+            let config = PudleConfig { step, ..PudleConfig::new(dictionary) }
                 .with_layers(layers)
-                .with_step(0.1)
+                .with_banks(banks)
+                .with_offset(offset)
                 .with_gradient(gradient)
                 .with_threshold(threshold)
                 .with_prox(prox)
@@ -78,6 +95,9 @@ fn run<const D: usize, A: Configured<D>>(
     let atoms = normal(&shape, case.seed).iter::<f64>().map(|x| 0.4 * x).collect::<Vec<_>>();
     let atoms = TensorData::new(atoms, shape).convert_dtype(dtype);
     let model = Pudle::<D, A>::from_data(&config, atoms, &device).unwrap();
+    // Noise of each datum's own, of all, or not known.
+    let noise = [vec![], vec![1.5], (0..extent[0]).map(|i| 0.5 + i as f64).collect()];
+    let model = model.at_noise(&noise[case.seed as usize % 3]);
     let data = |seed| {
         let data = normal(&extent, seed).convert_dtype(dtype);
         Tensor::<D>::from_data(data, (&device, dtype))
@@ -97,9 +117,15 @@ fn run<const D: usize, A: Configured<D>>(
     results.push(("atoms", atoms.grad(&grads).map_or_else(Vec::new, values)));
     let count = extent.iter().product();
     results.push(("data", x.grad(&grads).map_or_else(|| zeros(count), values)));
-    if let Level::PerAtom(lambda) = model.threshold().lambda(0) {
-        let count = lambda.dims()[0];
-        results.push(("lambda", lambda.grad(&grads).map_or_else(|| zeros(count), values)));
+    for (name, bank) in model.own_banks() {
+        results.push((name, bank.atoms().grad(&grads).map_or_else(Vec::new, values)));
+    }
+    for weights in model.threshold().weights() {
+        let count = weights.dims().iter().product();
+        results.push(("lambda", weights.grad(&grads).map_or_else(|| zeros(count), values)));
+    }
+    if let Some(step) = model.learned_step() {
+        results.push(("step", step.grad(&grads).map_or_else(|| zeros(1), values)));
     }
     results
 }
@@ -316,4 +342,55 @@ fn the_mean_over_all_shifts_moves_with_the_picture() {
     let here = crop(model.reconstruct_shifted(x.clone(), 4), 17);
     let moved = crop(model.reconstruct_shifted(x.slice([0..1, 0..1, 1..40, 1..40]), 4), 16);
     assert!(common::relative_error(&values(moved), &values(here)) < 1e-12);
+}
+
+/// The trained mean over shifts is that of inference, and its gradient that of composed operations.
+#[test]
+fn a_mean_over_shifts_is_trained_as_it_is_used() {
+    let device = Device::flex().autodiff();
+    let (stride, reach) = (3, 2);
+    let threshold = ThresholdConfig::Learned { lambda: 0.1, per_layer: true, sigma: Some(2.0) };
+    let config = PudleConfig::new(conv2d(9, 1, 5, stride))
+        .with_layers(4)
+        .with_learned_step(0.1)
+        .with_offset(0.2)
+        .with_threshold(threshold);
+    // The parts' own extent is covered, and larger than the window by what they are shifted by.
+    let side = 5 + 6 * stride + reach;
+    let data =
+        |seed| Tensor::<4>::from_data(normal(&[2, 1, side, side], seed), (&device, DType::F64));
+    let starts: Vec<[usize; 2]> = (0..9).map(|k| [k / 3, k % 3]).collect();
+    let run = |kernels| {
+        let model = common::model::<4, ConvDictionary2d>(&config, 7, &device);
+        let model = model.with_kernels(kernels).unwrap();
+        let noise: Vec<f64> = (0..18).map(|k| 1.0 + (k % 2) as f64).collect();
+        let objective =
+            model.clone().at_noise(&noise).shifted_objective(data(1), data(2), &starts, reach);
+        let grads = objective.loss.backward();
+        let mut found = vec![values(objective.loss), values(objective.reconstruction)];
+        found.push(values(model.dictionary().atoms().grad(&grads).unwrap()));
+        found.push(values(model.learned_step().unwrap().grad(&grads).unwrap()));
+        let weights = model.threshold().weights();
+        found.extend(weights.into_iter().map(|weights| values(weights.grad(&grads).unwrap())));
+        (model, found)
+    };
+    let ((model, fused), (_, composed)) = (run(Kernels::Fused), run(Kernels::Composed));
+    for (k, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
+        assert!(common::relative_error(fused, composed) < 1e-12, "result {k}");
+    }
+    // A picture that reaches as far as the parts do has no reflected border where they have none: the
+    // first datum, at its own noise, away from the borders.
+    let inner = |x: Tensor<4>, from: usize| {
+        let (from, to) = (from, from + side - 2 * reach - 12);
+        x.slice([0..1, 0..1, from..to, from..to])
+    };
+    let used = model.at_noise(&[1.0]).reconstruct_shifted(data(1), 9);
+    let trained = Tensor::<4>::from_data(
+        TensorData::new(fused[1].clone(), [2, 1, side - 2 * reach, side - 2 * reach]),
+        (&device, DType::F64),
+    );
+    let (used, trained) = (inner(used, 6 + reach), inner(trained, 6));
+    let off = common::relative_error(&values(trained), &values(used));
+    // Codes near the borders differ, and what they explain reaches inwards, ever less.
+    assert!(off < 0.05, "{off}");
 }

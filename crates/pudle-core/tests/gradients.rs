@@ -162,7 +162,7 @@ fn learned_thresholds_have_the_gradient_of_finite_differences() {
         let h = 1e-5;
         let expected = (loss(prox, 0.3 + h).0 - loss(prox, 0.3 - h).0) / (2.0 * h);
         let mut problem = loss(prox, 0.3).1;
-        problem.config.threshold = ThresholdConfig::Learned { lambda: 0.3 };
+        problem.config.threshold = ThresholdConfig::learned(0.3);
         let device = Device::flex().autodiff();
         let model =
             problem.model::<ConvDictionary2d>(GradientEstimator::AE_LS, &problem.atoms, &device);
@@ -337,7 +337,7 @@ fn implicit_thresholds_have_the_limit_of_the_unrolled_gradient() {
     let config = PudleConfig::new(dense(12, 16))
         .with_step(0.2)
         .with_layers(3000)
-        .with_threshold(ThresholdConfig::Learned { lambda: 0.5 });
+        .with_threshold(ThresholdConfig::learned(0.5));
     let problem = Problem::<2>::new::<DenseDictionary>(config, [3, 12]);
     let gradient = |estimator| {
         let device = Device::flex().autodiff();
@@ -412,8 +412,7 @@ fn a_dropped_response_records_no_graph_in_the_encoder() {
 #[test]
 fn projected_weights_are_leaves_that_are_trained() {
     let device = Device::flex().autodiff();
-    let config =
-        PudleConfig::new(dense(7, 9)).with_threshold(ThresholdConfig::Learned { lambda: 0.1 });
+    let config = PudleConfig::new(dense(7, 9)).with_threshold(ThresholdConfig::learned(0.1));
     let model = Pudle::<2, DenseDictionary>::new(&config, 0, &device).unwrap().project();
     let x = Tensor::<2>::ones([2, 7], (&device, DType::F32));
     let grads = model.objective(x.clone(), x).loss.backward();

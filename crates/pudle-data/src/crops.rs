@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::RngExt;
 
-use crate::error::{DataError, Result, check_count, check_real};
+use crate::error::{DataError, Result, check_count};
 use crate::image::Image;
-use crate::noise::add_noise;
+use crate::noise::{Sigma, add_noise};
 use crate::order::Order;
 use crate::rng::{Stream, step_rng};
 use crate::source::{Batch, Source};
@@ -113,8 +113,9 @@ pub struct CropConfig {
     pub crop: usize,
     /// Crops per batch, 1 to 65536.
     pub batch: usize,
-    /// Standard deviation of the noise on the 0 to 255 scale, 0 to 255; 0 for none.
-    pub sigma: f32,
+    /// Standard deviation of the noise on the 0 to 255 scale, 0 to 255; 0 for none. Each crop has its own
+    /// where it is a range.
+    pub sigma: Sigma,
     /// Whether each crop is mirrored left to right and top to bottom, each with probability ½.
     pub flips: bool,
     /// Seed of order, positions, flips and noise.
@@ -124,7 +125,7 @@ pub struct CropConfig {
 impl Default for CropConfig {
     /// Four flipped crops of 128 × 128 with σ = 25.
     fn default() -> Self {
-        Self { crop: 128, batch: 4, sigma: 25.0, flips: true, seed: 0 }
+        Self { crop: 128, batch: 4, sigma: Sigma::At(25.0), flips: true, seed: 0 }
     }
 }
 
@@ -149,7 +150,7 @@ impl<P: Pictures> Crops<P> {
     pub fn new(pictures: P, config: CropConfig) -> Result<Self> {
         check_count("crop", config.crop, 1, 4096)?;
         check_count("batch", config.batch, 1, 1 << 16)?;
-        check_real("sigma", config.sigma, 0.0, 255.0)?;
+        config.sigma.check("sigma")?;
         let pictures = Readable::new(pictures)?;
         // In 64 bits: at most 2^16 · 2^24 pixels times a few channels.
         let pixels = (config.batch * config.crop * config.crop) as u64;
@@ -193,15 +194,18 @@ impl<P: Pictures> Source for Crops<P> {
         let shape = vec![batch, self.pictures.pictures.channels(), side, side];
         let mut target = Vec::with_capacity(shape.iter().product());
         let mut input = Vec::with_capacity(target.capacity());
+        let mut noise = Vec::with_capacity(batch);
         for (number, i) in self.order.batch(step, batch) {
             let start = target.len();
             target.extend_from_slice(&self.crop(number, i)?.data);
             input.extend_from_slice(&target[start..]);
             // Noise has a stream of its own, so that it is the same whatever the flips drew.
             let mut rng = step_rng(seed, Stream::Noise, number);
+            let sigma = sigma.draw(&mut rng);
             add_noise(&mut input[start..], sigma / 255.0, &mut rng);
+            noise.push(sigma);
         }
-        Ok(Batch { shape, input, target })
+        Ok(Batch { shape, input, target, noise })
     }
 
     fn describe(&self) -> String {

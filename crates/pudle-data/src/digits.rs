@@ -208,7 +208,7 @@ impl Source for DigitBatches {
             let bytes = &self.digits.pixels[start..start + size];
             input.extend(bytes.iter().map(|&v| f32::from(v) / 255.0));
         }
-        Ok(Batch { shape: vec![self.batch, size], target: input.clone(), input })
+        Ok(Batch { shape: vec![self.batch, size], target: input.clone(), input, noise: vec![] })
     }
 
     fn describe(&self) -> String {

@@ -9,7 +9,7 @@
 //! use pudle_data::{CropConfig, Crops, DeadLeaves, DeadLeavesConfig, Prefetch, Source};
 //!
 //! let pictures = DeadLeaves::new(DeadLeavesConfig { count: 8, ..Default::default() })?;
-//! let config = CropConfig { crop: 32, batch: 2, sigma: 25.0, ..Default::default() };
+//! let config = CropConfig { crop: 32, batch: 2, sigma: 25.0.into(), ..Default::default() };
 //! let crops = Arc::new(Crops::new(pictures, config)?);
 //!
 //! let mut resumed = Prefetch::new(crops.clone(), 5..8, 2);
@@ -54,7 +54,7 @@ pub use error::{DataError, Result};
 pub use folder::ImageFolder;
 pub use idx::Idx;
 pub use image::{ColorMode, Image};
-pub use noise::{add_gaussian, add_validation_noise};
+pub use noise::{Sigma, add_gaussian, add_validation_noise};
 pub use rng::{Stream, step_rng};
 pub use scene::scene;
 pub use source::{Batch, Prefetch, Source};

@@ -1,10 +1,85 @@
 //! Additive noise.
 
+use std::fmt;
+
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, check_real};
 use crate::image::Image;
 use crate::rng::{Stream, step_rng};
+
+/// Standard deviation of noise on the 0 to 255 scale: one level, or all between two. A number, or
+/// `[low, high]`, in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Sigma {
+    /// One level.
+    At(f32),
+    /// Any level between two.
+    Between([f32; 2]),
+}
+
+impl Sigma {
+    /// The smallest level.
+    pub fn low(self) -> f32 {
+        match self {
+            Sigma::At(sigma) | Sigma::Between([sigma, _]) => sigma,
+        }
+    }
+
+    /// The largest level.
+    pub fn high(self) -> f32 {
+        match self {
+            Sigma::At(sigma) | Sigma::Between([_, sigma]) => sigma,
+        }
+    }
+
+    /// The middle of all levels.
+    pub fn middle(self) -> f32 {
+        0.5 * (self.low() + self.high())
+    }
+
+    /// The level nearest to `sigma`.
+    pub fn nearest(self, sigma: f32) -> f32 {
+        sigma.max(self.low()).min(self.high())
+    }
+
+    /// A level drawn uniformly.
+    pub(crate) fn draw(self, rng: &mut ChaCha8Rng) -> f32 {
+        match self {
+            Sigma::At(sigma) => sigma,
+            Sigma::Between([low, high]) => low + (high - low) * rng.random::<f32>(),
+        }
+    }
+
+    /// Refuses levels outside 0 … 255, or out of order.
+    ///
+    /// # Errors
+    /// Names `field` and the level.
+    pub fn check(self, field: &'static str) -> Result<()> {
+        check_real(field, self.low(), 0.0, 255.0)?;
+        check_real(field, self.high(), self.low(), 255.0)
+    }
+}
+
+impl From<f32> for Sigma {
+    fn from(sigma: f32) -> Self {
+        Sigma::At(sigma)
+    }
+}
+
+impl fmt::Display for Sigma {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Sigma::At(sigma) => write!(f, "{sigma}"),
+            Sigma::Between([low, high]) => write!(f, "{low} … {high}"),
+        }
+    }
+}
 
 /// The picture plus white Gaussian noise of standard deviation `sigma_255 / 255`.
 ///

@@ -32,6 +32,8 @@ pub enum Stream {
     Stroke = 10,
     /// Initial values of a model; for users of this crate.
     Init = 11,
+    /// Shifts of a grid of atoms; `k` is the step. For users of this crate.
+    Shift = 12,
 }
 
 /// The random generator for step (or sample, or picture) `k` of one purpose.

@@ -19,6 +19,8 @@ pub struct Batch {
     pub input: Vec<f32>,
     /// What it should give, row-major.
     pub target: Vec<f32>,
+    /// Standard deviation of the noise of each datum, on the 0 to 255 scale; empty where none is known of.
+    pub noise: Vec<f32>,
 }
 
 /// Where batches come from.
@@ -131,7 +133,7 @@ mod tests {
                 return Err(DataError::range("step", step, "another"));
             }
             self.made.fetch_add(1, Ordering::SeqCst);
-            Ok(Batch { shape: vec![1], input: vec![step as f32], target: vec![0.0] })
+            Ok(Batch { shape: vec![1], input: vec![step as f32], target: vec![0.0], noise: vec![] })
         }
 
         fn describe(&self) -> String {

@@ -227,7 +227,7 @@ impl Source for SparseCoding {
                 input.extend(self.datum(i).0);
             }
         }
-        Ok(Batch { shape: vec![batch, dim], target: input.clone(), input })
+        Ok(Batch { shape: vec![batch, dim], target: input.clone(), input, noise: vec![] })
     }
 
     fn describe(&self) -> String {

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use pudle_core::{Backend, Conv2dConfig, GradientEstimator, Proximal, PudleConfig};
+use pudle_data::Sigma;
 use pudle_train::{
     Checkpoint, DataConfig, Denoiser, Format, Protocol, RunConfig, Schedule, TrainingConfig,
     Versions, evaluate, train_watched,
@@ -173,7 +174,7 @@ impl DenoisingTable {
                 dir: self.train.clone(),
                 valid: Some(self.test.clone()),
                 crop: self.crop,
-                sigma: self.sigma,
+                sigma: Sigma::At(self.sigma),
                 flips: true,
             },
             training: TrainingConfig {

@@ -8,9 +8,10 @@ use std::str::FromStr;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use pudle_core::{
-    Configured, Conv2dConfig, ConvDictionary1d, ConvDictionary2d, DenseConfig, DenseDictionary,
-    Dictionary, DictionaryConfig, Kernels, Level, Proximal, Pudle, PudleConfig,
+    Banks, Configured, Conv2dConfig, ConvDictionary1d, ConvDictionary2d, DenseConfig,
+    DenseDictionary, Dictionary, DictionaryConfig, Kernels, Level, Proximal, Pudle, PudleConfig,
 };
+use pudle_data::Sigma;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
@@ -86,11 +87,45 @@ impl AnyPudle {
         each_rank!(self, model => flat(model.dictionary().atoms()))
     }
 
-    /// The learned `λ` of each atom, where they are learned.
+    /// What is learned beside the dictionary, by name, flat and with its shape: `analysis` and `decoder`, atoms of
+    /// their own; `lambda`, the sparsity weights, `[p]` or `[T, p]`; `lambda_slope`, what they gain with the
+    /// noise; `step`.
+    pub fn learned(&self) -> Vec<(&'static str, Vec<f32>, Vec<usize>)> {
+        fn flat<const D: usize>(tensor: Tensor<D>) -> (Vec<f32>, Vec<usize>) {
+            let shape = tensor.dims().to_vec();
+            (tensor.into_data().iter::<f32>().collect(), shape)
+        }
+        let mut learned = Vec::new();
+        each_rank!(self, model => {
+            for (name, bank) in model.own_banks() {
+                let (values, shape) = flat(bank.atoms());
+                learned.push((name, values, shape));
+            }
+            let names = ["lambda", "lambda_slope"];
+            for (name, weights) in names.into_iter().zip(model.threshold().weights()) {
+                let (values, mut shape) = flat(weights);
+                if shape[0] == 1 {
+                    shape.remove(0);
+                }
+                learned.push((name, values, shape));
+            }
+            if let Some(step) = model.learned_step() {
+                let (values, shape) = flat(step);
+                learned.push(("step", values, shape));
+            }
+        });
+        learned
+    }
+
+    /// The learned `λ`, atom by atom (and layer by layer), where they are learned and do not depend on the noise.
     pub fn learned_lambda(&self) -> Option<Vec<f32>> {
-        match each_rank!(self, model => model.threshold().lambda(0)) {
-            Level::PerAtom(lambda) => Some(lambda.into_data().iter::<f32>().collect()),
-            Level::Scalar(_) => None,
+        match each_rank!(self, model => model.threshold().is_adaptive()) {
+            true => None,
+            false => self
+                .learned()
+                .into_iter()
+                .find(|(name, ..)| *name == "lambda")
+                .map(|(_, values, _)| values),
         }
     }
 
@@ -113,7 +148,7 @@ pub struct Checkpoint {
     /// The model.
     pub model: AnyPudle,
     /// Noise that a denoiser was trained for, on the scale 0 … 255, where known.
-    pub sigma: Option<f32>,
+    pub sigma: Option<Sigma>,
 }
 
 /// What a checkpoint needs of a `config.toml`; a run's has more, which is no concern here.
@@ -125,11 +160,11 @@ struct ModelSection {
 
 #[derive(Serialize, Deserialize)]
 struct DataSection {
-    sigma: Option<f32>,
+    sigma: Option<Sigma>,
 }
 
 impl ModelSection {
-    fn parse(text: &str, path: &Path) -> Result<(PudleConfig, Option<f32>)> {
+    fn parse(text: &str, path: &Path) -> Result<(PudleConfig, Option<Sigma>)> {
         let section: Self =
             toml::from_str(text).map_err(|error| TrainError::toml(path, text, &error))?;
         section.model.validate().map_err(|error| TrainError::InFile {
@@ -137,9 +172,11 @@ impl ModelSection {
             source: Box::new(error.into()),
         })?;
         // Trained without noise is trained for no level of it.
-        let sigma = section.data.and_then(|data| data.sigma).filter(|sigma| *sigma != 0.0);
+        let sigma = section.data.and_then(|data| data.sigma).filter(|sigma| sigma.high() != 0.0);
         if let Some(sigma) = sigma {
-            check_sigma("data.sigma", sigma).map_err(|source| TrainError::InFile {
+            let checked = check_sigma("data.sigma", sigma.high())
+                .and_then(|()| Ok(sigma.check("data.sigma")?));
+            checked.map_err(|source| TrainError::InFile {
                 path: path.to_path_buf(),
                 source: Box::new(source),
             })?;
@@ -164,7 +201,7 @@ struct BareConfig<'a> {
 pub enum Format {
     /// Named tensors for Python, Rust and others.
     Safetensors,
-    /// NumPy arrays `atoms` and, where learned, `lambda`.
+    /// NumPy arrays `atoms` and, where learned, those of [`AnyPudle::learned`].
     Npz,
     /// A picture of the atoms.
     Png,
@@ -222,7 +259,7 @@ impl Checkpoint {
     }
 
     fn from_bytes(
-        (config, sigma): (PudleConfig, Option<f32>),
+        (config, sigma): (PudleConfig, Option<Sigma>),
         bytes: Vec<u8>,
         path: &Path,
         device: &Device,
@@ -247,8 +284,15 @@ impl Checkpoint {
         if let Some(error) = applied.errors.first() {
             return Err(weights(path, error));
         }
-        if !model.atoms().0.iter().all(|value| value.is_finite()) {
+        let learned = model.learned();
+        let others = learned.iter().flat_map(|(_, values, _)| values);
+        if !model.atoms().0.iter().chain(others).all(|value| value.is_finite()) {
             return Err(weights(path, "weights that are not finite"));
+        }
+        let step =
+            learned.iter().find(|(name, ..)| *name == "step").map(|(_, values, _)| values[0]);
+        if let Some(step) = step.filter(|step| *step <= 0.0) {
+            return Err(weights(path, format!("a learned step of {step}, but it must be > 0")));
         }
         if let Some(wrong) = model
             .learned_lambda()
@@ -310,10 +354,7 @@ impl Checkpoint {
         let mut archive = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
         let (atoms, shape) = self.model.atoms();
         let mut arrays = vec![("atoms", atoms, shape)];
-        if let Some(lambda) = self.model.learned_lambda() {
-            let shape = vec![lambda.len()];
-            arrays.push(("lambda", lambda, shape));
-        }
+        arrays.extend(self.model.learned());
         for (name, values, shape) in arrays {
             let shape: Vec<u64> = shape.iter().map(|axis| *axis as u64).collect();
             let mut writer = archive
@@ -401,7 +442,7 @@ pub fn import_dictionary(
     }
     let atoms = TensorData::new(values, config.dictionary.shape());
     let model = AnyPudle::from_data(&config, atoms, device)?;
-    Ok(Checkpoint { config, model, sigma })
+    Ok(Checkpoint { config, model, sigma: sigma.map(Sigma::At) })
 }
 
 fn dtype(path: &Path, name: &str, dtype: safetensors::Dtype) -> Result<DType> {
@@ -435,6 +476,11 @@ impl fmt::Display for Checkpoint {
         match config.step {
             pudle_core::Step::Given(step) => writeln!(f, "step        {step}")?,
             pudle_core::Step::Auto => writeln!(f, "step        1/‖D‖²")?,
+            pudle_core::Step::Learned(_) => {
+                let step = each_rank!(&self.model, model => model.learned_step());
+                let step = step.map_or(f64::NAN, |step| step.into_scalar::<f64>());
+                writeln!(f, "step        {step:.4}, learned")?;
+            }
         }
         writeln!(f, "prox        {}", config.prox)?;
         let threshold = match config.threshold {
@@ -442,11 +488,18 @@ impl fmt::Display for Checkpoint {
             pudle_core::ThresholdConfig::Decaying { lambda, beta } => {
                 format!("{lambda} · {beta}^t in layer t")
             }
-            pudle_core::ThresholdConfig::Learned { .. } => {
-                let lambda = self.model.learned_lambda().unwrap_or_default();
-                let mean = lambda.iter().sum::<f32>() / lambda.len().max(1) as f32;
-                let most = lambda.iter().fold(0.0f32, |most, value| most.max(*value));
-                format!("learned per atom, mean {mean:.4}, largest {most:.4}")
+            pudle_core::ThresholdConfig::Learned { per_layer, sigma, .. } => {
+                let last =
+                    each_rank!(&self.model, model => model.threshold().lambda(config.layers - 1));
+                let last: Vec<f32> = match last {
+                    Level::PerAtom(lambda) => lambda.into_data().iter::<f32>().collect(),
+                    Level::Scalar(lambda) => vec![lambda as f32],
+                };
+                let mean = last.iter().sum::<f32>() / last.len().max(1) as f32;
+                let most = last.iter().fold(0.0f32, |most, value| most.max(*value));
+                let layers = if per_layer { " and layer, in the last" } else { "," };
+                let noise = sigma.map_or(String::new(), |sigma| format!(" at noise {sigma}"));
+                format!("learned per atom{layers} mean {mean:.4}, largest {most:.4}{noise}")
             }
         };
         if let Some(sigma) = self.sigma {
@@ -454,6 +507,12 @@ impl fmt::Display for Checkpoint {
         }
         let what = if config.prox == Proximal::Hard { "level" } else { "lambda" };
         writeln!(f, "{what:<11} {threshold}")?;
+        if config.banks != Banks::Tied {
+            writeln!(f, "banks       {}", config.banks)?;
+        }
+        if config.offset != 0.0 {
+            writeln!(f, "offset      {}", config.offset)?;
+        }
         write!(f, "gradient    {}", config.gradient)
     }
 }

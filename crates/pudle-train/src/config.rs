@@ -8,6 +8,7 @@ pub use preset::Preset;
 use std::path::{Path, PathBuf};
 
 use pudle_core::{Backend, PudleConfig};
+use pudle_data::Sigma;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
@@ -67,8 +68,9 @@ pub enum DataConfig {
         valid: Option<PathBuf>,
         /// Side of a crop in pixels.
         crop: usize,
-        /// Standard deviation of the noise, on the scale 0 … 255.
-        sigma: f32,
+        /// Standard deviation of the noise, on the scale 0 … 255: a number, or `[low, high]` for a level drawn
+        /// for each crop.
+        sigma: Sigma,
         /// Whether crops are flipped at random along both axes.
         flips: bool,
     },
@@ -80,8 +82,9 @@ pub enum DataConfig {
         count: usize,
         /// Side of a crop in pixels.
         crop: usize,
-        /// Standard deviation of the noise, on the scale 0 … 255.
-        sigma: f32,
+        /// Standard deviation of the noise, on the scale 0 … 255: a number, or `[low, high]` for a level drawn
+        /// for each crop.
+        sigma: Sigma,
         /// Whether crops are flipped at random along both axes.
         flips: bool,
     },
@@ -145,6 +148,8 @@ pub enum AmplitudeConfig {
 /// | `beta_1`, `beta_2` | 0.9, 0.999 | of Adam | in [0, 1) |
 /// | `epsilon` | 1e-3 | of Adam | > 0 |
 /// | `initialization` | `random` | of the atoms | see [`Initialization`] |
+/// | `warm_up` | 0 | first steps, over which the learning rate grows from 0 | ≥ 0, < `steps` |
+/// | `shifts` | 1 | random shifts of the grid of atoms whose mean reconstruction is trained | 1 to `stride²` |
 /// | `checkpoint_every` | 500 | steps between checkpoints | ≥ 1 |
 /// | `keep` | 2 | checkpoints that stay | ≥ 1 |
 /// | `valid_every` | 500 | steps between validations | ≥ 1 |
@@ -169,6 +174,10 @@ pub struct TrainingConfig {
     pub epsilon: f32,
     /// Where the atoms start.
     pub initialization: Initialization,
+    /// First steps, over which the learning rate grows in proportion to their number.
+    pub warm_up: u64,
+    /// Shifts of the grid of atoms, drawn at each step, whose mean reconstruction is trained.
+    pub shifts: usize,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Checkpoints that stay.
@@ -215,6 +224,8 @@ impl Default for TrainingConfig {
             beta_2: 0.999,
             epsilon: 1e-3,
             initialization: Initialization::Random,
+            warm_up: 0,
+            shifts: 1,
             checkpoint_every: 500,
             keep: 2,
             valid_every: 500,

@@ -12,7 +12,7 @@ use pudle_core::{DenseConfig, DictionaryConfig};
 use pudle_data::{
     Amplitude, Batch, ColorMode, CropConfig, Crops, DeadLeaves, DeadLeavesConfig, DigitBatches,
     DigitPart, Digits, ImageFolder, Prefetch, SignRule, Source, SparseCoding, SparseCodingConfig,
-    WholePictures, stroke_digits,
+    Stream, WholePictures, step_rng, stroke_digits,
 };
 
 use crate::config::{AmplitudeConfig, DataConfig, RunConfig};
@@ -51,7 +51,7 @@ impl Sources {
                 let valid = match valid {
                     None => None,
                     Some(dir) => {
-                        let pictures = WholePictures::new(open(dir)?, *sigma, seed)?;
+                        let pictures = WholePictures::new(open(dir)?, sigma.middle(), seed)?;
                         let count = pictures.len() as u64;
                         Some((Arc::new(pictures) as Arc<dyn Source>, count))
                     }
@@ -76,7 +76,8 @@ impl Sources {
                 let pictures = leaves(*count, seed)?.with_capacity(config.training.cached_images);
                 let train = Crops::new(pictures, crops(*crop, *sigma, *flips))?;
                 // Other pictures than any of training's: the complement is no seed a user chose.
-                let valid = WholePictures::new(leaves(VALIDATION_PICTURES, !seed)?, *sigma, seed)?;
+                let pictures = leaves(VALIDATION_PICTURES, !seed)?;
+                let valid = WholePictures::new(pictures, sigma.middle(), seed)?;
                 let count = valid.len() as u64;
                 let valid = Some((Arc::new(valid) as Arc<dyn Source>, count));
                 Ok(Self { train: Arc::new(train), valid, truth: None })
@@ -164,6 +165,46 @@ pub struct DeviceBatch<const D: usize> {
     pub input: Tensor<D>,
     /// What the reconstruction is compared with.
     pub target: Tensor<D>,
+    /// Noise of each datum on the scale 0 … 255; empty where none is known of.
+    pub noise: Vec<f64>,
+    /// Which parts' reconstructions are averaged, where several are.
+    pub shifts: Option<Shifts>,
+}
+
+/// Parts of the data whose reconstructions are averaged.
+#[derive(Clone, Debug)]
+pub struct Shifts {
+    /// First sample of each along the last axes, at most `reach`.
+    pub starts: Vec<[usize; 2]>,
+    /// How much shorter than the data the parts are.
+    pub reach: usize,
+}
+
+/// How shifts are drawn for a step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShiftDraw {
+    pub seed: u64,
+    pub count: usize,
+    /// Of the atoms.
+    pub stride: usize,
+}
+
+impl ShiftDraw {
+    /// What a run averages over, if it does.
+    pub fn of(config: &RunConfig) -> Option<Self> {
+        let DictionaryConfig::Conv2d(filters) = config.model.dictionary else { return None };
+        let count = config.training.shifts;
+        (count > 1).then_some(Self { seed: config.seed, count, stride: filters.stride })
+    }
+
+    /// Different shifts, at random.
+    fn draw(self, step: u64) -> Shifts {
+        let Self { seed, count, stride } = self;
+        let mut rng = step_rng(seed, Stream::Shift, step);
+        let places = rand::seq::index::sample(&mut rng, stride * stride, count);
+        let starts = places.into_iter().map(|place| [place / stride, place % stride]).collect();
+        Shifts { starts, reach: stride - 1 }
+    }
 }
 
 /// The steps `steps` of a source as a Burn data loader: drawn ahead on their own thread, moved to
@@ -173,18 +214,24 @@ pub(crate) struct StepLoader<const D: usize> {
     steps: Range<u64>,
     ahead: usize,
     device: Device,
+    shifts: Option<ShiftDraw>,
     rank: PhantomData<[(); D]>,
 }
 
 impl<const D: usize> StepLoader<D> {
     /// A loader of `steps` of `source`, `ahead` batches ahead.
     pub fn new(source: Arc<dyn Source>, steps: Range<u64>, ahead: usize, device: Device) -> Self {
-        Self { source: Some(source), steps, ahead, device, rank: PhantomData }
+        Self { source: Some(source), steps, ahead, device, shifts: None, rank: PhantomData }
+    }
+
+    /// The same, with shifts for every step.
+    pub fn with_shifts(self, shifts: Option<ShiftDraw>) -> Self {
+        Self { shifts, ..self }
     }
 
     /// A loader of nothing.
     pub fn empty(device: Device) -> Self {
-        Self { source: None, steps: 0..0, ahead: 1, device, rank: PhantomData }
+        Self { source: None, steps: 0..0, ahead: 1, device, shifts: None, rank: PhantomData }
     }
 }
 
@@ -195,6 +242,8 @@ impl<const D: usize> DataLoader<DeviceBatch<D>> for StepLoader<D> {
         Box::new(StepIterator {
             batches,
             device: self.device.clone(),
+            first: self.steps.start,
+            shifts: self.shifts,
             done: 0,
             total: self.num_items(),
         })
@@ -210,6 +259,7 @@ impl<const D: usize> DataLoader<DeviceBatch<D>> for StepLoader<D> {
             steps: self.steps.clone(),
             ahead: self.ahead,
             device: device.clone(),
+            shifts: self.shifts,
             rank: PhantomData,
         })
     }
@@ -221,6 +271,7 @@ impl<const D: usize> DataLoader<DeviceBatch<D>> for StepLoader<D> {
             steps: first + start as u64..(first + end as u64).min(self.steps.end),
             ahead: self.ahead,
             device: self.device.clone(),
+            shifts: self.shifts,
             rank: PhantomData,
         })
     }
@@ -229,6 +280,8 @@ impl<const D: usize> DataLoader<DeviceBatch<D>> for StepLoader<D> {
 struct StepIterator<const D: usize> {
     batches: Option<Prefetch>,
     device: Device,
+    first: u64,
+    shifts: Option<ShiftDraw>,
     done: usize,
     total: usize,
 }
@@ -238,18 +291,25 @@ impl<const D: usize> Iterator for StepIterator<D> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.batches.as_mut()?.next()?;
+        let step = self.first + self.done as u64;
         self.done += 1;
+        let shifts = self.shifts.map(|draw| draw.draw(step));
         Some(match batch {
-            Ok(batch) => Ok(to_device(batch, &self.device)),
+            Ok(batch) => Ok(to_device(batch, shifts, &self.device)),
             Err(error) => Err(DatasetError::new(error)),
         })
     }
 }
 
-fn to_device<const D: usize>(batch: Batch, device: &Device) -> DeviceBatch<D> {
+fn to_device<const D: usize>(
+    batch: Batch,
+    shifts: Option<Shifts>,
+    device: &Device,
+) -> DeviceBatch<D> {
     let tensor =
         |values: Vec<f32>| Tensor::from_data(TensorData::new(values, batch.shape.clone()), device);
-    DeviceBatch { input: tensor(batch.input), target: tensor(batch.target) }
+    let noise = batch.noise.iter().map(|sigma| f64::from(*sigma)).collect();
+    DeviceBatch { input: tensor(batch.input), target: tensor(batch.target), noise, shifts }
 }
 
 impl<const D: usize> DataLoaderIterator<DeviceBatch<D>> for StepIterator<D> {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use pudle_core::{ConvDictionary2d, Dictionary, Kernels, Pudle};
-use pudle_data::Image;
+use pudle_data::{Image, Sigma};
 
 use crate::checkpoint::{AnyPudle, Checkpoint};
 use crate::error::{Result, TrainError};
@@ -16,7 +16,7 @@ use crate::error::{Result, TrainError};
 pub struct Denoiser {
     model: Pudle<4, ConvDictionary2d>,
     /// Noise that the model was trained for, on the scale 0 … 255, where known.
-    sigma: Option<f32>,
+    sigma: Option<Sigma>,
     /// Shifts whose estimates are averaged.
     shifts: usize,
     device: Device,
@@ -122,9 +122,10 @@ impl Denoiser {
     /// A model over grey pictures denoises each channel of a colour picture by itself; one over
     /// colour pictures sees a grey one as three equal channels, and their mean is the result.
     ///
-    /// `sigma` is the noise of the picture on the scale 0 … 255, at least 0.01, where known. A model
-    /// that was trained for another one sees the picture scaled to it, so that noise and thresholds
-    /// match: `x̂ = f(x r) / r`, `r = σ_trained / σ`.
+    /// `sigma` is the noise of the picture on the scale 0 … 255, at least 0.01, where known. A model whose
+    /// thresholds depend on the noise is told of it. One that was trained for other levels sees the picture
+    /// scaled to the nearest of them, so that noise and thresholds match: `x̂ = f(x r) / r`,
+    /// `r = σ_trained / σ`.
     ///
     /// # Errors
     /// Where `sigma` is out of range, a side of the picture is shorter than the atoms', or it has
@@ -143,8 +144,12 @@ impl Denoiser {
             )));
         }
         let ratio = match (self.sigma, sigma) {
-            (Some(trained), Some(sigma)) => trained / sigma,
+            (Some(trained), Some(sigma)) => trained.nearest(sigma) / sigma,
             _ => 1.0,
+        };
+        let model = match sigma {
+            Some(sigma) => self.model.clone().at_noise(&[f64::from(sigma * ratio)]),
+            None => self.model.clone(),
         };
         let (batch, data) = match (model_channels, channels) {
             (model, image) if model == image => (1, noisy.data.clone()),
@@ -160,8 +165,8 @@ impl Denoiser {
         let x = Tensor::<4>::from_data(TensorData::new(data, shape), &self.device);
         let estimate = match ratio {
             // The common case stays exact.
-            1.0 => self.model.reconstruct_shifted(x, self.shifts),
-            ratio => self.model.reconstruct_shifted(x * ratio, self.shifts) / ratio,
+            1.0 => model.reconstruct_shifted(x, self.shifts),
+            ratio => model.reconstruct_shifted(x * ratio, self.shifts) / ratio,
         };
         let estimate = match (model_channels, channels) {
             (model, 1) if model > 1 => estimate.mean_dim(1),
@@ -173,7 +178,7 @@ impl Denoiser {
 
     /// Noise that the model was trained for, on the scale 0 … 255, where known. Without it the noise
     /// level of a picture makes no difference.
-    pub fn trained_sigma(&self) -> Option<f32> {
+    pub fn trained_sigma(&self) -> Option<Sigma> {
         self.sigma
     }
 

@@ -32,6 +32,8 @@ pub use denoiser::{Denoiser, Shifts};
 pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, ImageScore, Protocol, evaluate};
 pub use metrics::StepRecord;
+/// Noise levels of data and models.
+pub use pudle_data::Sigma;
 pub use run::{Outcome, resume, train, train_watched};
 pub use ssim::ssim;
 

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use burn::module::Module;
 use burn::optim::AdamConfig;
+use burn::optim::lr_scheduler::composed::ComposedLrSchedulerConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -22,7 +24,7 @@ use crate::atoms::atoms_picture;
 use crate::checkpoint::{AnyPudle, Checkpoint};
 use crate::checkpoints::{Checkpoints, SaveAlways};
 use crate::config::{Initialization, RunConfig, Schedule, TrainingConfig};
-use crate::data::{Sources, StepLoader};
+use crate::data::{ShiftDraw, Sources, StepLoader};
 use crate::error::{Result, TrainError};
 use crate::files::create_dir;
 use crate::learner::Trainee;
@@ -177,7 +179,8 @@ fn launch<const D: usize, A: Configured<D>>(
         done..training.steps,
         training.ahead,
         device.clone(),
-    );
+    )
+    .with_shifts(ShiftDraw::of(&config));
     let valid = match &sources.valid {
         Some((source, count)) => {
             StepLoader::new(source.clone(), 0..*count, training.ahead, device.clone())
@@ -276,14 +279,19 @@ fn knows_order(config: &RunConfig) -> bool {
 }
 
 fn schedule(training: &TrainingConfig) -> Result<ModuleLrScheduler> {
-    match training.schedule {
-        Schedule::Constant => Ok(training.learning_rate.into()),
-        Schedule::Cosine => {
-            CosineAnnealingLrSchedulerConfig::new(training.learning_rate, training.steps as usize)
-                .init()
-                .map_err(TrainError::Learner)
-        }
+    let (rate, steps) = (training.learning_rate, training.steps as usize);
+    let mut product = ComposedLrSchedulerConfig::new();
+    product = match training.schedule {
+        Schedule::Constant if training.warm_up == 0 => return Ok(rate.into()),
+        Schedule::Constant => product.constant(rate),
+        Schedule::Cosine => product.cosine(CosineAnnealingLrSchedulerConfig::new(rate, steps)),
+    };
+    if training.warm_up > 0 {
+        let first = 1.0 / training.warm_up as f64;
+        let warm_up = LinearLrSchedulerConfig::new(first, 1.0, training.warm_up as usize);
+        product = product.linear(warm_up);
     }
+    product.init().map_err(TrainError::Learner)
 }
 
 fn renderer(

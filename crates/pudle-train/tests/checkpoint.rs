@@ -7,7 +7,7 @@ use std::path::Path;
 use pudle_core::{
     Backend, Conv2dConfig, DenseConfig, DictionaryConfig, PudleConfig, ThresholdConfig,
 };
-use pudle_data::{Image, add_validation_noise};
+use pudle_data::{Image, Sigma, add_validation_noise};
 use pudle_train::{AnyPudle, Checkpoint, Denoiser, Format, Protocol, evaluate, import_dictionary};
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -30,12 +30,12 @@ fn read(dir: &Path) -> pudle_train::Result<Checkpoint> {
 fn what_is_written_is_read() {
     for config in [
         filters(),
-        filters().with_threshold(ThresholdConfig::Learned { lambda: 0.3 }),
+        filters().with_threshold(ThresholdConfig::learned(0.3)),
         PudleConfig::dense(DenseConfig { dim: 4, atoms: 7 }),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let mut written = checkpoint(config);
-        written.sigma = Some(15.0);
+        written.sigma = Some(Sigma::At(15.0));
         written.write(dir.path()).unwrap();
         let back = read(dir.path()).unwrap();
         assert_eq!((&back.config, back.sigma), (&written.config, written.sigma));
@@ -191,7 +191,7 @@ fn imports_hold_the_atoms_as_they_are() {
 #[test]
 fn exports_hold_the_atoms() {
     let dir = tempfile::tempdir().unwrap();
-    let config = filters().with_threshold(ThresholdConfig::Learned { lambda: 0.3 });
+    let config = filters().with_threshold(ThresholdConfig::learned(0.3));
     let checkpoint = checkpoint(config);
     let (atoms, shape) = checkpoint.model.atoms();
 
@@ -209,7 +209,7 @@ fn exports_hold_the_atoms() {
     let bytes = fs::read(&path).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(file.tensor("dictionary.atoms").unwrap().shape(), shape);
-    assert_eq!(file.tensor("threshold.lambda").unwrap().shape(), [6]);
+    assert_eq!(file.tensor("threshold.lambda").unwrap().shape(), [1, 6]);
 
     // The extension is the user's business.
     let picture = dir.path().join("atoms");
@@ -247,7 +247,7 @@ fn the_denoiser_follows_the_noise_level_it_was_trained_for() {
     let device = Backend::Flex.device().unwrap();
     let mut trained = checkpoint(filters());
     let plain = Denoiser::new(trained.clone(), "plain", &device).unwrap();
-    trained.sigma = Some(25.0);
+    trained.sigma = Some(Sigma::At(25.0));
     let scaled = Denoiser::new(trained, "scaled", &device).unwrap();
     let image = Image::from_fn(1, 20, 31, |_, y, x| ((y * 3 + x) % 17) as f32 / 17.0);
     let same = plain.denoise(&image, None).unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use pudle_core::{
     Conv2dConfig, DenseConfig, DictionaryConfig, GradientEstimator, PudleConfig, ThresholdConfig,
 };
+use pudle_data::Sigma;
 use pudle_train::{
     AmplitudeConfig, DataConfig, Initialization, Interrupter, Outcome, RunConfig, Schedule,
     TrainError, TrainingConfig, resume, train,
@@ -20,8 +21,14 @@ fn images(steps: u64) -> RunConfig {
         model: PudleConfig::conv2d(Conv2dConfig { atoms: 8, channels: 1, size: 5, stride: 2 })
             .with_layers(3)
             .with_step(0.1)
-            .with_threshold(ThresholdConfig::Learned { lambda: 0.1 }),
-        data: DataConfig::DeadLeaves { side: 40, count: 5, crop: 33, sigma: 25.0, flips: true },
+            .with_threshold(ThresholdConfig::learned(0.1)),
+        data: DataConfig::DeadLeaves {
+            side: 40,
+            count: 5,
+            crop: 33,
+            sigma: Sigma::At(25.0),
+            flips: true,
+        },
         training: TrainingConfig {
             steps,
             batch: 2,
@@ -290,8 +297,13 @@ fn unsuitable_settings_are_refused_before_anything_is_written() {
         config.training.initialization = Initialization::Perturbed { sd: 0.1 };
     });
     with("data.crop", |config| {
-        config.data =
-            DataConfig::DeadLeaves { side: 40, count: 5, crop: 3, sigma: 25.0, flips: true };
+        config.data = DataConfig::DeadLeaves {
+            side: 40,
+            count: 5,
+            crop: 3,
+            sigma: Sigma::At(25.0),
+            flips: true,
+        };
     });
     with("model.dictionary.kind", |config| {
         config.model.dictionary = DictionaryConfig::Dense(DenseConfig { dim: 5, atoms: 5 });

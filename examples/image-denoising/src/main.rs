@@ -54,7 +54,13 @@ fn from_scratch(dir: &Path) -> Result<(), Box<dyn Error>> {
             .with_lambda(0.16)
             .with_gradient(GradientEstimator::AE_LS),
         // Occluding discs with noise, against the same discs without it.
-        data: DataConfig::DeadLeaves { side: 160, count: 500, crop: 97, sigma: SIGMA, flips: true },
+        data: DataConfig::DeadLeaves {
+            side: 160,
+            count: 500,
+            crop: 97,
+            sigma: SIGMA.into(),
+            flips: true,
+        },
         training: TrainingConfig {
             steps: 1500,
             learning_rate: 2e-3,

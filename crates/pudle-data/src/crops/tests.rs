@@ -27,7 +27,7 @@ impl Pictures for Numbered {
 }
 
 fn config() -> CropConfig {
-    CropConfig { crop: 4, batch: 3, sigma: 25.0, flips: true, seed: 11 }
+    CropConfig { crop: 4, batch: 3, sigma: (25.0f32).into(), flips: true, seed: 11 }
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_batch_depends_on_seed_and_step_alone() {
 #[test]
 fn a_pass_covers_each_picture_once_and_its_positions_vary() {
     // Six data in batches of three: two steps are a pass.
-    let quiet = CropConfig { sigma: 0.0, flips: false, ..config() };
+    let quiet = CropConfig { sigma: (0.0f32).into(), flips: false, ..config() };
     let crops = Crops::new(Numbered(vec![(6, 6); 6]), quiet).unwrap();
     let mut corners = HashSet::new();
     for pass in 0..40 {
@@ -70,7 +70,7 @@ fn a_pass_covers_each_picture_once_and_its_positions_vary() {
 
 #[test]
 fn all_four_flips_occur() {
-    let plain = CropConfig { crop: 2, batch: 64, sigma: 0.0, ..config() };
+    let plain = CropConfig { crop: 2, batch: 64, sigma: (0.0f32).into(), ..config() };
     let crops = Crops::new(Numbered(vec![(2, 2)]), plain).unwrap();
     let batch = crops.batch(0).unwrap();
     let firsts: HashSet<_> = batch.target.chunks(4).map(|c| (c[0] * 4.0) as u8).collect();
@@ -79,7 +79,7 @@ fn all_four_flips_occur() {
 
 #[test]
 fn small_pictures_are_grown() {
-    let plain = CropConfig { crop: 5, batch: 1, sigma: 0.0, flips: false, seed: 0 };
+    let plain = CropConfig { crop: 5, batch: 1, sigma: (0.0f32).into(), flips: false, seed: 0 };
     let crops = Crops::new(Numbered(vec![(1, 3)]), plain).unwrap();
     let expected = Numbered(vec![(1, 3)]).picture(0).unwrap().pad_reflect_to(5, 5);
     assert_eq!(crops.batch(0).unwrap().target, expected.data);
@@ -91,8 +91,8 @@ fn settings_out_of_range_are_named() {
         ("crop", CropConfig { crop: 0, ..config() }),
         ("crop", CropConfig { crop: usize::MAX, ..config() }),
         ("batch", CropConfig { batch: 0, ..config() }),
-        ("sigma", CropConfig { sigma: f32::NAN, ..config() }),
-        ("sigma", CropConfig { sigma: -1.0, ..config() }),
+        ("sigma", CropConfig { sigma: f32::NAN.into(), ..config() }),
+        ("sigma", CropConfig { sigma: (-1.0f32).into(), ..config() }),
         ("values in a batch", CropConfig { crop: 4096, batch: 1 << 16, ..config() }),
     ] {
         let error = Crops::new(Numbered(vec![(9, 9)]), bad).unwrap_err().to_string();

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use pudle_core::{Backend, Conv2dConfig, DenseConfig, GradientEstimator, Proximal, PudleConfig};
 
+use pudle_data::Sigma;
+
 use super::{AmplitudeConfig, DataConfig, Initialization, RunConfig, TrainingConfig, Versions};
 
 /// A named set of settings.
@@ -41,7 +43,7 @@ impl Preset {
                     side: 180,
                     count: 1000,
                     crop: 129,
-                    sigma: 25.0,
+                    sigma: Sigma::At(25.0),
                     flips: true,
                 },
                 TrainingConfig { steps: 4320, ..TrainingConfig::default() },

@@ -1,6 +1,6 @@
 //! What a run's settings must be.
 
-use pudle_core::DictionaryConfig;
+use pudle_core::{DictionaryConfig, Response};
 
 use super::{AmplitudeConfig, DataConfig, Initialization, RunConfig, TrainingConfig};
 use crate::error::{Result, TrainError};
@@ -22,6 +22,7 @@ impl RunConfig {
         self.data.validate(&self.model.dictionary)?;
         self.training.validate()?;
         self.validate_memory()?;
+        self.validate_shifts()?;
         let draws = matches!(self.data, DataConfig::SparseCoding { .. });
         match self.training.initialization {
             Initialization::Perturbed { sd } if !(sd >= 0.0 && sd.is_finite()) => {
@@ -34,6 +35,48 @@ impl RunConfig {
             )),
             _ => Ok(()),
         }
+    }
+
+    fn validate_shifts(&self) -> Result<()> {
+        let shifts = self.training.shifts;
+        let stride = match self.model.dictionary {
+            DictionaryConfig::Conv2d(filters) => filters.stride,
+            _ => 1,
+        };
+        if !(1..=stride * stride).contains(&shifts) {
+            let range =
+                format!("between 1 and {}, the square of the atoms' stride", stride * stride);
+            return Err(TrainError::range("training.shifts", shifts, range));
+        }
+        if shifts > 1 && self.model.gradient.response == Response::Implicit {
+            let range = "1 under an implicit gradient";
+            return Err(TrainError::range("training.shifts", shifts, range));
+        }
+        let (DictionaryConfig::Conv2d(filters), Some(crop)) =
+            (self.model.dictionary, self.data.crop())
+        else {
+            return Ok(());
+        };
+        // The parts of a crop are shorter by what they are shifted by, and so is what they have in common.
+        let reach = if shifts > 1 { filters.stride - 1 } else { 0 };
+        if crop < filters.size + 2 * reach {
+            let range = format!("at least {} for `training.shifts`", filters.size + 2 * reach);
+            return Err(TrainError::range("data.crop", crop, range));
+        }
+        if let rest @ 1.. = (crop - reach - filters.size) % filters.stride {
+            let more = if shifts > 1 { ", and `stride` less 1 for `training.shifts`" } else { "" };
+            return Err(TrainError::range(
+                "data.crop",
+                crop,
+                format!(
+                    "`size` plus a multiple of `stride`{more}, {} or {}, or no atom reaches the last rows \
+                     and columns",
+                    crop - rest,
+                    crop - rest + filters.stride
+                ),
+            ));
+        }
+        Ok(())
     }
 
     fn validate_memory(&self) -> Result<()> {
@@ -65,6 +108,16 @@ impl RunConfig {
 }
 
 impl DataConfig {
+    /// Side of a crop, where there are any.
+    fn crop(&self) -> Option<usize> {
+        match self {
+            DataConfig::Photographs { crop, .. } | DataConfig::DeadLeaves { crop, .. } => {
+                Some(*crop)
+            }
+            _ => None,
+        }
+    }
+
     fn validate(&self, dictionary: &DictionaryConfig) -> Result<()> {
         let in_bounds = |field, value: usize| match value {
             1..=MOST_DATA => Ok(()),
@@ -90,21 +143,7 @@ impl DataConfig {
                         "between `model.dictionary.size` and 4096",
                     ));
                 }
-                if let rest @ 1.. = (crop - filters.size) % filters.stride {
-                    return Err(TrainError::range(
-                        "data.crop",
-                        crop,
-                        format!(
-                            "`size` plus a multiple of `stride`, {} or {}, or no atom reaches the \
-                             last rows and columns",
-                            crop - rest,
-                            crop - rest + filters.stride
-                        ),
-                    ));
-                }
-                if !(0.0..=255.0).contains(sigma) {
-                    return Err(TrainError::range("data.sigma", sigma, "between 0 and 255"));
-                }
+                sigma.check("data.sigma")?;
                 if let DataConfig::DeadLeaves { side, count, .. } = self {
                     if !(*crop..=4096).contains(side) {
                         return Err(TrainError::range(
@@ -188,6 +227,10 @@ impl TrainingConfig {
         };
         at_least_one("training.steps", self.steps)?;
         at_least_one("training.batch", self.batch as u64)?;
+        if self.warm_up >= self.steps {
+            let range = "less than `training.steps`";
+            return Err(TrainError::range("training.warm_up", self.warm_up, range));
+        }
         at_least_one("training.checkpoint_every", self.checkpoint_every)?;
         at_least_one("training.keep", self.keep as u64)?;
         at_least_one("training.valid_every", self.valid_every)?;
