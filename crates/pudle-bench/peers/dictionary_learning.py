@@ -7,7 +7,8 @@ relative error of each dictionary and the time to reach each error.
     pip install -r requirements.txt
     python dictionary_learning.py --pudle ../../../target/release/pudle --sparsity 10 --out runs
 
-SPORCO's online learner is convolutional and drops the axes of 1×1 filters, so that a plain matrix cannot be
+scikit-learn replaces atoms that a batch has not used by data, so that its batches must be large enough to use
+all of them: `--sklearn-batch`. SPORCO's online learner is convolutional and drops the axes of 1×1 filters, so that a plain matrix cannot be
 learned with it; its learner for matrices goes over all data in every iteration, and is given the first
 `--sporco-data` of them.
 """
@@ -39,23 +40,21 @@ def sklearn_curve(data, args):
     learner = MiniBatchDictionaryLearning(
         n_components=truth.shape[1],
         alpha=0.2,
-        batch_size=args.batch,
-        fit_algorithm="cd",
+        batch_size=args.sklearn_batch,
+        fit_algorithm=args.sklearn_algorithm,
         dict_init=np.ascontiguousarray(start.T),
         n_jobs=1,
         random_state=0,
     )
     curve, spent = [[0.0, relative_error(start, truth)]], 0.0
-    for first in range(0, len(x), args.batch):
+    for first in range(0, len(x), args.sklearn_batch):
         began = time.perf_counter()
-        learner.partial_fit(x[first : first + args.batch])
+        learner.partial_fit(x[first : first + args.sklearn_batch])
         spent += time.perf_counter() - began
-        step = first // args.batch + 1
-        if step % 10 == 0 or spent > 60 * args.minutes:
-            curve.append([spent, relative_error(learner.components_.T, truth)])
+        curve.append([spent, relative_error(learner.components_.T, truth)])
         if spent > 60 * args.minutes:
             break
-    return curve, f"{step} batches of {args.batch}"
+    return curve, f"{len(curve) - 1} batches of {args.sklearn_batch}"
 
 
 def sporco_curve(data, args):
@@ -104,7 +103,8 @@ def main():
     parser.add_argument("--sparsity", type=int, default=10)
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of data and results")
     parser.add_argument("--run", type=Path, help="folder of a baselines experiment that has been run")
-    parser.add_argument("--batch", type=int, default=50)
+    parser.add_argument("--sklearn-batch", type=int, default=1000)
+    parser.add_argument("--sklearn-algorithm", default="cd", choices=["cd", "lars"])
     parser.add_argument("--minutes", type=float, default=5, help="most time for each package")
     parser.add_argument("--sporco-data", type=int, default=5000)
     parser.add_argument("--sporco-iterations", type=int, default=100)
