@@ -104,7 +104,7 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of data and results")
     parser.add_argument("--run", type=Path, help="folder of a baselines experiment that has been run")
     parser.add_argument("--sklearn-batch", type=int, default=1000)
-    parser.add_argument("--sklearn-algorithm", default="cd", choices=["cd", "lars"])
+    parser.add_argument("--sklearn-algorithm", default="lars", choices=["cd", "lars"])
     parser.add_argument("--minutes", type=float, default=5, help="most time for each package")
     parser.add_argument("--sporco-data", type=int, default=5000)
     parser.add_argument("--sporco-iterations", type=int, default=100)

@@ -56,6 +56,7 @@ fn every_setting_is_a_flag_that_says_its_default() {
         ("baselines", &["--save-data <DIR>", "--noodl-rate <R>", "[10,20,40; quick: 5]"]),
         ("initialisation", &["--gap <G>", "uniform:1:2"]),
         ("code-error", &["--held-layers <T>"]),
+        ("denoising-table", &["--hard-levels <L,…>", "[0.08,0.12,0.16,0.2; quick:"]),
     ] {
         let help = text(&pudle(dir.path(), &[experiment, "--help"]).stdout);
         for flag in flags {
@@ -80,6 +81,7 @@ fn wrong_settings_are_named_and_leave_nothing() {
         (&["initialisation", "--merge", "2"], "`merge` is 2"),
         (&["initialisation", "--amplitude", "one-sign:1:2"], "`amplitude` is one-sign:1:2"),
         (&["code-error", "--held-layers", "10"], "`held_layers` is 10"),
+        (&["denoising-table", "--train", "nowhere"], "`train` is nowhere"),
     ] {
         let output = pudle(dir.path(), arguments);
         let error = text(&output.stderr);

@@ -370,31 +370,10 @@ impl DenoisingTable {
 
     fn charts(&self, groups: &[(Key, Vec<&Cell>)]) -> Vec<Chart> {
         let mut charts = Vec::new();
-        let final_psnr = |of: &[&Cell]| {
-            mean_sd(&of.iter().map(|cell| cell.value("psnr paper")).collect::<Vec<_>>()).0
-        };
         let soft = |key: &&(Key, Vec<&Cell>)| key.0.prox == Proximal::Soft;
-        let (mut lines, mut published) = (Vec::new(), Vec::new());
-        for (k, gradient) in self.gradients.iter().enumerate() {
-            let of: Vec<_> =
-                groups.iter().filter(soft).filter(|(key, _)| key.gradient == *gradient).collect();
-            let ours = of.iter().map(|(key, cells)| [key.lambda, final_psnr(cells)]).collect();
-            lines.push(Line::new(format!("{gradient}, ours"), ours, k));
-            let theirs: Vec<[f64; 2]> =
-                of.iter().filter_map(|(key, _)| Some([key.lambda, self.published(key)?])).collect();
-            if !theirs.is_empty() {
-                let line = Line::new(format!("{gradient}, published"), theirs, k);
-                published.push(line.with_stroke(Stroke::Dashed));
-            }
+        if self.lambdas.len() > 1 {
+            charts.push(self.by_lambda(groups));
         }
-        lines.extend(published);
-        charts.push(Chart {
-            name: "lambda".into(),
-            title: format!("Denoising at σ = {}, protocol paper", self.sigma),
-            x: Axis::linear("λ"),
-            y: Axis::linear("PSNR in dB"),
-            lines,
-        });
         let mut lines = Vec::new();
         for (k, lambda) in self.lambdas.iter().enumerate() {
             for (key, of) in groups.iter().filter(soft).filter(|(key, _)| key.lambda == *lambda) {
@@ -417,6 +396,34 @@ impl DenoisingTable {
             charts.push(training("hard", "Test score during training, hard thresholds", lines));
         }
         charts
+    }
+
+    /// PSNR against λ, beside what was published.
+    fn by_lambda(&self, groups: &[(Key, Vec<&Cell>)]) -> Chart {
+        let final_psnr = |of: &[&Cell]| {
+            mean_sd(&of.iter().map(|cell| cell.value("psnr paper")).collect::<Vec<_>>()).0
+        };
+        let of_line = |key: &Key, gradient| key.prox == Proximal::Soft && key.gradient == gradient;
+        let (mut lines, mut published) = (Vec::new(), Vec::new());
+        for (k, gradient) in self.gradients.iter().enumerate() {
+            let of: Vec<_> = groups.iter().filter(|(key, _)| of_line(key, *gradient)).collect();
+            let ours = of.iter().map(|(key, cells)| [key.lambda, final_psnr(cells)]).collect();
+            lines.push(Line::new(format!("{gradient}, ours"), ours, k));
+            let theirs: Vec<[f64; 2]> =
+                of.iter().filter_map(|(key, _)| Some([key.lambda, self.published(key)?])).collect();
+            if !theirs.is_empty() {
+                let line = Line::new(format!("{gradient}, published"), theirs, k);
+                published.push(line.with_stroke(Stroke::Dashed));
+            }
+        }
+        lines.extend(published);
+        Chart {
+            name: "lambda".into(),
+            title: format!("Denoising at σ = {}, protocol paper", self.sigma),
+            x: Axis::linear("λ"),
+            y: Axis::linear("PSNR in dB"),
+            lines,
+        }
     }
 }
 

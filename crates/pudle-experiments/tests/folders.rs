@@ -1,9 +1,12 @@
 //! Experiments in their folders, small enough to be run in a test.
 
+use std::path::Path;
+
 use pudle_core::Backend;
+use pudle_data::{DeadLeaves, DeadLeavesConfig};
 use pudle_experiments::{
-    Baselines, CodeError, DictionaryRecovery, Experiment, ExperimentError, GradientDynamics,
-    Initialisation, Summary, perform,
+    Baselines, CodeError, DenoisingTable, DictionaryRecovery, Experiment, ExperimentError,
+    GradientDynamics, Initialisation, Summary, perform,
 };
 
 fn dynamics() -> GradientDynamics {
@@ -137,6 +140,70 @@ fn the_code_error_has_the_exponents_of_the_bound() {
     assert!(figure(&summary, "factor of e_t from layer to layer, late (bound: < 1)") < 0.99);
 }
 
+/// Drawn pictures in place of photographs.
+fn pictures(dir: &Path, seed: u64, count: usize) {
+    let leaves = DeadLeaves::new(DeadLeavesConfig {
+        height: 64,
+        width: 64,
+        count,
+        seed,
+        ..Default::default()
+    });
+    let leaves = leaves.unwrap();
+    std::fs::create_dir(dir).unwrap();
+    for index in 0..count {
+        leaves.draw(index).write(&dir.join(format!("{index}.png"))).unwrap();
+    }
+}
+
+#[test]
+fn denoising_improves_in_every_cell_and_leaves_models() {
+    let dir = tempfile::tempdir().unwrap();
+    let (train, test) = (dir.path().join("train"), dir.path().join("test"));
+    pictures(&train, 0, 6);
+    pictures(&test, 1, 2);
+    let (_, paper) = DenoisingTable::presets().swap_remove(0);
+    let small = DenoisingTable {
+        train,
+        test,
+        atoms: 16,
+        size: 5,
+        stride: 3,
+        layers: 8,
+        lambdas: vec![0.1, 0.2],
+        hard_levels: vec![0.05],
+        crop: 41,
+        steps: 60,
+        points: 3,
+        seeds: 2,
+        learning_rate: 1e-2,
+        ..paper
+    };
+    let out = dir.path().join("out");
+    let summary = perform(&small, &out, Backend::Flex).unwrap();
+    for protocol in ["paper", "full"] {
+        for name in ["dec, λ = 0.1", "ae-ls, λ = 0.2", "hard, level 0.05"] {
+            let psnr = figure(&summary, &format!("{name}: PSNR, {protocol}"));
+            assert!(psnr > 21.0, "{name}, {protocol}: {psnr}, where the noise alone is at 20.2");
+        }
+    }
+    let margin = figure(&summary, "λ = 0.1: ae-ls above dec, dB");
+    let of = |gradient: &str| figure(&summary, &format!("{gradient}, λ = 0.1: PSNR, paper"));
+    assert!((margin - of("ae-ls") + of("dec")).abs() < 1e-9);
+    assert!(summary.rows.iter().all(|row| row.published.is_none()), "another network");
+    for file in [
+        "cells.csv",
+        "curves.csv",
+        "lambda.svg",
+        "soft.svg",
+        "hard.svg",
+        "atoms/dec-lambda-0.1-seed-1.png",
+        "models/hard-level-0.05-seed-0/model.safetensors",
+    ] {
+        assert!(out.join(file).metadata().unwrap().len() > 50, "{file}");
+    }
+}
+
 #[test]
 fn settings_out_of_range_leave_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
@@ -150,6 +217,8 @@ fn settings_out_of_range_leave_nothing_behind() {
     errors.push(perform(&Baselines { sparsity: vec![], ..baselines }, &out, device));
     let (_, start) = Initialisation::presets().swap_remove(0);
     errors.push(perform(&Initialisation { gap: 0.5, ..start }, &out, device));
+    let (_, table) = DenoisingTable::presets().swap_remove(0);
+    errors.push(perform(&DenoisingTable { train: dir.path().join("none"), ..table }, &out, device));
     for error in errors {
         let error = error.unwrap_err().to_string();
         assert!(error.contains("must be"), "{error}");
