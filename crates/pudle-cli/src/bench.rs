@@ -1,14 +1,16 @@
 //! `pudle bench`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pudle_bench::{Case, Measurement, Size, Workload, measure};
 use pudle_core::{GradientEstimator, Kernels};
-use pudle_train::Checkpoint;
 
-use crate::shipped::shipped;
+use crate::shipped;
 use crate::terminal::{say, say_json};
 use crate::{BackendArg, Failure, parse_gradient};
+
+/// The shipped denoiser whose architecture is the published one.
+const PUBLISHED: &str = "denoise-gray-sigma25";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -73,8 +75,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
             return Err("--checkpoint is for --case conv and image".into());
         }
         (Case::Dense, None) => None,
-        (_, Some(dir)) => Some(Checkpoint::read(dir, &device)?),
-        (_, None) => Some(shipped(&device)?),
+        (_, Some(dir)) => Some(shipped::load(dir, &device)?),
+        (_, None) => Some(shipped::load(Path::new(PUBLISHED), &device)?),
     };
     let trained = trained.map(|checkpoint| (checkpoint.config, checkpoint.model.atoms().0));
     let mut workload = Workload::new(args.case, size, trained, args.seed)?;

@@ -3,20 +3,21 @@
 use std::path::PathBuf;
 
 use pudle_core::{Backend, DenseConfig, Proximal, PudleConfig, Step};
-use pudle_train::{Checkpoint, Format, TrainError, import_dictionary};
+use pudle_train::{Format, TrainError, import_dictionary};
 
 use crate::Failure;
+use crate::shipped::load;
 use crate::terminal::say;
 
 #[derive(clap::Args)]
 pub struct InfoArgs {
-    /// Checkpoint or run directory.
+    /// Checkpoint or run directory, or the name of one that ships.
     checkpoint: PathBuf,
 }
 
 #[derive(clap::Args)]
 pub struct ExportArgs {
-    /// Checkpoint or run directory.
+    /// Checkpoint or run directory, or the name of one that ships.
     checkpoint: PathBuf,
     /// Format: safetensors, npz (arrays for NumPy) or png (a picture of the atoms).
     #[arg(long, value_name = "F", value_parser = |text: &str| text.parse::<Format>())]
@@ -81,13 +82,13 @@ fn parse_step(text: &str) -> Result<Step, String> {
 }
 
 pub fn info(args: &InfoArgs) -> Result<(), Failure> {
-    let checkpoint = Checkpoint::read(&args.checkpoint, &Backend::default().device()?)?;
+    let checkpoint = load(&args.checkpoint, &Backend::default().device()?)?;
     say!("{checkpoint}");
     Ok(())
 }
 
 pub fn export(args: &ExportArgs) -> Result<(), Failure> {
-    let checkpoint = Checkpoint::read(&args.checkpoint, &Backend::default().device()?)?;
+    let checkpoint = load(&args.checkpoint, &Backend::default().device()?)?;
     checkpoint.export(args.format, &args.output)?;
     say!("wrote {}", args.output.display());
     Ok(())

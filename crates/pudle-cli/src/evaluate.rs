@@ -12,7 +12,7 @@ pub struct Args {
     /// Checkpoint or run directory.
     #[arg(long, value_name = "DIR")]
     checkpoint: PathBuf,
-    /// Folder of clean pictures, PNG or JPEG, searched with everything below it.
+    /// Folder of clean pictures, searched with everything below it.
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
     /// Standard deviation of the noise that is added, on the scale 0 … 255.

@@ -1,18 +1,49 @@
-//! The checkpoint that ships, for use from any folder.
+//! The checkpoints that ship, for use from any folder.
+
+use std::path::Path;
 
 use burn::tensor::Device;
-use pudle_train::Checkpoint;
+use pudle_train::{Checkpoint, Denoiser};
 
 use crate::Failure;
 
-const CONFIG: &str = include_str!("../../../checkpoints/denoise-gray-sigma25/config.toml");
-const WEIGHTS: &[u8] =
-    include_bytes!("../../../checkpoints/denoise-gray-sigma25/model.safetensors");
+struct Shipped {
+    name: &'static str,
+    config: &'static str,
+    weights: &'static [u8],
+}
 
-/// What it is called.
-pub const NAME: &str = "denoise-gray-sigma25";
+macro_rules! shipped {
+    ($($name:literal),*) => {
+        &[$(Shipped {
+            name: $name,
+            config: include_str!(concat!("../../../checkpoints/", $name, "/config.toml")),
+            weights: include_bytes!(concat!("../../../checkpoints/", $name, "/model.safetensors")),
+        }),*]
+    };
+}
 
-/// Loads it.
-pub fn shipped(device: &Device) -> Result<Checkpoint, Failure> {
-    Ok(Checkpoint::from_parts(CONFIG, WEIGHTS, NAME, device)?)
+const SHIPPED: &[Shipped] = shipped!["denoise-gray-sigma25"];
+
+/// The denoiser of pictures with so many channels.
+pub fn for_channels(channels: usize) -> &'static str {
+    let _ = channels;
+    "denoise-gray-sigma25"
+}
+
+/// Loads a checkpoint or run directory, or, where there is none of that name, the checkpoint that ships under it.
+pub fn load(dir_or_name: &Path, device: &Device) -> Result<Checkpoint, Failure> {
+    let known = SHIPPED.iter().find(|shipped| Path::new(shipped.name) == dir_or_name);
+    match known {
+        Some(shipped) if !dir_or_name.exists() => {
+            Ok(Checkpoint::from_parts(shipped.config, shipped.weights, shipped.name, device)?)
+        }
+        _ => Ok(Checkpoint::read(dir_or_name, device)?),
+    }
+}
+
+/// [`load`], for pictures.
+pub fn load_denoiser(dir_or_name: &Path, device: &Device) -> Result<Denoiser, Failure> {
+    let name = dir_or_name.display().to_string();
+    Ok(Denoiser::new(load(dir_or_name, device)?, &name, device)?)
 }

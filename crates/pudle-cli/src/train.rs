@@ -18,7 +18,7 @@ pub struct Args {
     /// then lies over the --preset.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder of the training data: PNG and JPEG for images, IDX files for digits. Generated data
+    /// Folder of the training data: PNG, JPEG, TIFF and WebP for images, IDX files for digits. Generated data
     /// are used without it.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,

@@ -105,9 +105,9 @@ fn denoise_writes_what_it_is_asked_for() {
     let known = json(dir, "denoise picture.png --add-noise --json -o x.png");
     assert_eq!((&known["input"], &known["output"]), (&"picture.png".into(), &"x.png".into()));
     assert!(known["psnr"].is_f64() && known["seconds"].is_f64());
-    let again = json(dir, "denoise picture.png --add-noise --json -o x.png");
+    let again = json(dir, "denoise picture.png --add-noise --json -o x.png --force");
     assert_eq!(known["psnr"], again["psnr"]);
-    let other = json(dir, "denoise picture.png --add-noise --json -o x.png --seed 1");
+    let other = json(dir, "denoise picture.png --add-noise --json -o x.png --seed 1 --force");
     assert_ne!(known["psnr"], other["psnr"]);
     let unknown = json(dir, "denoise pictures/more/b.jpg --json -o y.png");
     assert_eq!((&unknown["psnr"], &unknown["noisy_psnr"]), (&Value::Null, &Value::Null));
@@ -118,7 +118,8 @@ fn denoise_writes_what_it_is_asked_for() {
 fn shifts_and_kernels_do_what_they_say() {
     let dir = folder();
     let psnr = |flags: &str| json(dir.path(), &format!("denoise --json {flags}"))["psnr"].as_f64();
-    let (fused, composed) = (psnr("--kernels fused").unwrap(), psnr("--kernels composed").unwrap());
+    let one = |kernels: &str| psnr(&format!("--shifts 1 --kernels {kernels}")).unwrap();
+    let (fused, composed) = (one("fused"), one("composed"));
     assert!((fused - composed).abs() < 1e-4, "{fused} and {composed} dB");
     // Each further shift is worth something, and the first ones the most.
     let all = psnr("--shifts all").unwrap();
@@ -364,7 +365,12 @@ fn wrong_inputs_end_with_one_clear_line() {
         ("denoise missing.png".into(), &["missing.png"]),
         ("denoise text.png".into(), &["text.png"]),
         ("denoise dot.png".into(), &["dot.png", "1×1", "9×9"]),
-        ("denoise pictures".into(), &["pictures"]),
+        ("denoise empty".into(), &["empty"]),
+        ("denoise picture.png pictures -o dot.png".into(), &["dot.png"]),
+        ("denoise picture.png --panel text.png".into(), &["text.png", "--force"]),
+        ("denoise picture.png dot.png --panel p.png".into(), &["p.png", "2"]),
+        ("denoise picture.png -o model/config.toml".into(), &["config.toml", "--force"]),
+        ("denoise dot.png --sigma auto".into(), &["dot.png", "1×1"]),
         ("denoise picture.png --sigma 0".into(), &["sigma", "0"]),
         ("denoise picture.png --sigma 1e-37".into(), &["sigma", "0.01"]),
         ("denoise picture.png --sigma nan".into(), &["sigma", "NaN"]),
@@ -434,7 +440,9 @@ fn wrong_inputs_end_with_one_clear_line() {
         ("train", "--preset"),
         ("evaluate --checkpoint model", "--images"),
         ("export model --format onnx -o x", "onnx"),
-        ("denoise --add-noise", "INPUT"),
+        ("denoise --add-noise", "PATH"),
+        ("denoise --strength 9", "0.05"),
+        ("denoise --sigma much", "auto"),
         ("denoise --shifts none", "none"),
         ("denoise --kernels fast", "composed"),
         ("bench --case audio", "dense"),

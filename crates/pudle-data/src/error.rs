@@ -22,7 +22,7 @@ pub enum DataError {
         cause: std::io::Error,
     },
     /// A file is there but does not hold a picture that can be decoded.
-    #[error("{}: not a readable PNG or JPEG picture: {reason}", path.display())]
+    #[error("{}: not a readable PNG, JPEG, TIFF or WebP picture: {reason}", path.display())]
     Decode {
         /// The picture's file.
         path: PathBuf,
@@ -46,7 +46,7 @@ pub enum DataError {
     },
     /// A folder holds no picture that can be used.
     #[error(
-        "{}: no readable .png, .jpg or .jpeg picture in this folder or below it \
+        "{}: no readable .png, .jpg, .tif or .webp picture in this folder or below it \
          ({skipped} unreadable skipped)",
         dir.display()
     )]

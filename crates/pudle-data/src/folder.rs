@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 use crate::cache::Cache;
 use crate::crops::Pictures;
 use crate::error::{DataError, Result};
-use crate::image::{ColorMode, Image, open_picture};
+use crate::image::{ColorMode, Image, is_picture, open_picture};
 
 /// How many decoded pictures are kept unless told otherwise.
 const CAPACITY: usize = 512;
@@ -17,9 +17,9 @@ const CAPACITY: usize = 512;
 /// How many unreadable files a warning names.
 const NAMED: usize = 3;
 
-/// The PNG and JPEG files in a folder and all folders below it.
+/// The PNG, JPEG, TIFF and WebP files in a folder and all folders below it.
 ///
-/// Files are found by extension (`.png`, `.jpg`, `.jpeg`, in any case), told apart by content, and
+/// Files are found by extension (`.png`, `.jpg`, `.jpeg`, `.tif`, `.tiff`, `.webp`, in any case), told apart by content, and
 /// ordered by path, so that picture `i` is the same one on every system. Links are followed.
 #[derive(Debug)]
 pub struct ImageFolder {
@@ -143,11 +143,6 @@ impl Pictures for ImageFolder {
         };
         format!("{} pictures of {} ({kind})", self.len(), self.dir.display())
     }
-}
-
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-    ["png", "jpg", "jpeg"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// Reads a file's header.

@@ -1,11 +1,12 @@
 //! Pictures in memory.
 
-mod io;
+mod photo;
 #[cfg(test)]
 mod tests;
 
 use crate::error::{DataError, Result};
-pub(crate) use io::open as open_picture;
+pub use photo::Photo;
+pub(crate) use photo::{is_picture, open as open_picture};
 
 /// A planar picture, `channels × height × width`, pixels as `f32` with 0 black and 1 white.
 ///
@@ -26,6 +27,24 @@ pub struct Image {
     pub width: usize,
     /// `channels * height * width` values, row by row, one channel after the other.
     pub data: Vec<f32>,
+}
+
+/// A picture that is read and changed in windows.
+pub trait Raster {
+    /// Channels, height and width.
+    fn shape(&self) -> [usize; 3];
+
+    /// The window of `h × w` pixels whose upper left corner is at row `top`, column `left`.
+    ///
+    /// # Panics
+    /// If it does not lie within the picture.
+    fn window(&self, top: usize, left: usize, h: usize, w: usize) -> Image;
+
+    /// Replaces the window that `part` covers with its upper left corner there.
+    ///
+    /// # Panics
+    /// If it does not lie within the picture, or has other channels.
+    fn put(&mut self, top: usize, left: usize, part: &Image);
 }
 
 /// Which channels a picture is read with.
@@ -53,6 +72,29 @@ fn reflect(i: usize, n: usize) -> usize {
     let period = 2 * (n - 1);
     let m = i % period;
     m.min(period - m)
+}
+
+impl Raster for Image {
+    fn shape(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
+    }
+
+    fn window(&self, top: usize, left: usize, h: usize, w: usize) -> Image {
+        assert!(top + h <= self.height && left + w <= self.width, "a window of the picture");
+        self.crop(top, left, h, w)
+    }
+
+    fn put(&mut self, top: usize, left: usize, part: &Image) {
+        assert_eq!(part.channels, self.channels, "channels");
+        assert!(top + part.height <= self.height && left + part.width <= self.width, "within");
+        for c in 0..self.channels {
+            for y in 0..part.height {
+                let from = (c * part.height + y) * part.width;
+                let to = (c * self.height + top + y) * self.width + left;
+                self.data[to..to + part.width].copy_from_slice(&part.data[from..from + part.width]);
+            }
+        }
+    }
 }
 
 impl Image {
@@ -218,14 +260,11 @@ impl Image {
         let mut panel = Image::from_fn(channels, first.height, width, |_, _, _| 1.0);
         let mut left = 0;
         for image in images {
-            for c in 0..channels {
-                for y in 0..image.height {
-                    let from = (c.min(image.channels - 1) * image.height + y) * image.width;
-                    let to = (c * panel.height + y) * width + left;
-                    panel.data[to..to + image.width]
-                        .copy_from_slice(&image.data[from..from + image.width]);
-                }
-            }
+            let shown = match (image.channels, channels) {
+                (1, 3) => Image { channels: 3, data: image.data.repeat(3), ..**image },
+                _ => (*image).clone(),
+            };
+            panel.put(0, left, &shown);
             left += image.width + gap;
         }
         Ok(panel)

@@ -26,7 +26,7 @@
 //! | [`SparseCoding`] | data of a known dictionary with exactly sparse codes |
 //! | [`DigitBatches`] | [`Digits`] as vectors, from IDX files or [`stroke_digits`] |
 //!
-//! Pictures are [`Image`]s, planar `f32` in \[0, 1\]; [`scene()`] draws one to look at. Nothing here
+//! Pictures are [`Image`]s, planar `f32` in \[0, 1\], read from files and written to them as [`Photo`]s; [`scene()`] draws one to look at. Nothing here
 //! depends on a deep learning framework: batches are plain vectors with a shape.
 #![warn(missing_docs)]
 
@@ -35,6 +35,7 @@ mod crops;
 mod dead_leaves;
 mod digits;
 mod error;
+mod estimate;
 mod folder;
 mod idx;
 mod image;
@@ -51,13 +52,14 @@ pub use crops::{CropConfig, Crops, Pictures, WholePictures};
 pub use dead_leaves::{DeadLeaves, DeadLeavesConfig};
 pub use digits::{DigitBatches, DigitPart, Digits};
 pub use error::{DataError, Result};
+pub use estimate::estimate_sigma;
 pub use folder::ImageFolder;
 pub use idx::Idx;
-pub use image::{ColorMode, Image};
+pub use image::{ColorMode, Image, Photo, Raster};
 pub use noise::{Sigma, add_gaussian, add_validation_noise};
 pub use rng::{Stream, step_rng};
 pub use scene::scene;
 pub use source::{Batch, Prefetch, Source};
 pub use sparse_coding::{Amplitude, SignRule, SparseCoding, SparseCodingConfig};
 pub use strokes::stroke_digits;
-pub use whole::write_whole;
+pub use whole::{WriteSeek, write_whole, write_whole_with};

@@ -1,7 +1,7 @@
 //! Files that are whole or absent.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Cursor, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes a file so that nobody ever sees half of it: the bytes go to a temporary file beside
@@ -14,10 +14,27 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// The system's, where the folder is missing or cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_whole_with(path, |file| file.write_all(bytes))
+}
+
+/// What [`write_whole_with`] hands to its writer.
+pub trait WriteSeek: Write + Seek {}
+impl<T: Write + Seek> WriteSeek for T {}
+
+/// [`write_whole`] for bytes that are made as they are written.
+///
+/// # Errors
+/// The system's, and the writer's.
+pub fn write_whole_with(
+    path: &Path,
+    write: impl FnOnce(&mut dyn WriteSeek) -> io::Result<()>,
+) -> io::Result<()> {
     let path = match fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
         Ok(found) if !found.is_file() => {
-            return OpenOptions::new().write(true).open(path)?.write_all(bytes);
+            let mut bytes = Cursor::new(Vec::new());
+            write(&mut bytes)?;
+            return OpenOptions::new().write(true).open(path)?.write_all(bytes.get_ref());
         }
         Ok(_) => fs::canonicalize(path)?,
         Err(_) => PathBuf::from(path),
@@ -37,7 +54,10 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Dropping the temporary file, as an early return does, removes it. Its name is no business of
     // whoever reads the error.
     let mut file = builder.tempfile_in(folder).map_err(|e| io::Error::from(e.kind()))?;
-    file.write_all(bytes)?;
+    let mut buffered = BufWriter::with_capacity(1 << 20, &mut file);
+    write(&mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
     file.as_file().sync_all()?;
     file.persist(&path).map_err(|e| e.error)?;
     Ok(())

@@ -234,6 +234,32 @@ fn weights(path: &Path, reason: impl ToString) -> TrainError {
     TrainError::Weights { path: path.to_path_buf(), reason: reason.to_string() }
 }
 
+/// A model of these settings with the weights of the checkpoint in `dir`, as far as both have them.
+pub(crate) fn start_from<const D: usize, A: Configured<D>>(
+    config: &PudleConfig,
+    dir: &Path,
+    device: &Device,
+) -> Result<Pudle<D, A>> {
+    let checkpoint = Checkpoint::read(dir, device)?;
+    let (atoms, shape) = checkpoint.model.atoms();
+    let expected = config.dictionary.shape();
+    if shape != expected {
+        return Err(TrainError::Unsuitable(format!(
+            "{}: its atoms have shape {shape:?}, those of the new model {expected:?}",
+            dir.display()
+        )));
+    }
+    let mut model = Pudle::from_data(config, TensorData::new(atoms, shape), device)?;
+    let path = dir.join(WEIGHTS);
+    let bytes = std::fs::read(&path).map_err(TrainError::io(&path))?;
+    let mut store = SafetensorsStore::from_bytes(Some(bytes)).allow_partial(true);
+    let applied = model.load_from(&mut store).map_err(|error| weights(&path, error))?;
+    match applied.errors.first() {
+        Some(error) => Err(weights(&path, error)),
+        None => Ok(model),
+    }
+}
+
 impl Checkpoint {
     /// Reads a checkpoint or a run directory.
     ///
@@ -342,10 +368,7 @@ impl Checkpoint {
         match format {
             Format::Safetensors => write_whole(path, &self.model.to_safetensors(path)?),
             Format::Npz => write_whole(path, &self.to_npz().map_err(TrainError::io(path))?),
-            Format::Png => {
-                let picture = atoms_picture(&self.model)?.encode(Path::new("atoms.png"))?;
-                write_whole(path, &picture)
-            }
+            Format::Png => write_whole(path, &atoms_picture(&self.model)?.to_png()?),
         }
     }
 

@@ -59,7 +59,7 @@ pub(crate) const BURN_VERSION: &str = "0.22.1";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DataConfig {
-    /// Noisy random crops of a folder of PNG and JPEG files against the clean crops.
+    /// Noisy random crops of a folder of pictures against the clean crops.
     Photographs {
         /// The folder, searched with everything below it.
         dir: PathBuf,
@@ -201,7 +201,7 @@ pub enum Schedule {
 }
 
 /// Where the atoms start.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Initialization {
     /// `N(0, 1)`, projected onto the unit sphere.
@@ -210,6 +210,12 @@ pub enum Initialization {
     Perturbed {
         /// Standard deviation of the perturbation, ≥ 0.
         sd: f32,
+    },
+    /// The atoms of another run, with whatever else it learned that this model has, too. Banks of their own that
+    /// only this one has start from its atoms.
+    Checkpoint {
+        /// Checkpoint or run directory.
+        dir: PathBuf,
     },
 }
 

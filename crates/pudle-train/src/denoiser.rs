@@ -90,7 +90,7 @@ impl Denoiser {
     /// # Errors
     /// Where there are not as many shifts.
     pub fn with_shifts(mut self, shifts: Shifts) -> Result<Self> {
-        let most = self.model.dictionary().stride().pow(2);
+        let most = self.most_shifts();
         self.shifts = match shifts {
             Shifts::All => most,
             Shifts::Count(count) if (1..=most).contains(&count) => count,
@@ -136,13 +136,7 @@ impl Denoiser {
         }
         let [channels, height, width] = noisy.shape();
         let model_channels = self.channels();
-        let size = self.atom_size();
-        if height.min(width) < size {
-            return Err(TrainError::Unsuitable(format!(
-                "the picture is {width}×{height} pixels, but the model's atoms need at least \
-                 {size}×{size}"
-            )));
-        }
+        self.check_size(height, width)?;
         let ratio = match (self.sigma, sigma) {
             (Some(trained), Some(sigma)) => trained.nearest(sigma) / sigma,
             _ => 1.0,
@@ -180,6 +174,37 @@ impl Denoiser {
     /// level of a picture makes no difference.
     pub fn trained_sigma(&self) -> Option<Sigma> {
         self.sigma
+    }
+
+    /// How far away a pixel can be and still count for the estimate of another, in pixels: every layer looks as
+    /// far around as an atom reaches, and so does the decoder.
+    pub fn reach(&self) -> usize {
+        (self.model.config().layers + 1) * (self.atom_size() - 1)
+    }
+
+    /// Refuses pictures that are smaller than an atom.
+    ///
+    /// # Errors
+    /// Names both sizes.
+    pub fn check_size(&self, height: usize, width: usize) -> Result<()> {
+        let size = self.atom_size();
+        if height.min(width) < size {
+            return Err(TrainError::Unsuitable(format!(
+                "the picture is {width}×{height} pixels, but the model's atoms need at least \
+                 {size}×{size}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// How many shifts of the grid of atoms there are, the square of their stride.
+    pub fn most_shifts(&self) -> usize {
+        self.stride().pow(2)
+    }
+
+    /// Pixels between positions of an atom.
+    pub(crate) fn stride(&self) -> usize {
+        self.model.dictionary().stride()
     }
 
     /// Side of the atoms in pixels.

@@ -21,6 +21,7 @@ mod progress;
 mod run;
 mod ssim;
 mod strategy;
+mod tiles;
 
 pub use atoms::atoms_picture;
 pub use checkpoint::{AnyPudle, Checkpoint, Format, import_dictionary};

@@ -21,7 +21,7 @@ use pudle_core::{
 };
 
 use crate::atoms::atoms_picture;
-use crate::checkpoint::{AnyPudle, Checkpoint};
+use crate::checkpoint::{AnyPudle, Checkpoint, start_from};
 use crate::checkpoints::{Checkpoints, SaveAlways};
 use crate::config::{Initialization, RunConfig, Schedule, TrainingConfig};
 use crate::data::{ShiftDraw, Sources, StepLoader};
@@ -260,11 +260,12 @@ fn trainee<const D: usize, A: Configured<D>>(
     let shape = config.model.dictionary.shape();
     let atoms = |values: &[f32]| TensorData::new(values.to_vec(), shape.clone());
     let truth = sources.truth.as_deref();
-    let model = match (config.training.initialization, truth) {
+    let model = match (&config.training.initialization, truth) {
         (Initialization::Perturbed { sd }, Some(truth)) => {
-            let start = truth.perturbed(sd, config.seed);
+            let start = truth.perturbed(*sd, config.seed);
             Pudle::from_data(&config.model, atoms(&start), device)?
         }
+        (Initialization::Checkpoint { dir }, _) => start_from(&config.model, dir, device)?,
         _ => Pudle::new(&config.model, config.seed, device)?,
     };
     let truth = truth.filter(|_| knows_order(config));

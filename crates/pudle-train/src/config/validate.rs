@@ -24,8 +24,8 @@ impl RunConfig {
         self.validate_memory()?;
         self.validate_shifts()?;
         let draws = matches!(self.data, DataConfig::SparseCoding { .. });
-        match self.training.initialization {
-            Initialization::Perturbed { sd } if !(sd >= 0.0 && sd.is_finite()) => {
+        match &self.training.initialization {
+            Initialization::Perturbed { sd } if !(*sd >= 0.0 && sd.is_finite()) => {
                 Err(TrainError::range("training.initialization.sd", sd, "a number ≥ 0"))
             }
             Initialization::Perturbed { .. } if !draws => Err(TrainError::range(

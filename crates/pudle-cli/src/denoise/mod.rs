@@ -1,0 +1,335 @@
+//! `pudle denoise`.
+
+mod noise;
+mod plan;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use pudle_data::{Image, Photo, Raster, add_gaussian, scene};
+use pudle_train::{Denoiser, Shifts};
+use serde::Serialize;
+
+use crate::shipped;
+use crate::terminal::{say, say_json};
+use crate::{BackendArg, Failure};
+use noise::{Noise, SigmaArg, strength};
+use plan::{Plan, is_taken, plan};
+
+/// Size of the scene that is drawn where no picture is given.
+const SCENE: (usize, usize) = (480, 320);
+/// The seed of the scene itself; `--seed` is that of the noise.
+const SCENE_SEED: u64 = 7;
+/// Where its panel goes.
+const SCENE_PANEL: &str = "pudle-denoise.png";
+/// Shifts that are averaged by default, where there are as many.
+const SHIFTS: usize = 16;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Pictures to denoise, and folders of them: PNG, JPEG, TIFF or WebP, grey or colour, of 8 or 16 bits.
+    /// Without any, a scene is drawn, made noisy and denoised.
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Checkpoint or run directory, or the name of one that ships. By default the one that ships for
+    /// pictures like it, grey or colour.
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
+    /// Standard deviation of the noise on the scale 0 … 255, at least 0.01, or auto, which estimates it: of that
+    /// which a picture has, auto by default, or of that which is added, 25 by default.
+    #[arg(long, value_name = "S", allow_negative_numbers = true,
+          value_parser = |text: &str| text.parse::<SigmaArg>())]
+    sigma: Option<SigmaArg>,
+    /// Factor on the noise level that the model is told of, from 0.05 to 4: below 1 keeps more detail and more noise,
+    /// above 1 smooths more.
+    #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true,
+          value_parser = strength)]
+    strength: f32,
+    /// The pictures are clean: add noise first, and report PSNR before and after.
+    #[arg(long, requires = "paths")]
+    add_noise: bool,
+    /// Seed of the noise that is added.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Shifts of the grid of atoms whose estimates are averaged, from 1 to the stride squared, or all:
+    /// better, and that many times slower. 16 by default, or as many as there are.
+    #[arg(long, value_name = "N", value_parser = |text: &str| text.parse::<Shifts>())]
+    shifts: Option<Shifts>,
+    /// Side of the tiles in which pictures are worked on, in pixels. Makes a difference for time and
+    /// memory alone.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    tile: usize,
+    /// Where the estimate goes (.png, .jpg, .tif or .webp); of several pictures, or a folder of them, the folder.
+    /// By default PICTURE-denoised beside PICTURE, in its own format, and nowhere for the drawn scene.
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Replace files that are there already.
+    #[arg(long)]
+    force: bool,
+    /// Where a panel of (clean,) noisy and denoised goes, for a single picture; for the drawn scene it is
+    /// pudle-denoise.png, which is replaced.
+    #[arg(long, value_name = "FILE")]
+    panel: Option<PathBuf>,
+    /// Print one JSON object for each picture and nothing else.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    backend: BackendArg,
+}
+
+/// What `--json` prints; `null` where unknown.
+#[derive(Serialize)]
+struct Report {
+    input: Option<PathBuf>,
+    output: Option<PathBuf>,
+    panel: Option<PathBuf>,
+    checkpoint: PathBuf,
+    width: usize,
+    height: usize,
+    channels: usize,
+    /// Noise of the picture, added, given or estimated.
+    sigma: Option<f32>,
+    estimated: bool,
+    noisy_psnr: Option<f64>,
+    psnr: Option<f64>,
+    /// Time of the denoising alone.
+    seconds: f64,
+    megapixels_per_second: f64,
+}
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    let mut session = Session {
+        device: args.backend.backend.device()?,
+        denoisers: HashMap::new(),
+        noise: Noise::new(args.sigma, args.strength, args.add_noise || args.paths.is_empty())?,
+        args,
+    };
+    let args = &session.args;
+    if args.paths.is_empty() {
+        let report = session.scene()?;
+        return session.say(&report);
+    }
+    let plans = plan(&args.paths, args.output.as_deref(), args.force)?;
+    if let (Some(panel), false) = (&args.panel, plans.len() == 1) {
+        return Err(
+            format!("{}: a panel shows one picture, not {}", panel.display(), plans.len()).into()
+        );
+    }
+    if let Some(panel) = args.panel.as_deref().filter(|panel| !args.force && is_taken(panel)) {
+        return Err(format!("{}: is there already; --force replaces it", panel.display()).into());
+    }
+    let alone = plans.len() == 1;
+    let mut failed = 0;
+    for plan in &plans {
+        match session.picture(plan) {
+            Ok(report) => session.say(&report)?,
+            Err(error) if alone => return Err(error),
+            // The others are none the worse for it.
+            Err(error) => {
+                failed += 1;
+                eprintln!("error: {}", error.to_string().replace('\n', " "));
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(format!("{failed} of {} pictures failed", plans.len()).into()),
+    }
+}
+
+struct Session {
+    args: Args,
+    device: Device,
+    noise: Noise,
+    denoisers: HashMap<PathBuf, Denoiser>,
+}
+
+impl Session {
+    /// The denoiser for pictures with so many channels, and its name.
+    fn denoiser(&mut self, channels: usize) -> Result<(PathBuf, Denoiser), Failure> {
+        let name = match &self.args.checkpoint {
+            Some(name) => name.clone(),
+            None => shipped::for_channels(channels).into(),
+        };
+        if let Some(denoiser) = self.denoisers.get(&name) {
+            return Ok((name, denoiser.clone()));
+        }
+        let denoiser = self.args.backend.set(shipped::load_denoiser(&name, &self.device)?)?;
+        let shifts = match self.args.shifts {
+            Some(shifts) => shifts,
+            None => Shifts::Count(SHIFTS.min(denoiser.most_shifts())),
+        };
+        let denoiser = denoiser.with_shifts(shifts)?;
+        if denoiser.trained_sigma().is_none() && self.noise.is_given() {
+            log::warn!(
+                "--sigma makes no difference: {} does not say which noise it was trained for",
+                name.display()
+            );
+        }
+        self.denoisers.insert(name.clone(), denoiser.clone());
+        Ok((name, denoiser))
+    }
+
+    /// Denoises a picture in its place.
+    fn denoise(&mut self, picture: &mut impl Raster, name: &str) -> Result<Report, Failure> {
+        let [channels, height, width] = picture.shape();
+        let (checkpoint, denoiser) = self.denoiser(channels)?;
+        let fails = |error: &dyn std::fmt::Display| format!("{name}: {error}");
+        denoiser.check_size(height, width).map_err(|e| fails(&e))?;
+        let needed = denoiser.trained_sigma().is_some();
+        let level =
+            if needed { Some(self.noise.level(picture).map_err(|e| fails(&e))?) } else { None };
+        let bar = bar(height * width, name);
+        let started = Instant::now();
+        let told = level.map(|level| level.told);
+        denoiser
+            .denoise_tiles(picture, told, self.args.tile, |pixels| bar.inc(pixels as u64))
+            .map_err(|error| fails(&error))?;
+        let seconds = started.elapsed().as_secs_f64();
+        bar.finish_and_clear();
+        Ok(Report {
+            input: None,
+            output: None,
+            panel: None,
+            checkpoint,
+            width,
+            height,
+            channels,
+            sigma: level.map(|level| level.sigma).or(self.noise.added()),
+            estimated: level.is_some_and(|level| level.estimated),
+            noisy_psnr: None,
+            psnr: None,
+            seconds,
+            megapixels_per_second: (height * width) as f64 / 1e6 / seconds,
+        })
+    }
+
+    fn picture(&mut self, plan: &Plan) -> Result<Report, Failure> {
+        let mut photo = Photo::read(&plan.input)?;
+        let name = plan.input.display().to_string();
+        let [_, height, width] = photo.shape();
+        let whole = |photo: &Photo| photo.window(0, 0, height, width);
+        let mut report = if let Some(sigma) = self.noise.added() {
+            let clean = whole(&photo);
+            let noisy = add_gaussian(&clean, sigma, self.args.seed);
+            let (report, estimate) = self.compare(&clean, &noisy, &name)?;
+            photo.put(0, 0, &estimate);
+            report
+        } else {
+            // The noisy picture is needed for the panel alone.
+            let noisy = self.args.panel.is_some().then(|| whole(&photo));
+            let report = self.denoise(&mut photo, &name)?;
+            if let (Some(panel), Some(noisy)) = (&self.args.panel, noisy) {
+                Image::beside(&[&noisy, &whole(&photo)], 8)?.write(panel)?;
+            }
+            report
+        };
+        if let Some(parent) = plan.output.parent().filter(|_| self.args.output.is_some()) {
+            make_folder(parent, self.args.output.as_deref())?;
+        }
+        photo.write(&plan.output)?;
+        report.input = Some(plan.input.clone());
+        report.output = Some(plan.output.clone());
+        report.panel = self.args.panel.clone();
+        Ok(report)
+    }
+
+    fn scene(&mut self) -> Result<Report, Failure> {
+        let clean = scene(SCENE.0, SCENE.1, SCENE_SEED);
+        let sigma = self.noise.added().expect("noise is added to a scene");
+        let noisy = add_gaussian(&clean, sigma, self.args.seed);
+        let output = self.args.output.clone();
+        for path in output.iter().chain(&self.args.panel) {
+            if !self.args.force && is_taken(path) {
+                return Err(
+                    format!("{}: is there already; --force replaces it", path.display()).into()
+                );
+            }
+        }
+        self.args.panel.get_or_insert_with(|| SCENE_PANEL.into());
+        let (mut report, estimate) = self.compare(&clean, &noisy, "scene")?;
+        if let Some(path) = &output {
+            estimate.write(path)?;
+        }
+        report.output = output;
+        report.panel = self.args.panel.clone();
+        Ok(report)
+    }
+
+    /// Denoises a picture of which the clean one is known, and draws the panel.
+    fn compare(
+        &mut self,
+        clean: &Image,
+        noisy: &Image,
+        name: &str,
+    ) -> Result<(Report, Image), Failure> {
+        let mut estimate = noisy.clone();
+        let mut report = self.denoise(&mut estimate, name)?;
+        let estimate = estimate.clip();
+        report.noisy_psnr = Some(noisy.psnr(clean, 1.0));
+        report.psnr = Some(estimate.psnr(clean, 1.0));
+        if let Some(panel) = &self.args.panel {
+            Image::beside(&[clean, &noisy.clip(), &estimate], 8)?.write(panel)?;
+        }
+        Ok((report, estimate))
+    }
+
+    fn say(&self, report: &Report) -> Result<(), Failure> {
+        if self.args.json {
+            return say_json(report);
+        }
+        let name = report.input.as_deref().map_or("scene".into(), Path::to_string_lossy);
+        let (width, height) = (report.width, report.height);
+        let sigma = match report.sigma {
+            Some(sigma) if report.estimated => format!(", sigma {sigma:.1} (estimated)"),
+            Some(sigma) => format!(", sigma {sigma}"),
+            None => String::new(),
+        };
+        say!(
+            "{name}, {width}×{height}{sigma}, {}: {:.2} s, {:.2} MP/s",
+            report.checkpoint.display(),
+            report.seconds,
+            report.megapixels_per_second
+        );
+        if let (Some(before), Some(after)) = (report.noisy_psnr, report.psnr) {
+            say!(
+                "PSNR {before:.2} dB before, {after:.2} dB after ({:+.2} dB, noise from seed {})",
+                after - before,
+                self.args.seed
+            );
+        }
+        for path in report.output.iter().chain(&report.panel) {
+            say!("wrote {}", path.display());
+        }
+        Ok(())
+    }
+}
+
+/// Makes the folders below the output folder, and that folder itself, but none above it.
+fn make_folder(folder: &Path, output: Option<&Path>) -> Result<(), Failure> {
+    let above = output.and_then(Path::parent).unwrap_or(Path::new(""));
+    if folder.as_os_str().is_empty() || folder == above || folder.is_dir() {
+        return Ok(());
+    }
+    if !above.as_os_str().is_empty() && !above.is_dir() {
+        return Err(format!("{}: no such folder", above.display()).into());
+    }
+    std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()).into())
+}
+
+/// Megapixels of a picture that are done; nothing where there is no terminal.
+fn bar(pixels: usize, name: &str) -> ProgressBar {
+    let bar = ProgressBar::new(pixels as u64);
+    let style =
+        ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} %  {speed} MP/s, {eta} left")
+            .expect("a valid template")
+            .with_key("speed", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = write!(out, "{:.2}", state.per_sec() / 1e6);
+            });
+    bar.set_style(style);
+    bar.set_message(name.to_owned());
+    bar
+}

@@ -1,0 +1,141 @@
+//! Which files are read and written.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pudle_data::{ColorMode, ImageFolder};
+
+use crate::Failure;
+
+/// What is added to the name of a file whose estimate goes beside it.
+const SUFFIX: &str = "-denoised";
+
+/// One picture.
+#[derive(Debug, PartialEq)]
+pub struct Plan {
+    pub input: PathBuf,
+    pub output: PathBuf,
+}
+
+/// The pictures that files and folders stand for, and where their estimates go: beside them, into the file
+/// `output` for a single picture, or into that folder, in folders as they were.
+///
+/// Estimates of an earlier run that lie in a folder are not taken for pictures. Nothing is planned
+/// that would write two pictures to one place, or, unless forced, replace a file.
+pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec<Plan>, Failure> {
+    // Each with its place in an output folder.
+    let mut pictures = Vec::new();
+    let mut folders = false;
+    for path in paths {
+        let meta = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        if !meta.is_dir() {
+            let name = path.file_name().map_or_else(|| path.clone(), PathBuf::from);
+            pictures.push((path.clone(), name));
+            continue;
+        }
+        folders = true;
+        let folder = ImageFolder::open(path, ColorMode::AsIs)?;
+        let earlier = |picture: &Path| {
+            picture.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(SUFFIX))
+        };
+        let (left_out, found): (Vec<&PathBuf>, Vec<_>) =
+            folder.paths().iter().partition(|picture| earlier(picture));
+        if !left_out.is_empty() {
+            log::warn!("{}: left out {} named *{SUFFIX}.*", path.display(), left_out.len());
+        }
+        for picture in found {
+            let place = picture.strip_prefix(path).unwrap_or(picture);
+            pictures.push((picture.clone(), place.to_path_buf()));
+        }
+    }
+    let into_folder = output.filter(|out| folders || pictures.len() != 1 || out.is_dir());
+    if let Some(folder) = into_folder.filter(|folder| folder.exists() && !folder.is_dir()) {
+        let count = pictures.len();
+        return Err(format!("{}: no folder, for {count} pictures", folder.display()).into());
+    }
+    let mut plans = Vec::new();
+    let mut sources: HashMap<PathBuf, PathBuf> = HashMap::new();
+    for (input, place) in pictures {
+        let output = match (into_folder, output) {
+            (Some(folder), _) => folder.join(place),
+            (None, Some(file)) => file.to_path_buf(),
+            (None, None) => beside(&input),
+        };
+        if let Some(other) = sources.insert(output.clone(), input.clone()) {
+            let (other, input) = (other.display(), input.display());
+            return Err(
+                format!("{}: both {other} and {input} would go there", output.display()).into()
+            );
+        }
+        plans.push(Plan { input, output });
+    }
+    let taken: Vec<_> = plans.iter().filter(|plan| is_taken(&plan.output)).collect();
+    if let (Some(first), false) = (taken.first(), force) {
+        let others = match taken.len() {
+            1 => String::new(),
+            n => format!(", and {} more that would be written", n - 1),
+        };
+        let output = first.output.display();
+        return Err(format!("{output}: is there already{others}; --force replaces").into());
+    }
+    Ok(plans)
+}
+
+/// Whether something would be lost by writing there; nothing is at a pipe or a terminal.
+pub fn is_taken(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file())
+}
+
+fn beside(input: &Path) -> PathBuf {
+    let stem = input.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = input.extension().map_or("png".into(), |e| e.to_string_lossy());
+    input.with_file_name(format!("{stem}{SUFFIX}.{extension}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pudle_data::Image;
+
+    fn write(path: &Path) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        Image::from_fn(1, 2, 2, |_, _, _| 0.5).write(path).unwrap();
+    }
+
+    #[test]
+    fn files_and_folders_go_where_they_should() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for name in ["a.png", "in/b.jpg", "in/deep/c.tif", "in/b-denoised.jpg"] {
+            write(&root.join(name));
+        }
+        fs::create_dir(root.join("out")).unwrap();
+        let plan = |paths: &[&str], output: Option<&str>, force| {
+            let paths: Vec<_> = paths.iter().map(|path| root.join(path)).collect();
+            let output = output.map(|out| root.join(out));
+            plan(&paths, output.as_deref(), force).map(|plans| {
+                let relative = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
+                plans.iter().map(|p| relative(&p.output)).collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(plan(&["a.png"], None, false).unwrap(), ["a-denoised.png"]);
+        assert_eq!(plan(&["a.png"], Some("x.webp"), false).unwrap(), ["x.webp"]);
+        assert_eq!(plan(&["a.png"], Some("out"), false).unwrap(), ["out/a.png"]);
+        assert_eq!(
+            plan(&["in", "a.png"], Some("new"), false).unwrap(),
+            ["new/b.jpg", "new/deep/c.tif", "new/a.png"]
+        );
+        let error = plan(&["in"], None, false).unwrap_err().to_string();
+        assert!(error.contains("b-denoised.jpg") && error.contains("--force"), "{error}");
+        assert_eq!(
+            plan(&["in"], None, true).unwrap(),
+            ["in/b-denoised.jpg", "in/deep/c-denoised.tif"]
+        );
+        let error = plan(&["in"], Some("in"), false).unwrap_err().to_string();
+        assert!(error.contains("b.jpg") && error.contains("1 more"), "{error}");
+        let error = plan(&["a.png", "a.png"], Some("out"), true).unwrap_err().to_string();
+        assert!(error.contains("both"), "{error}");
+        assert!(plan(&["missing"], None, true).unwrap_err().to_string().contains("missing"));
+    }
+}

@@ -1,0 +1,141 @@
+//! Pictures of any size, a tile at a time.
+
+use pudle_data::{Image, Raster};
+
+use crate::denoiser::Denoiser;
+use crate::error::Result;
+
+impl Denoiser {
+    /// Replaces a picture by its estimate, as [`denoise`](Self::denoise) has it, in tiles of `tile × tile` pixels; `visit` hears
+    /// of the pixels that are done after each.
+    ///
+    /// Every tile is seen together with all pixels around it that [count](Self::reach) for it, and begins at
+    /// a position of the atoms, so that the estimate is the one of the whole picture at once, up to rounding
+    /// (and, under the step size `auto`, up to the estimate of a norm, which depends on a picture's size). Memory beyond
+    /// the picture's own is that of a tile and of `reach` rows. A `tile` smaller than that reach is taken as large
+    /// as it.
+    ///
+    /// # Errors
+    /// As for `denoise`; the picture may then be half done.
+    pub fn denoise_tiles(
+        &self,
+        picture: &mut impl Raster,
+        sigma: Option<f32>,
+        tile: usize,
+        mut visit: impl FnMut(usize),
+    ) -> Result<()> {
+        let [channels, height, width] = picture.shape();
+        let stride = self.stride();
+        let reach = self.reach().next_multiple_of(stride);
+        let tile = tile.max(reach).next_multiple_of(stride);
+        // What tiles have overwritten and later ones need to see: rows above, columns to the left.
+        let mut above = Image::from_fn(channels, reach, width, |_, _, _| 0.0);
+        let mut below = above.clone();
+        let mut beside = Image::from_fn(channels, tile, reach, |_, _, _| 0.0);
+        for (top, bottom) in spans(height, tile) {
+            for (left, right) in spans(width, tile) {
+                let (from_top, from_left) = (top.saturating_sub(reach), left.saturating_sub(reach));
+                let (to_bottom, to_right) =
+                    ((bottom + reach).min(height), (right + reach).min(width));
+                let mut seen =
+                    picture.window(from_top, from_left, to_bottom - from_top, to_right - from_left);
+                if top > 0 {
+                    seen.put(0, 0, &above.window(0, from_left, reach, to_right - from_left));
+                }
+                if left > 0 {
+                    seen.put(top - from_top, 0, &beside.window(0, 0, bottom - top, reach));
+                }
+                // The last rows and columns of a tile, where there is another one behind it.
+                if bottom < height {
+                    let rows = seen.window(
+                        bottom - reach - from_top,
+                        left - from_left,
+                        reach,
+                        right - left,
+                    );
+                    below.put(0, left, &rows);
+                }
+                if right < width {
+                    let columns =
+                        seen.window(top - from_top, right - reach - from_left, bottom - top, reach);
+                    beside.put(0, 0, &columns);
+                }
+                let estimate = self.denoise(&seen, sigma)?;
+                picture.put(
+                    top,
+                    left,
+                    &estimate.window(top - from_top, left - from_left, bottom - top, right - left),
+                );
+                visit((bottom - top) * (right - left));
+            }
+            std::mem::swap(&mut above, &mut below);
+        }
+        Ok(())
+    }
+}
+
+/// First and last (exclusive) of each tile along a side.
+fn spans(length: usize, tile: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..length).step_by(tile).map(move |first| (first, (first + tile).min(length)))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use pudle_core::{Conv2dConfig, Pudle, PudleConfig};
+    use pudle_data::{add_gaussian, scene};
+
+    use super::*;
+    use crate::checkpoint::{AnyPudle, Checkpoint};
+    use crate::denoiser::Shifts;
+
+    fn denoiser(channels: usize) -> Denoiser {
+        let device = Device::flex();
+        let shape = Conv2dConfig { atoms: 20, channels, size: 7, stride: 3 };
+        let config = PudleConfig::conv2d(shape).with_layers(4).with_step(0.15).with_lambda(0.08);
+        let model = AnyPudle::Conv2d(Pudle::new(&config, 3, &device).unwrap());
+        let checkpoint = Checkpoint { config, model, sigma: None };
+        Denoiser::new(checkpoint, "test", &device).unwrap()
+    }
+
+    #[test]
+    fn tiles_make_no_difference() {
+        let clean = scene(101, 86, 1);
+        for (channels, shifts) in [(1, Shifts::Count(1)), (1, Shifts::Count(5)), (3, Shifts::All)] {
+            let denoiser = denoiser(channels).with_shifts(shifts).unwrap();
+            assert_eq!(denoiser.reach(), 30);
+            for picture in [add_gaussian(&clean, 25.0, 2), add_gaussian(&clean.to_gray(), 25.0, 2)]
+            {
+                let whole = denoiser.denoise(&picture, None).unwrap();
+                for tile in [1, 34, 60, 90, 1000] {
+                    let mut tiled = picture.clone();
+                    let mut done = 0;
+                    denoiser
+                        .denoise_tiles(&mut tiled, None, tile, |pixels| done += pixels)
+                        .unwrap();
+                    assert_eq!(done, 101 * 86);
+                    let difference = tiled.data.iter().zip(&whole.data).map(|(a, b)| (a - b).abs());
+                    let largest = difference.fold(0.0, f32::max);
+                    assert!(largest < 2e-6, "tiles of {tile}: {largest}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_beyond_the_reach_counts() {
+        let picture = add_gaussian(&scene(120, 90, 1).to_gray(), 25.0, 2);
+        let denoiser = denoiser(1).with_shifts(Shifts::All).unwrap();
+        let mut other = picture.clone();
+        let reach = denoiser.reach();
+        for y in 0..90 {
+            for x in 50 + reach..120 {
+                other.data[y * 120 + x] = 0.0;
+            }
+        }
+        let [one, two] = [&picture, &other].map(|picture| denoiser.denoise(picture, None).unwrap());
+        assert_ne!(one.window(0, 50, 90, 30), two.window(0, 50, 90, 30));
+        let (one, two) = (one.window(0, 0, 90, 50), two.window(0, 0, 90, 50));
+        assert!(one.data.iter().zip(&two.data).all(|(a, b)| (a - b).abs() < 2e-6));
+    }
+}
