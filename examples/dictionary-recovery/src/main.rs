@@ -1,7 +1,8 @@
 //! Learns a dictionary from data it made, with each gradient estimator in turn.
 //!
 //! ```text
-//! cargo run --release -p dictionary-recovery
+//! cargo build --release --workspace
+//! target/release/dictionary-recovery
 //! ```
 //!
 //! The whole experiment, over layers, seeds, batches, rates and noise, is `pudle experiment

@@ -1,7 +1,8 @@
 //! How fast the gradients of an unrolled network converge with its layers, and where to.
 //!
 //! ```text
-//! cargo run --release -p gradient-dynamics
+//! cargo build --release --workspace
+//! target/release/gradient-dynamics
 //! ```
 //!
 //! The whole experiment, over seeds and datum by datum, is `pudle experiment gradient-dynamics`.

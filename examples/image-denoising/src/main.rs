@@ -1,8 +1,9 @@
 //! Denoise one picture with a checkpoint, or train a small checkpoint from scratch and use it.
 //!
 //! ```text
-//! cargo run --release -p image-denoising -- checkpoints/denoise-gray-sigma25 noisy.png clean.png
-//! cargo run --release -p image-denoising -- train runs/small
+//! cargo build --release --workspace
+//! target/release/image-denoising checkpoints/denoise-gray-sigma25 noisy.png clean.png
+//! target/release/image-denoising train runs/small
 //! ```
 
 use std::error::Error;
