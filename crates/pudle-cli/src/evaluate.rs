@@ -1,23 +1,35 @@
 //! `pudle evaluate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use pudle_train::{Denoiser, Protocol, Shifts};
+use pudle_data::Image;
+use pudle_train::{Evaluation, Protocol, Scored, Scoring, Shifts};
+use safetensors::tensor::{Dtype, TensorView};
 
+use crate::shipped::load_denoiser;
 use crate::terminal::{say, say_json};
 use crate::{BackendArg, Failure};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Checkpoint or run directory.
+    /// Checkpoint or run directory, or the name of one that ships.
     #[arg(long, value_name = "DIR")]
     checkpoint: PathBuf,
     /// Folder of clean pictures, searched with everything below it.
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
-    /// Standard deviation of the noise that is added, on the scale 0 … 255.
-    #[arg(long, value_name = "S", allow_negative_numbers = true)]
-    sigma: f32,
+    /// Standard deviations of the noise that is added, on the scale 0 … 255.
+    #[arg(
+        long,
+        value_name = "S,…",
+        allow_negative_numbers = true,
+        value_delimiter = ',',
+        required = true
+    )]
+    sigma: Vec<f32>,
+    /// Tell the denoiser what is estimated of the noise, rather than the truth.
+    #[arg(long)]
+    blind: bool,
     /// Seed of the noise.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -29,7 +41,11 @@ pub struct Args {
     #[arg(long, value_name = "P", default_value = "full",
           value_parser = |text: &str| text.parse::<Protocol>())]
     protocol: Protocol,
-    /// Print one JSON object and nothing else.
+    /// Write clean, noisy and denoised pictures, as numbers, to safetensors files in this folder, one folder
+    /// below it for each level.
+    #[arg(long, value_name = "DIR")]
+    save: Option<PathBuf>,
+    /// Print JSON and nothing else: an object, or, of several levels, a list of them.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -37,35 +53,91 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    let denoiser = Denoiser::load(&args.checkpoint, &args.backend.backend.device()?)?;
+    let denoiser = load_denoiser(&args.checkpoint, &args.backend.backend.device()?)?;
     let denoiser = args.backend.set(denoiser)?.with_shifts(args.shifts)?;
-    let mut header = !args.json;
-    let evaluation = pudle_train::evaluate(
-        &denoiser,
-        &args.images,
-        args.sigma,
-        args.seed,
-        args.protocol,
-        |score| {
+    let mut evaluations = Vec::with_capacity(args.sigma.len());
+    for &sigma in &args.sigma {
+        let scoring =
+            Scoring { sigma, seed: args.seed, protocol: args.protocol, blind: args.blind };
+        let mut header = !args.json;
+        let evaluation = pudle_train::evaluate(&denoiser, &args.images, scoring, |scored| {
             if std::mem::take(&mut header) {
-                say!("sigma {}, protocol {}, seed {}", args.sigma, args.protocol, args.seed);
-                say!("{:<28} {:>9} {:>9} {:>7}", "file", "noisy dB", "PSNR dB", "SSIM");
+                let told = if args.blind { ", estimated" } else { "" };
+                say!("sigma {sigma}{told}, protocol {}, seed {}", args.protocol, args.seed);
+                say!(
+                    "{:<28} {:>9} {:>9} {:>7} {:>9}",
+                    "file",
+                    "noisy dB",
+                    "PSNR dB",
+                    "SSIM",
+                    "est. σ"
+                );
             }
             if !args.json {
+                let score = scored.score;
+                let estimated = score.estimated_sigma.map_or("".into(), |s| format!("{s:.1}"));
                 say!(
-                    "{:<28} {:>9.2} {:>9.2} {:>7.4}",
+                    "{:<28} {:>9.2} {:>9.2} {:>7.4} {estimated:>9}",
                     score.file,
                     score.noisy_psnr,
                     score.psnr,
                     score.ssim
                 );
             }
-        },
-    )?;
-    if args.json {
-        return say_json(&evaluation);
+            match &args.save {
+                Some(dir) => save(&dir.join(format!("sigma-{sigma}")), &scored),
+                None => Ok(()),
+            }
+        })?;
+        if !args.json {
+            mean(&evaluation);
+        }
+        evaluations.push(evaluation);
     }
-    let mean = format!("mean of {}", evaluation.images.len());
-    say!("{mean:<28} {:>9} {:>9.2} {:>7.4}", "", evaluation.mean_psnr, evaluation.mean_ssim);
-    Ok(())
+    match (args.json, evaluations.as_slice()) {
+        (true, [one]) => say_json(one),
+        (true, several) => say_json(&several),
+        (false, [_]) => Ok(()),
+        (false, several) => {
+            say!("{:>7} {:>9} {:>9} {:>7}", "sigma", "noisy dB", "PSNR dB", "SSIM");
+            for e in several {
+                let (noisy, psnr, ssim) = (e.mean_noisy_psnr, e.mean_psnr, e.mean_ssim);
+                say!("{:>7} {noisy:>9.2} {psnr:>9.2} {ssim:>7.4}", e.sigma);
+            }
+            Ok(())
+        }
+    }
+}
+
+fn mean(evaluation: &Evaluation) {
+    let count = evaluation.images.len();
+    let name = format!("mean of {count}");
+    say!(
+        "{name:<28} {:>9.2} {:>9.2} {:>7.4}",
+        evaluation.mean_noisy_psnr,
+        evaluation.mean_psnr,
+        evaluation.mean_ssim
+    );
+    say!(
+        "noise estimated within 10 % for {} of {count}; {:.3} s a picture\n",
+        evaluation.estimates_within_a_tenth,
+        evaluation.mean_seconds
+    );
+}
+
+/// `clean`, `noisy` and `estimate`, each `[channels, height, width]`.
+fn save(dir: &Path, scored: &Scored<'_>) -> pudle_train::Result<()> {
+    let name = scored.score.file.replace(['/', '\\'], "-");
+    let path = dir.join(format!("{name}.safetensors"));
+    let bytes = |image: &Image| image.data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
+    let tensors = [("clean", scored.clean), ("noisy", scored.noisy), ("estimate", scored.estimate)]
+        .map(|(name, image)| (name, image.shape().to_vec(), bytes(image)));
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+        (*name, view.expect("as many numbers as the shape says"))
+    });
+    let bytes = safetensors::serialize(views, None).expect("numbers can be written");
+    std::fs::create_dir_all(dir).and_then(|()| pudle_data::write_whole(&path, &bytes)).map_err(
+        |error| pudle_train::TrainError::Unsuitable(format!("{}: {error}", path.display())),
+    )
 }

@@ -192,6 +192,27 @@ fn evaluate_scores_every_picture() {
     assert!(paper["mean_psnr"].as_f64() < full["mean_psnr"].as_f64());
     let seeded = json(dir, &format!("{line} --json --seed 9"));
     assert_ne!(seeded["mean_psnr"], full["mean_psnr"]);
+
+    let several = json(dir, &format!("{line},10 --json --save out"));
+    assert_eq!(several[0]["mean_psnr"], full["mean_psnr"]);
+    assert_eq!(several[1]["sigma"], 10.0);
+    let bytes = fs::read(dir.join("out/sigma-10/more-b.jpg.safetensors")).unwrap();
+    let saved = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let numbers = |name: &str| {
+        let tensor = saved.tensor(name).unwrap();
+        let floats =
+            tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+        (tensor.shape().to_vec(), floats.collect::<Vec<f32>>())
+    };
+    let (clean, noisy) = (numbers("clean"), numbers("noisy"));
+    assert_eq!((clean.0.as_slice(), &clean.0), (&[1, 50, 40][..], &noisy.0));
+    let squares = clean.1.iter().zip(&noisy.1).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+    let psnr = -10.0 * (squares / clean.1.len() as f64).log10();
+    assert!((psnr - several[1]["images"][1]["noisy_psnr"].as_f64().unwrap()).abs() < 1e-6);
+    words(dir, &format!("{line},10")).success().stdout(contains("\n     10 "));
+    let shipped = line.replace("--checkpoint model", "--checkpoint denoise-gray-sigma25");
+    let told = json(dir, &format!("{shipped} --json --blind"));
+    assert!(told["images"][0]["estimated_sigma"].is_f64());
 }
 
 #[test]

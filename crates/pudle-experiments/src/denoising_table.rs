@@ -10,8 +10,8 @@ use std::time::Duration;
 use pudle_core::{Backend, Conv2dConfig, GradientEstimator, Proximal, PudleConfig};
 use pudle_data::Sigma;
 use pudle_train::{
-    Checkpoint, DataConfig, Denoiser, Format, Protocol, RunConfig, Schedule, TrainingConfig,
-    Versions, evaluate, train_watched,
+    Checkpoint, DataConfig, Denoiser, Format, Protocol, RunConfig, Schedule, Scoring,
+    TrainingConfig, Versions, evaluate, train_watched,
 };
 use serde::{Deserialize, Serialize};
 
@@ -282,7 +282,12 @@ impl Experiment for DenoisingTable {
         checkpoint.write(&task.dir.join("models").join(&task.name))?;
         let denoiser = Denoiser::new(checkpoint, &task.name, task.device)?;
         for protocol in [Protocol::Paper, Protocol::Full] {
-            let scores = evaluate(&denoiser, &self.test, self.sigma, 0, protocol, |_| ())?;
+            let scores = evaluate(
+                &denoiser,
+                &self.test,
+                Scoring { protocol, ..Scoring::new(self.sigma) },
+                |_| Ok(()),
+            )?;
             let psnr = task.finite("the PSNR", scores.mean_psnr)?;
             cell.values.insert(format!("psnr {protocol}"), psnr);
             cell.values.insert("ssim".into(), scores.mean_ssim);

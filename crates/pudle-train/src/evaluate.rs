@@ -3,8 +3,9 @@
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Instant;
 
-use pudle_data::{ColorMode, ImageFolder, add_validation_noise};
+use pudle_data::{ColorMode, Image, ImageFolder, add_validation_noise, estimate_sigma};
 use serde::Serialize;
 
 use crate::denoiser::{Denoiser, check_sigma};
@@ -53,6 +54,43 @@ pub struct ImageScore {
     pub psnr: f64,
     /// SSIM of the estimate.
     pub ssim: f64,
+    /// What [`estimate_sigma`] makes of the noisy picture's noise, on the scale 0 … 255; none for a tiny picture.
+    pub estimated_sigma: Option<f32>,
+    /// Time that the denoising took.
+    pub seconds: f64,
+}
+
+/// A picture that was scored.
+#[derive(Debug)]
+pub struct Scored<'a> {
+    /// Its scores.
+    pub score: &'a ImageScore,
+    /// The picture.
+    pub clean: &'a Image,
+    /// With noise, not clipped.
+    pub noisy: &'a Image,
+    /// The denoiser's estimate, clipped.
+    pub estimate: &'a Image,
+}
+
+/// How a denoiser is scored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scoring {
+    /// Standard deviation of the noise that is added, on the scale 0 … 255.
+    pub sigma: f32,
+    /// Seed of the noise.
+    pub seed: u64,
+    /// How PSNR is taken.
+    pub protocol: Protocol,
+    /// Whether the denoiser is told what is estimated of the noise, rather than the truth.
+    pub blind: bool,
+}
+
+impl Scoring {
+    /// Noise of this level from seed 0, which the denoiser is told of, peak 1.
+    pub fn new(sigma: f32) -> Self {
+        Self { sigma, seed: 0, protocol: Protocol::Full, blind: false }
+    }
 }
 
 /// The scores of a folder.
@@ -62,6 +100,14 @@ pub struct Evaluation {
     pub protocol: Protocol,
     /// Standard deviation of the noise, on the scale 0 … 255.
     pub sigma: f32,
+    /// Whether the denoiser was told an estimate of it.
+    pub blind: bool,
+    /// For how many pictures the estimate of the noise was within 10 % of the truth.
+    pub estimates_within_a_tenth: usize,
+    /// Mean time that the denoising of a picture took.
+    pub mean_seconds: f64,
+    /// Mean PSNR of the noisy pictures in dB.
+    pub mean_noisy_psnr: f64,
     /// Mean PSNR over the pictures in dB.
     pub mean_psnr: f64,
     /// Mean SSIM over the pictures.
@@ -70,21 +116,19 @@ pub struct Evaluation {
     pub images: Vec<ImageScore>,
 }
 
-/// Adds noise of standard deviation `sigma` (0 … 255) to every picture below `dir`, a function of
-/// `seed` and the picture's place in the order of files, denoises and scores it; `visit` sees each
-/// score as it comes. Files that are unreadable, smaller than an atom or, where their maximum is the
-/// peak, black are skipped with a warning.
+/// Adds noise to every picture below `dir`, a function of the seed and the picture's place in the order of
+/// files, denoises and scores it; `visit` sees each as it comes. Files that are unreadable, smaller
+/// than an atom or, where their maximum is the peak, black are skipped with a warning.
 ///
 /// # Errors
-/// Where no picture can be read, or `sigma` is out of range.
+/// Where no picture can be read, the noise is out of range, or `visit` fails.
 pub fn evaluate(
     denoiser: &Denoiser,
     dir: &Path,
-    sigma: f32,
-    seed: u64,
-    protocol: Protocol,
-    mut visit: impl FnMut(&ImageScore),
+    scoring: Scoring,
+    mut visit: impl FnMut(Scored<'_>) -> Result<()>,
 ) -> Result<Evaluation> {
+    let Scoring { sigma, seed, protocol, blind } = scoring;
     check_sigma("sigma", sigma)?;
     // A grey picture stays one for a model over colours: its noise is then the same in all three.
     let color = if denoiser.channels() == 3 { ColorMode::AsIs } else { ColorMode::Gray };
@@ -107,20 +151,26 @@ pub fn evaluate(
             continue;
         }
         let noisy = add_validation_noise(&clean, sigma, seed, i as u64);
-        let estimate = match denoiser.denoise(&noisy, Some(sigma)) {
+        let estimated_sigma = estimate_sigma(&noisy);
+        let told = if blind { estimated_sigma.map(|s| s.clamp(0.01, 255.0)) } else { Some(sigma) };
+        let started = Instant::now();
+        let estimate = match denoiser.denoise(&noisy, told) {
             Ok(estimate) => estimate.clip(),
             Err(error) => {
                 log::warn!("skipped: {}: {error}", path.display());
                 continue;
             }
         };
+        let seconds = started.elapsed().as_secs_f64();
         let score = ImageScore {
             file: path.strip_prefix(dir).unwrap_or(path).to_string_lossy().into_owned(),
             noisy_psnr: noisy.psnr(&clean, peak),
             psnr: estimate.psnr(&clean, peak),
             ssim: ssim(&estimate, &clean),
+            estimated_sigma,
+            seconds,
         };
-        visit(&score);
+        visit(Scored { score: &score, clean: &clean, noisy: &noisy, estimate: &estimate })?;
         images.push(score);
     }
     if images.is_empty() {
@@ -131,9 +181,16 @@ pub fn evaluate(
     }
     let mean =
         |pick: fn(&ImageScore) -> f64| images.iter().map(pick).sum::<f64>() / images.len() as f64;
+    let near = |score: &&ImageScore| {
+        score.estimated_sigma.is_some_and(|estimate| (estimate / sigma - 1.0).abs() <= 0.1)
+    };
     Ok(Evaluation {
         protocol,
         sigma,
+        blind,
+        estimates_within_a_tenth: images.iter().filter(near).count(),
+        mean_seconds: mean(|score| score.seconds),
+        mean_noisy_psnr: mean(|score| score.noisy_psnr),
         mean_psnr: mean(|score| score.psnr),
         mean_ssim: mean(|score| score.ssim),
         images,

@@ -31,7 +31,7 @@ pub use config::{
 };
 pub use denoiser::{Denoiser, Shifts};
 pub use error::{Result, TrainError};
-pub use evaluate::{Evaluation, ImageScore, Protocol, evaluate};
+pub use evaluate::{Evaluation, ImageScore, Protocol, Scored, Scoring, evaluate};
 pub use metrics::StepRecord;
 /// Noise levels of data and models.
 pub use pudle_data::Sigma;

@@ -8,7 +8,9 @@ use pudle_core::{
     Backend, Conv2dConfig, DenseConfig, DictionaryConfig, PudleConfig, ThresholdConfig,
 };
 use pudle_data::{Image, Sigma, add_validation_noise};
-use pudle_train::{AnyPudle, Checkpoint, Denoiser, Format, Protocol, evaluate, import_dictionary};
+use pudle_train::{
+    AnyPudle, Checkpoint, Denoiser, Format, Protocol, Scoring, evaluate, import_dictionary,
+};
 use safetensors::tensor::{Dtype, TensorView};
 
 fn filters() -> PudleConfig {
@@ -289,7 +291,10 @@ fn protocols_differ_by_the_peak() {
     image.write(&dir.path().join("b.png")).unwrap();
     fs::write(dir.path().join("c.png"), "not a picture").unwrap();
     Image::from_fn(1, 3, 40, |_, _, _| 0.5).write(&dir.path().join("d.png")).unwrap();
-    let score = |protocol| evaluate(&denoiser, dir.path(), 25.0, 0, protocol, |_| ()).unwrap();
+    let score = |protocol| {
+        evaluate(&denoiser, dir.path(), Scoring { protocol, ..Scoring::new(25.0) }, |_| Ok(()))
+            .unwrap()
+    };
     let (full, paper) = (score(Protocol::Full), score(Protocol::Paper));
     assert_eq!(full.images.len(), 2);
     // Same noise under both, other noise in each picture.

@@ -1,0 +1,193 @@
+"""Denoisers beside BM3D, and beside PyTorch running the same weights, on the same noisy pictures.
+
+    python3 -m venv /tmp/peers && /tmp/peers/bin/pip install -r crates/pudle-bench/peers/requirements.txt
+    /tmp/peers/bin/python crates/pudle-bench/peers/denoisers.py --images BSD68 --sigma 15,25,50
+
+`pudle evaluate --save` writes the noisy pictures and its estimates; BM3D (from PyPI) is given the same numbers. `--torch` also
+runs each checkpoint's network in PyTorch on every `--torch-every`-th picture, in one pass and with all shifts, in turn with ours,
+checks that the estimates agree, and prints the ratio of times. Printed as Markdown.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+
+import numpy as np
+from safetensors.numpy import load_file
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+def psnr(estimate, clean):
+    return -10 * np.log10(np.mean((estimate.astype(np.float64) - clean) ** 2))
+
+
+def evaluate(args, checkpoint, sigma, shifts, images, folder):
+    command = [args.pudle, "evaluate", "--checkpoint", checkpoint, "--images", images, "--sigma", f"{sigma:g}",
+               "--shifts", str(shifts), "--json", "--save", folder]
+    env = {**os.environ, "RAYON_NUM_THREADS": str(args.threads)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout)
+
+
+def saved(folder, sigma):
+    return sorted(pathlib.Path(folder, f"sigma-{sigma:g}").glob("*.safetensors"))
+
+
+def bm3d_score(folder, sigma):
+    import bm3d
+
+    scores, seconds = [], 0.0
+    for path in saved(folder, sigma):
+        picture = load_file(path)
+        noisy = np.ascontiguousarray(picture["noisy"].transpose(1, 2, 0).astype(np.float64))
+        began = time.perf_counter()
+        estimate = bm3d.bm3d(noisy.squeeze(), sigma_psd=sigma / 255)
+        seconds += time.perf_counter() - began
+        estimate = np.clip(estimate.reshape(noisy.shape).transpose(2, 0, 1), 0, 1)
+        scores.append(psnr(estimate, picture["clean"]))
+    return np.mean(scores), seconds / len(scores)
+
+
+class Network:
+    """A shipped checkpoint in PyTorch: unrolled ISTA over filters, soft thresholds."""
+
+    def __init__(self, checkpoint, sigma):
+        import torch
+        from safetensors.torch import load_file as load
+
+        folder = pathlib.Path(checkpoint)
+        folder = folder if folder.exists() else ROOT / "checkpoints" / checkpoint
+        config = tomllib.loads((folder / "config.toml").read_text())
+        model = config["model"]
+        assert model["prox"] == "soft" and model["algorithm"] == "ista", "soft thresholds and ISTA alone"
+        weights = load(folder / "model.safetensors")
+        self.filters = weights["dictionary.atoms"]
+        self.analysis = weights.get("analysis.atoms", self.filters)
+        self.decoder = weights.get("decoder.atoms", self.filters)
+        self.stride, self.size = model["dictionary"]["stride"], model["dictionary"]["size"]
+        self.layers, self.step = model["layers"], model["step"]
+        self.offset = model.get("offset", 0.0)
+        threshold = model["threshold"]
+        if threshold["kind"] == "constant":
+            level = torch.full((1, 1), threshold["lambda"])
+        else:
+            level = weights["threshold.lambda"].reshape(-1, self.filters.shape[0])
+            if "threshold.slope" in weights:
+                level = level + weights["threshold.slope"].reshape(level.shape) * sigma / threshold["sigma"]
+        level = level.clamp(min=0) * self.step
+        self.levels = level.expand(self.layers, -1)[:, None, :, None, None]
+
+    def encode(self, x):
+        import torch
+        import torch.nn.functional as F
+
+        def shrink(z, level):
+            return torch.sign(z) * F.relu(z.abs() - level)
+
+        z = shrink(self.step * F.conv2d(x, self.analysis, stride=self.stride), self.levels[0])
+        for level in self.levels[1:]:
+            r = x - F.conv_transpose2d(z, self.filters, stride=self.stride)
+            z = shrink(z + self.step * F.conv2d(r, self.analysis, stride=self.stride), level)
+        return F.conv_transpose2d(z, self.decoder, stride=self.stride)
+
+    def covered(self, length):
+        return self.size + -(-(length - self.size) // self.stride) * self.stride
+
+    def __call__(self, noisy, every_shift):
+        import torch
+        import torch.nn.functional as F
+
+        with torch.no_grad():
+            x = torch.from_numpy(noisy)[None] - self.offset
+            height, width = x.shape[2:]
+            shifts = range(self.stride if every_shift else 1)
+            before = len(shifts) - 1
+            tall, wide = self.covered(height + before), self.covered(width + before)
+            below, right = tall + before - before - height, wide + before - before - width
+            padded = F.pad(x, (before, right, before, below), mode="reflect")
+            total = torch.zeros_like(x)
+            for top in shifts:
+                for left in shifts:
+                    whole = self.encode(padded[..., top : top + tall, left : left + wide])
+                    total += whole[..., before - top :, before - left :][..., :height, :width]
+            estimate = total / len(shifts) ** 2 + self.offset
+            return estimate.clamp(0, 1)[0].numpy()
+
+
+def beside_torch(args, checkpoint, sigma, folder):
+    """Rows of times: PyTorch, ours, ratio, and the largest difference of the estimates."""
+    import torch
+
+    torch.set_num_threads(args.threads)
+    paths = sorted(p for p in pathlib.Path(args.images).iterdir() if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
+    subset = pathlib.Path(folder, "subset")
+    subset.mkdir(exist_ok=True)
+    for path in paths[:: args.torch_every]:
+        if not (subset / path.name).exists():
+            (subset / path.name).symlink_to(path.resolve())
+    network = Network(checkpoint, sigma)
+    for name, shifts in (("one pass", "1"), ("all shifts", "all")):
+        ours, theirs, apart = [], [], 0.0
+        for _ in range(args.rounds):
+            out = tempfile.mkdtemp(dir=folder)
+            ours.append(evaluate(args, checkpoint, sigma, shifts, str(subset), out)["mean_seconds"])
+            spent, files = 0.0, saved(out, sigma)
+            for path in files:
+                picture = load_file(path)
+                network(picture["noisy"][:, :64, :64].copy(), False)
+                began = time.perf_counter()
+                estimate = network(picture["noisy"], shifts == "all")
+                spent += time.perf_counter() - began
+                apart = max(apart, float(np.abs(estimate - picture["estimate"]).max()))
+            theirs.append(spent / len(files))
+        if apart > 1e-3:
+            sys.exit(f"{checkpoint}, {name}: estimates differ by {apart:.1e}")
+        middle = lambda values: sorted(values)[len(values) // 2]
+        ours, theirs = middle(ours), middle(theirs)
+        print(f"| {checkpoint}, {name} | {1e3 * theirs:.0f} | {1e3 * ours:.0f} | **{theirs / ours:.1f}** | {apart:.0e} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pudle", default="target/release/pudle", help="the pudle binary")
+    parser.add_argument("--images", required=True, help="folder of clean pictures")
+    parser.add_argument("--checkpoint", action="append", help="name or folder; all that ship for grey pictures by default")
+    parser.add_argument("--sigma", default="15,25,50", type=lambda text: [float(s) for s in text.split(",")])
+    parser.add_argument("--shifts", default="all", help="shifts that ours averages")
+    parser.add_argument("--no-bm3d", action="store_true")
+    parser.add_argument("--torch", action="store_true", help="times beside PyTorch at the second level")
+    parser.add_argument("--torch-every", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    checkpoints = args.checkpoint or ["denoise-gray-sigma25", "denoise-gray"]
+    with tempfile.TemporaryDirectory() as folder:
+        if not args.torch:
+            print("| sigma | " + " | ".join(["noisy"] + ([] if args.no_bm3d else ["BM3D"]) + checkpoints) + " |")
+            print("| --- " * (2 + (not args.no_bm3d) + len(checkpoints)) + "|")
+            for sigma in args.sigma:
+                results = [evaluate(args, c, sigma, args.shifts, args.images, folder) for c in checkpoints]
+                cells = [f"{results[0]['mean_noisy_psnr']:.2f}"]
+                if not args.no_bm3d:
+                    score, seconds = bm3d_score(folder, sigma)
+                    cells.append(f"{score:.2f} ({seconds:.1f} s)")
+                cells += [f"{r['mean_psnr']:.2f} ({r['mean_seconds']:.2f} s)" for r in results]
+                print(f"| {sigma:g} | " + " | ".join(cells) + " |", flush=True)
+            return
+        print("| checkpoint | PyTorch, ms | Pudle, ms | ratio | largest difference |")
+        print("| --- | --- | --- | --- | --- |")
+        for checkpoint in checkpoints:
+            beside_torch(args, checkpoint, args.sigma[min(1, len(args.sigma) - 1)], folder)
+
+
+if __name__ == "__main__":
+    main()
