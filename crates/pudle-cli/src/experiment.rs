@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgMatches, FromArgMatches, Subcommand};
 use pudle_core::Backend;
 use pudle_experiments::{
-    Baselines, CodeError, DenoisingTable, DictionaryRecovery, Experiment, GradientDynamics,
-    Initialisation, perform,
+    Baselines, CodeError, DenoisingIngredients, DenoisingTable, DictionaryRecovery, Experiment,
+    GradientDynamics, Initialisation, perform,
 };
 
 use crate::Failure;
@@ -26,6 +26,8 @@ pub enum Args {
     CodeError(Flags<CodeError>),
     /// What dec and ae-ls, and hard thresholds, reach on photographs, by λ.
     DenoisingTable(Flags<DenoisingTable>),
+    /// What each step from the published denoiser to the blind one that ships is worth.
+    DenoisingIngredients(Flags<DenoisingIngredients>),
 }
 
 #[derive(clap::Args)]
@@ -140,6 +142,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Args::Initialisation(flags) => run_one(flags),
         Args::CodeError(flags) => run_one(flags),
         Args::DenoisingTable(flags) => run_one(flags),
+        Args::DenoisingIngredients(flags) => run_one(flags),
     }
 }
 

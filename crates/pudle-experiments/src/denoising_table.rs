@@ -1,21 +1,18 @@
 //! What a dictionary that dec or ae-ls learned is worth as a denoiser of photographs, by `λ`.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::path::PathBuf;
 
 use pudle_core::{Backend, Conv2dConfig, GradientEstimator, Proximal, PudleConfig};
 use pudle_data::Sigma;
 use pudle_train::{
-    Checkpoint, DataConfig, Denoiser, Format, Protocol, RunConfig, Schedule, Scoring,
-    TrainingConfig, Versions, evaluate, train_watched,
+    DataConfig, Denoiser, Format, Protocol, RunConfig, Schedule, Scoring, TrainingConfig, Versions,
+    evaluate,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::chart::{Axis, Chart, Line, Stroke};
+use crate::denoiser_training::{check_folders, test_curve, train_denoiser};
 use crate::error::{ExperimentError, Result, each_within, within};
 use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, mean_sd};
 
@@ -218,15 +215,7 @@ impl Experiment for DenoisingTable {
         within("points", self.points, 1, self.steps)?;
         within("seeds", self.seeds, 1, 1000)?;
         within("hard_seeds", self.hard_seeds, 1, 1000)?;
-        for (field, dir) in [("train", &self.train), ("test", &self.test)] {
-            if !dir.is_dir() {
-                return Err(ExperimentError::range(
-                    field,
-                    dir.display(),
-                    "a folder of photographs (datasets/README.md says where to get them)",
-                ));
-            }
-        }
+        check_folders(&self.train, &self.test)?;
         for key in self.keys() {
             self.run_config(&key, Backend::default()).validate()?;
         }
@@ -257,25 +246,10 @@ impl Experiment for DenoisingTable {
 
     fn run(&self, key: &Key, task: &Task<'_>) -> Result<Cell> {
         let config = self.run_config(key, task.backend);
-        let state = &task.state;
-        let done = Arc::new(AtomicU64::new(0));
-        let trained = thread::scope(|scope| {
-            let training = scope.spawn(|| train_watched(config, state, done.clone()));
-            let mut told = 0;
-            while !training.is_finished() {
-                thread::sleep(Duration::from_millis(100));
-                let now = done.load(Ordering::Relaxed);
-                task.progress.add((now - told) * step_work(key));
-                told = now;
-            }
-            training.join()
-        });
-        trained.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-
+        let checkpoint = train_denoiser(config, task, step_work(key))?;
         let mut cell = Cell::default();
         let curve = test_curve(&task.state.join("metrics.csv"))?;
         cell.curves.insert("test".into(), curve);
-        let checkpoint = Checkpoint::read(&task.state, task.device)?;
         let atoms = task.dir.join("atoms");
         std::fs::create_dir_all(&atoms).map_err(ExperimentError::io(&atoms))?;
         checkpoint.export(Format::Png, &atoms.join(format!("{}.png", task.name)))?;
@@ -462,26 +436,4 @@ fn last_quarter(curve: &[[f64; 2]]) -> f64 {
     let Some(last) = curve.last() else { return f64::NAN };
     let before = curve.iter().rev().find(|point| point[0] <= 0.75 * last[0]);
     before.map_or(f64::NAN, |before| last[1] - before[1])
-}
-
-/// Steps and PSNR of the validations of a run.
-fn test_curve(path: &Path) -> Result<Vec<[f64; 2]>> {
-    let damaged = |reason: String| ExperimentError::damaged(path, reason);
-    let mut rows = csv::Reader::from_path(path).map_err(|error| damaged(error.to_string()))?;
-    let header = rows.headers().map_err(|error| damaged(error.to_string()))?.clone();
-    let column = |name: &str| {
-        header.iter().position(|n| n == name).ok_or_else(|| damaged(format!("no column {name}")))
-    };
-    let (step, split, psnr) = (column("step")?, column("split")?, column("psnr")?);
-    let mut curve = Vec::new();
-    for row in rows.records() {
-        let row = row.map_err(|error| damaged(error.to_string()))?;
-        if &row[split] == "valid" {
-            let number = |k: usize| {
-                row[k].parse().map_err(|_| damaged(format!("\"{}\" is no number", &row[k])))
-            };
-            curve.push([number(step)?, number(psnr)?]);
-        }
-    }
-    Ok(curve)
 }

@@ -7,6 +7,8 @@
 mod baselines;
 mod chart;
 mod code_error;
+mod denoiser_training;
+mod denoising_ingredients;
 mod denoising_table;
 mod dictionary_recovery;
 mod error;
@@ -23,6 +25,7 @@ mod spectral;
 pub use baselines::{Baselines, Method};
 pub use chart::{Axis, Chart, Line, Stroke};
 pub use code_error::CodeError;
+pub use denoising_ingredients::{DenoisingIngredients, Ingredient};
 pub use denoising_table::DenoisingTable;
 pub use dictionary_recovery::DictionaryRecovery;
 pub use error::{ExperimentError, Result};

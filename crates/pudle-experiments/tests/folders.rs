@@ -5,8 +5,8 @@ use std::path::Path;
 use pudle_core::Backend;
 use pudle_data::{DeadLeaves, DeadLeavesConfig};
 use pudle_experiments::{
-    Baselines, CodeError, DenoisingTable, DictionaryRecovery, Experiment, ExperimentError,
-    GradientDynamics, Initialisation, Summary, perform,
+    Baselines, CodeError, DenoisingIngredients, DenoisingTable, DictionaryRecovery, Experiment,
+    ExperimentError, GradientDynamics, Ingredient, Initialisation, Summary, perform,
 };
 
 fn dynamics() -> GradientDynamics {
@@ -141,15 +141,9 @@ fn the_code_error_has_the_exponents_of_the_bound() {
 }
 
 /// Drawn pictures in place of photographs.
-fn pictures(dir: &Path, seed: u64, count: usize) {
-    let leaves = DeadLeaves::new(DeadLeavesConfig {
-        height: 64,
-        width: 64,
-        count,
-        seed,
-        ..Default::default()
-    });
-    let leaves = leaves.unwrap();
+fn pictures(dir: &Path, side: usize, seed: u64, count: usize) {
+    let config = DeadLeavesConfig { height: side, width: side, count, seed, ..Default::default() };
+    let leaves = DeadLeaves::new(config).unwrap();
     std::fs::create_dir(dir).unwrap();
     for index in 0..count {
         leaves.draw(index).write(&dir.join(format!("{index}.png"))).unwrap();
@@ -160,8 +154,8 @@ fn pictures(dir: &Path, seed: u64, count: usize) {
 fn denoising_improves_in_every_cell_and_leaves_models() {
     let dir = tempfile::tempdir().unwrap();
     let (train, test) = (dir.path().join("train"), dir.path().join("test"));
-    pictures(&train, 0, 6);
-    pictures(&test, 1, 2);
+    pictures(&train, 64, 0, 6);
+    pictures(&test, 64, 1, 2);
     let (_, paper) = DenoisingTable::presets().swap_remove(0);
     let small = DenoisingTable {
         train,
@@ -171,7 +165,7 @@ fn denoising_improves_in_every_cell_and_leaves_models() {
         stride: 3,
         layers: 20,
         step: 0.2,
-        lambdas: vec![0.1, 0.2],
+        lambdas: vec![0.05, 0.1],
         hard_levels: vec![0.05],
         crop: 41,
         steps: 200,
@@ -182,11 +176,10 @@ fn denoising_improves_in_every_cell_and_leaves_models() {
     };
     let out = dir.path().join("out");
     let summary = perform(&small, &out, Backend::Flex).unwrap();
-    for protocol in ["paper", "full"] {
-        for name in ["dec, λ = 0.1", "ae-ls, λ = 0.2", "hard, level 0.05"] {
-            let psnr = figure(&summary, &format!("{name}: PSNR, {protocol}"));
-            assert!(psnr > 21.0, "{name}, {protocol}: {psnr}, where the noise alone is at 20.2");
-        }
+    for name in ["ae-ls, λ = 0.05", "ae-ls, λ = 0.1", "hard, level 0.05"] {
+        let psnr = |protocol| figure(&summary, &format!("{name}: PSNR, {protocol}"));
+        assert!(psnr("full") > 20.5, "{name}: {}, where the noise alone is at 20.2", psnr("full"));
+        assert!(psnr("paper") <= psnr("full"), "{name}: a picture's maximum is at most 1");
     }
     let margin = figure(&summary, "λ = 0.1: ae-ls above dec, dB");
     let of = |gradient: &str| figure(&summary, &format!("{gradient}, λ = 0.1: PSNR, paper"));
@@ -203,6 +196,33 @@ fn denoising_improves_in_every_cell_and_leaves_models() {
     ] {
         assert!(out.join(file).metadata().unwrap().len() > 50, "{file}");
     }
+}
+
+#[test]
+fn ingredients_are_what_they_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let (train, test) = (dir.path().join("train"), dir.path().join("test"));
+    pictures(&train, 140, 0, 3);
+    pictures(&test, 64, 1, 1);
+    let (_, paper) = DenoisingIngredients::presets().swap_remove(0);
+    let small = DenoisingIngredients {
+        train,
+        test,
+        ingredients: vec![Ingredient::Published, Ingredient::PerAtom, Ingredient::Untied],
+        steps: 16,
+        shifts: 2,
+        ..paper
+    };
+    let out = dir.path().join("out");
+    let summary = perform(&small, &out, Backend::Flex).unwrap();
+    assert_eq!(summary.rows.len(), 6);
+    let cells = std::fs::read_to_string(out.join("cells.csv")).unwrap();
+    let weights: Vec<&str> =
+        cells.lines().skip(1).map(|row| row.split(',').nth(1).unwrap()).collect();
+    let bank = 384 * 11 * 11;
+    let untied = 3 * bank + 2 * 12 * 384;
+    assert_eq!(weights, ["5184".to_string(), (5184 + 64).to_string(), untied.to_string()]);
+    assert!(out.join("blind.svg").exists() && out.join("one-level.png").exists());
 }
 
 #[test]

@@ -4,13 +4,15 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use burn::tensor::Device;
 use pudle_core::{
-    Conv2dConfig, DenseConfig, DictionaryConfig, GradientEstimator, PudleConfig, ThresholdConfig,
+    Banks, Conv2dConfig, DenseConfig, DictionaryConfig, GradientEstimator, PudleConfig,
+    ThresholdConfig,
 };
 use pudle_data::Sigma;
 use pudle_train::{
-    AmplitudeConfig, DataConfig, Initialization, Interrupter, Outcome, RunConfig, Schedule,
-    TrainError, TrainingConfig, resume, train,
+    AmplitudeConfig, Checkpoint, DataConfig, Initialization, Interrupter, Outcome, RunConfig,
+    Schedule, TrainError, TrainingConfig, resume, train,
 };
 
 fn images(steps: u64) -> RunConfig {
@@ -312,6 +314,61 @@ fn unsuitable_settings_are_refused_before_anything_is_written() {
         let error = train(config, &out, Interrupter::new()).unwrap_err().to_string();
         assert!(error.contains(field), "{error}");
         assert!(!out.exists());
+    }
+}
+
+#[test]
+fn a_run_can_start_from_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = dir.path().join("first");
+    run(images(6), &first);
+    let read = |dir: &Path| Checkpoint::read(dir, &Device::flex()).unwrap().model;
+    // A learning rate so low that nothing moves by more than rounding.
+    let from = |change: fn(&mut RunConfig)| {
+        let mut config = images(1);
+        config.training.learning_rate = 1e-12;
+        config.training.initialization = Initialization::Checkpoint { dir: first.clone() };
+        change(&mut config);
+        config
+    };
+    let same = dir.path().join("same");
+    run(from(|_| ()), &same);
+    let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+    let (was, is) = (read(&first), read(&same));
+    assert!(near(&was.atoms().0, &is.atoms().0));
+    assert!(near(&was.learned()[0].1, &is.learned()[0].1));
+    assert!(was.learned()[0].1.iter().any(|lambda| (lambda - 0.1).abs() > 1e-4), "it was learned");
+
+    // Banks of their own start from the dictionary, and thresholds that the other has, too, from its.
+    let untied = dir.path().join("untied");
+    run(from(|config| config.model.banks = Banks::Untied), &untied);
+    let is = read(&untied);
+    for (name, values, _) in is.learned() {
+        let expected = if name == "lambda" { was.learned().remove(0).1 } else { was.atoms().0 };
+        assert!(near(&values, &expected), "{name}");
+    }
+
+    for (change, word) in [
+        (
+            (|config| {
+                config.training.initialization = Initialization::Checkpoint { dir: "none".into() }
+            }) as fn(&mut RunConfig),
+            "none",
+        ),
+        (
+            |config| {
+                config.model.dictionary = DictionaryConfig::Conv2d(Conv2dConfig {
+                    atoms: 9,
+                    channels: 1,
+                    size: 5,
+                    stride: 2,
+                })
+            },
+            "first",
+        ),
+    ] {
+        let error = train(from(change), &dir.path().join("x"), Interrupter::new()).unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
     }
 }
 
