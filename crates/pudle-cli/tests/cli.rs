@@ -285,7 +285,7 @@ fn train_obeys_its_flags_and_resumes() {
 #[test]
 fn presets_train() {
     let dir = tempfile::tempdir().unwrap();
-    for preset in ["denoise", "dense", "digits"] {
+    for preset in ["denoise", "denoise-blind", "dense", "digits"] {
         let line = format!("train --preset {preset} --steps 1 --out {preset}");
         words(dir.path(), &line).success();
         assert!(dir.path().join(preset).join("atoms.png").is_file());

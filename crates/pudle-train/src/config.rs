@@ -148,7 +148,7 @@ pub enum AmplitudeConfig {
 /// | `beta_1`, `beta_2` | 0.9, 0.999 | of Adam | in [0, 1) |
 /// | `epsilon` | 1e-3 | of Adam | > 0 |
 /// | `initialization` | `random` | of the atoms | see [`Initialization`] |
-/// | `warm_up` | 0 | first steps, over which the learning rate grows from 0 | ≥ 0, < `steps` |
+/// | `warm_up` | 0 | first steps, over which the learning rate grows from 0; a shorter run ends before the full rate | ≥ 0 |
 /// | `shifts` | 1 | random shifts of the grid of atoms whose mean reconstruction is trained | 1 to `stride²` |
 /// | `checkpoint_every` | 500 | steps between checkpoints | ≥ 1 |
 /// | `keep` | 2 | checkpoints that stay | ≥ 1 |
@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn presets_are_valid_and_round_trip() {
-        for preset in [Preset::Denoise, Preset::Dense, Preset::Digits] {
+        for preset in Preset::ALL {
             let config = preset.config();
             config.validate().unwrap();
             let text = toml::to_string(&config).unwrap();

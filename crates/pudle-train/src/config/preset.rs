@@ -3,11 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use pudle_core::{Backend, Conv2dConfig, DenseConfig, GradientEstimator, Proximal, PudleConfig};
+use pudle_core::{
+    Backend, Conv2dConfig, DenseConfig, GradientEstimator, Proximal, PudleConfig, ThresholdConfig,
+};
 
 use pudle_data::Sigma;
 
-use super::{AmplitudeConfig, DataConfig, Initialization, RunConfig, TrainingConfig, Versions};
+use super::{
+    AmplitudeConfig, DataConfig, Initialization, RunConfig, Schedule, TrainingConfig, Versions,
+};
 
 /// A named set of settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +20,9 @@ pub enum Preset {
     /// ae-ls, crops of 129×129 at σ = 25, Adam with ε = 1e-3, one crop a step. The learning rate is
     /// 1e-3 where the publication has 1e-4.
     Denoise,
+    /// One denoiser for all noise from σ = 5 to 55: 256 filters 11×11, stride 8, 12 layers, thresholds per layer and atom
+    /// that are affine in σ, data centred on ½, the mean of two random shifts trained, four crops a step.
+    DenoiseBlind,
     /// The published recovery of a dictionary of 100 atoms in 50 dimensions from 10,000 data with
     /// five non-zeros, all of them in every step, from a perturbed start.
     Dense,
@@ -24,6 +31,9 @@ pub enum Preset {
 }
 
 impl Preset {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Denoise, Self::DenoiseBlind, Self::Dense, Self::Digits];
+
     /// The settings, on generated data.
     pub fn config(self) -> RunConfig {
         let run = |model, data, training| RunConfig {
@@ -47,6 +57,37 @@ impl Preset {
                     flips: true,
                 },
                 TrainingConfig { steps: 4320, ..TrainingConfig::default() },
+            ),
+            Preset::DenoiseBlind => run(
+                PudleConfig::conv2d(Conv2dConfig { atoms: 256, channels: 1, size: 11, stride: 8 })
+                    .with_layers(12)
+                    .with_step(0.1)
+                    .with_threshold(ThresholdConfig::Learned {
+                        lambda: 0.1,
+                        per_layer: true,
+                        sigma: Some(25.0),
+                    })
+                    .with_offset(0.5),
+                DataConfig::DeadLeaves {
+                    side: 180,
+                    count: 1000,
+                    // Fourteen positions after the first, and the room of a shift.
+                    crop: 11 + 14 * 8 + 7,
+                    sigma: Sigma::Between([5.0, 55.0]),
+                    flips: true,
+                },
+                TrainingConfig {
+                    steps: 36_000,
+                    batch: 4,
+                    learning_rate: 2e-3,
+                    schedule: Schedule::Cosine,
+                    epsilon: 1e-8,
+                    warm_up: 500,
+                    shifts: 2,
+                    checkpoint_every: 1000,
+                    valid_every: 6000,
+                    ..TrainingConfig::default()
+                },
             ),
             Preset::Dense => run(
                 PudleConfig::dense(DenseConfig { dim: 50, atoms: 100 })
@@ -94,6 +135,7 @@ impl fmt::Display for Preset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Preset::Denoise => "denoise",
+            Preset::DenoiseBlind => "denoise-blind",
             Preset::Dense => "dense",
             Preset::Digits => "digits",
         })
@@ -104,11 +146,9 @@ impl FromStr for Preset {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Preset::Denoise, Preset::Dense, Preset::Digits]
-            .into_iter()
-            .find(|preset| preset.to_string() == text)
-            .ok_or_else(|| {
-                format!("unknown preset \"{text}\": it must be denoise, dense or digits")
-            })
+        Self::ALL.into_iter().find(|preset| preset.to_string() == text).ok_or_else(|| {
+            let names = Self::ALL.map(|preset| preset.to_string()).join(", ");
+            format!("unknown preset \"{text}\": it must be one of {names}")
+        })
     }
 }

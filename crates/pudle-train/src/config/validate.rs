@@ -227,10 +227,6 @@ impl TrainingConfig {
         };
         at_least_one("training.steps", self.steps)?;
         at_least_one("training.batch", self.batch as u64)?;
-        if self.warm_up >= self.steps {
-            let range = "less than `training.steps`";
-            return Err(TrainError::range("training.warm_up", self.warm_up, range));
-        }
         at_least_one("training.checkpoint_every", self.checkpoint_every)?;
         at_least_one("training.keep", self.keep as u64)?;
         at_least_one("training.valid_every", self.valid_every)?;
