@@ -42,7 +42,7 @@ pub struct Args {
           value_parser = |text: &str| text.parse::<Protocol>())]
     protocol: Protocol,
     /// Write clean, noisy and denoised pictures, as numbers, to safetensors files in this folder, one folder
-    /// below it for each level.
+    /// below it for each level, named as the pictures are.
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
     /// Print JSON and nothing else: an object, or, of several levels, a list of them.
@@ -55,6 +55,9 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failure> {
     let denoiser = load_denoiser(&args.checkpoint, &args.backend.backend.device()?)?;
     let denoiser = args.backend.set(denoiser)?.with_shifts(args.shifts)?;
+    for &sigma in &args.sigma {
+        Scoring::new(sigma).check()?;
+    }
     let mut evaluations = Vec::with_capacity(args.sigma.len());
     for &sigma in &args.sigma {
         let scoring =
@@ -127,8 +130,7 @@ fn mean(evaluation: &Evaluation) {
 
 /// `clean`, `noisy` and `estimate`, each `[channels, height, width]`.
 fn save(dir: &Path, scored: &Scored<'_>) -> pudle_train::Result<()> {
-    let name = scored.score.file.replace(['/', '\\'], "-");
-    let path = dir.join(format!("{name}.safetensors"));
+    let path = dir.join(format!("{}.safetensors", scored.score.file));
     let bytes = |image: &Image| image.data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
     let tensors = [("clean", scored.clean), ("noisy", scored.noisy), ("estimate", scored.estimate)]
         .map(|(name, image)| (name, image.shape().to_vec(), bytes(image)));
@@ -137,7 +139,9 @@ fn save(dir: &Path, scored: &Scored<'_>) -> pudle_train::Result<()> {
         (*name, view.expect("as many numbers as the shape says"))
     });
     let bytes = safetensors::serialize(views, None).expect("numbers can be written");
-    std::fs::create_dir_all(dir).and_then(|()| pudle_data::write_whole(&path, &bytes)).map_err(
-        |error| pudle_train::TrainError::Unsuitable(format!("{}: {error}", path.display())),
-    )
+    std::fs::create_dir_all(path.parent().unwrap_or(dir))
+        .and_then(|()| pudle_data::write_whole(&path, &bytes))
+        .map_err(|error| {
+            pudle_train::TrainError::Unsuitable(format!("{}: {error}", path.display()))
+        })
 }

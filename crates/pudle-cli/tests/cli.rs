@@ -196,7 +196,7 @@ fn evaluate_scores_every_picture() {
     let several = json(dir, &format!("{line},10 --json --save out"));
     assert_eq!(several[0]["mean_psnr"], full["mean_psnr"]);
     assert_eq!(several[1]["sigma"], 10.0);
-    let bytes = fs::read(dir.join("out/sigma-10/more-b.jpg.safetensors")).unwrap();
+    let bytes = fs::read(dir.join("out/sigma-10/more/b.jpg.safetensors")).unwrap();
     let saved = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let numbers = |name: &str| {
         let tensor = saved.tensor(name).unwrap();
@@ -390,7 +390,8 @@ fn wrong_inputs_end_with_one_clear_line() {
         ("denoise picture.png pictures -o dot.png".into(), &["dot.png"]),
         ("denoise picture.png --panel text.png".into(), &["text.png", "--force"]),
         ("denoise picture.png dot.png --panel p.png".into(), &["p.png", "2"]),
-        ("denoise picture.png -o model/config.toml".into(), &["config.toml", "--force"]),
+        ("denoise picture.png -o model/config.toml".into(), &["config.toml", ".tif"]),
+        ("denoise picture.png -o picture.png".into(), &["picture.png", "--force"]),
         ("denoise dot.png --sigma auto".into(), &["dot.png", "1×1"]),
         ("denoise picture.png --sigma 0".into(), &["sigma", "0"]),
         ("denoise picture.png --sigma 1e-37".into(), &["sigma", "0.01"]),

@@ -35,6 +35,8 @@ const WINDOWS: usize = 4;
 /// and the median is taken block by block (48×48), of which the quiet ones, the lowest tenth, tell the noise. Over the
 /// channels of a colour picture the root of the mean square is taken.
 ///
+/// Blocks without any detail, as clipped or drawn areas are, are left out.
+///
 /// Noise that is correlated between pixels (from a camera's demosaicing or a JPEG file's quantisation) has
 /// little in the finest band, and is underestimated.
 pub fn estimate_sigma(picture: &impl Raster) -> Option<f32> {
@@ -44,7 +46,7 @@ pub fn estimate_sigma(picture: &impl Raster) -> Option<f32> {
     }
     let mut squares = 0.0;
     for channel in 0..channels {
-        let mut blocks = Vec::new();
+        let (mut blocks, mut flat) = (Vec::new(), 0);
         let mut whole = Vec::new();
         for [top, left, h, w] in windows(height, width) {
             let seen = picture.window(top, left, h, w);
@@ -53,13 +55,19 @@ pub fn estimate_sigma(picture: &impl Raster) -> Option<f32> {
             for rows in band.chunks_exact(BLOCK * columns) {
                 for first in (0..columns / BLOCK).map(|block| block * BLOCK) {
                     let part = rows.chunks_exact(columns).map(|row| &row[first..first + BLOCK]);
-                    blocks.push(median(&mut part.flatten().copied().collect::<Vec<_>>()));
+                    // Clipped, or drawn: no noise is to be seen there, whatever there is elsewhere.
+                    match median(&mut part.flatten().copied().collect::<Vec<_>>()) {
+                        0.0 => flat += 1,
+                        level => blocks.push(level),
+                    }
                 }
             }
             whole = band;
         }
-        let sigma = if blocks.len() < FEWEST_BLOCKS {
+        let sigma = if blocks.len() + flat < FEWEST_BLOCKS {
             median(&mut whole)
+        } else if blocks.is_empty() {
+            0.0
         } else {
             let quiet = (QUIET * (blocks.len() - 1) as f64).round() as usize;
             *blocks.select_nth_unstable_by(quiet, f32::total_cmp).1 / QUIET_OF_NOISE
@@ -143,6 +151,19 @@ mod tests {
         }
         let smooth = Image::from_fn(1, 100, 100, |_, y, x| 1e-4 * (x * y) as f32);
         assert!(estimate_sigma(&smooth).unwrap() < 0.1);
+    }
+
+    #[test]
+    fn white_margins_do_not_count() {
+        let noisy = add_gaussian(&Image::from_fn(1, 600, 600, |_, _, _| 0.5), 20.0, 1);
+        let page = Image::from_fn(1, 600, 600, |_, y, x| {
+            let inside = (200..500).contains(&y) && (100..500).contains(&x);
+            if inside { (noisy.at(0, y, x).clamp(0.0, 1.0) * 255.0).round() / 255.0 } else { 1.0 }
+        });
+        let sigma = estimate_sigma(&page).unwrap();
+        assert!((sigma / 20.0 - 1.0).abs() < 0.1, "{sigma}");
+        let white = Image::from_fn(1, 600, 600, |_, _, _| 1.0);
+        assert_eq!(estimate_sigma(&white), Some(0.0));
     }
 
     #[test]

@@ -197,6 +197,17 @@ impl Experiment for DenoisingIngredients {
         if self.ingredients.is_empty() {
             return Err(ExperimentError::range("ingredients", "empty", "at least one value"));
         }
+        let mut once = self.ingredients.clone();
+        once.sort();
+        once.dedup();
+        if once.len() < self.ingredients.len() {
+            return Err(ExperimentError::range(
+                "ingredients",
+                "not all different",
+                "each named once",
+            ));
+        }
+        Scoring::new(self.sigma).check()?;
         within("steps", self.steps, 16, 100_000_000)?;
         within("shifts", self.shifts, 2, 16)?;
         check_folders(&self.train, &self.test)?;

@@ -211,6 +211,7 @@ impl Experiment for DenoisingTable {
         if self.gradients.is_empty() {
             return Err(ExperimentError::range("gradients", "empty", "at least one value"));
         }
+        Scoring::new(self.sigma).check()?;
         within("steps", self.steps, 1, 100_000_000)?;
         within("points", self.points, 1, self.steps)?;
         within("seeds", self.seeds, 1, 1000)?;

@@ -234,7 +234,8 @@ fn weights(path: &Path, reason: impl ToString) -> TrainError {
     TrainError::Weights { path: path.to_path_buf(), reason: reason.to_string() }
 }
 
-/// A model of these settings with the weights of the checkpoint in `dir`, as far as both have them.
+/// A model of these settings with the weights of the checkpoint in `dir`, as far as both have them, with the same
+/// meaning: thresholds only where both learn them in the same way.
 pub(crate) fn start_from<const D: usize, A: Configured<D>>(
     config: &PudleConfig,
     dir: &Path,
@@ -252,7 +253,12 @@ pub(crate) fn start_from<const D: usize, A: Configured<D>>(
     let mut model = Pudle::from_data(config, TensorData::new(atoms, shape), device)?;
     let path = dir.join(WEIGHTS);
     let bytes = std::fs::read(&path).map_err(TrainError::io(&path))?;
+    let alike = config.threshold.with_lambda(0.0) == checkpoint.config.threshold.with_lambda(0.0)
+        && config.layers == checkpoint.config.layers;
     let mut store = SafetensorsStore::from_bytes(Some(bytes)).allow_partial(true);
+    if !alike {
+        store = store.with_predicate(|path, _| !path.starts_with("threshold"));
+    }
     let applied = model.load_from(&mut store).map_err(|error| weights(&path, error))?;
     match applied.errors.first() {
         Some(error) => Err(weights(&path, error)),

@@ -211,8 +211,8 @@ pub enum Initialization {
         /// Standard deviation of the perturbation, ≥ 0.
         sd: f32,
     },
-    /// The atoms of another run, with whatever else it learned that this model has, too. Banks of their own that
-    /// only this one has start from its atoms.
+    /// The atoms of another run, with whatever else it learned that this model has, too, thresholds only where both
+    /// learn them in the same way. Banks of their own that only this one has start from its atoms.
     Checkpoint {
         /// Checkpoint or run directory.
         dir: PathBuf,

@@ -125,7 +125,7 @@ impl Denoiser {
     /// `sigma` is the noise of the picture on the scale 0 … 255, at least 0.01, where known. A model whose
     /// thresholds depend on the noise is told of it. One that was trained for other levels sees the picture
     /// scaled to the nearest of them, so that noise and thresholds match: `x̂ = f(x r) / r`,
-    /// `r = σ_trained / σ`.
+    /// `r = σ_trained / σ`, around the model's offset.
     ///
     /// # Errors
     /// Where `sigma` is out of range, a side of the picture is shorter than the atoms', or it has
@@ -160,7 +160,11 @@ impl Denoiser {
         let estimate = match ratio {
             // The common case stays exact.
             1.0 => model.reconstruct_shifted(x, self.shifts),
-            ratio => model.reconstruct_shifted(x * ratio, self.shifts) / ratio,
+            ratio => {
+                let offset = model.config().offset;
+                let scaled = (x - offset) * ratio + offset;
+                (model.reconstruct_shifted(scaled, self.shifts) - offset) / ratio + offset
+            }
         };
         let estimate = match (model_channels, channels) {
             (model, 1) if model > 1 => estimate.mean_dim(1),

@@ -91,6 +91,14 @@ impl Scoring {
     pub fn new(sigma: f32) -> Self {
         Self { sigma, seed: 0, protocol: Protocol::Full, blind: false }
     }
+
+    /// Refuses noise out of range.
+    ///
+    /// # Errors
+    /// Names the level and the range.
+    pub fn check(&self) -> Result<()> {
+        check_sigma("sigma", self.sigma)
+    }
 }
 
 /// The scores of a folder.
@@ -129,7 +137,7 @@ pub fn evaluate(
     mut visit: impl FnMut(Scored<'_>) -> Result<()>,
 ) -> Result<Evaluation> {
     let Scoring { sigma, seed, protocol, blind } = scoring;
-    check_sigma("sigma", sigma)?;
+    scoring.check()?;
     // A grey picture stays one for a model over colours: its noise is then the same in all three.
     let color = if denoiser.channels() == 3 { ColorMode::AsIs } else { ColorMode::Gray };
     let folder = ImageFolder::open(dir, color)?.with_capacity(0);

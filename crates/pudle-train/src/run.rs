@@ -60,6 +60,9 @@ pub fn train(config: RunConfig, dir: &Path, interrupter: Interrupter) -> Result<
     if dir.join("config.toml").exists() {
         return Err(TrainError::RunExists(dir.to_path_buf()));
     }
+    if let Initialization::Checkpoint { dir } = &config.training.initialization {
+        Checkpoint::read(dir, &device)?;
+    }
     create_dir(dir)?;
     dispatch(Run { config, dir, interrupter, device, sources, from: None, watcher: None })
 }
@@ -161,7 +164,7 @@ fn launch<const D: usize, A: Configured<D>>(
     let Run { config, dir, interrupter, device, sources, from, watcher } = run;
     let training = &config.training;
     let done = from.unwrap_or(0) as u64;
-    let trainee = trainee::<D, A>(&config, &sources, &device)?.train();
+    let trainee = trainee::<D, A>(&config, &sources, from.is_some(), &device)?.train();
     let checkpoints = Checkpoints::of_run(dir);
     if let Some(step) = from {
         // Burn's own loading panics where the weights are not the model's.
@@ -255,6 +258,7 @@ fn launch<const D: usize, A: Configured<D>>(
 fn trainee<const D: usize, A: Configured<D>>(
     config: &RunConfig,
     sources: &Sources,
+    resumes: bool,
     device: &Device,
 ) -> Result<Trainee<D, A>> {
     let shape = config.model.dictionary.shape();
@@ -265,7 +269,10 @@ fn trainee<const D: usize, A: Configured<D>>(
             let start = truth.perturbed(*sd, config.seed);
             Pudle::from_data(&config.model, atoms(&start), device)?
         }
-        (Initialization::Checkpoint { dir }, _) => start_from(&config.model, dir, device)?,
+        // What a resumed run starts from is its own checkpoint.
+        (Initialization::Checkpoint { dir }, _) if !resumes => {
+            start_from(&config.model, dir, device)?
+        }
         _ => Pudle::new(&config.model, config.seed, device)?,
     };
     let truth = truth.filter(|_| knows_order(config));

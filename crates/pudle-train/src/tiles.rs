@@ -27,7 +27,7 @@ impl Denoiser {
         let [channels, height, width] = picture.shape();
         let stride = self.stride();
         let reach = self.reach().next_multiple_of(stride);
-        let tile = tile.max(reach).next_multiple_of(stride);
+        let tile = tile.min(height.max(width)).max(reach).next_multiple_of(stride);
         // What tiles have overwritten and later ones need to see: rows above, columns to the left.
         let mut above = Image::from_fn(channels, reach, width, |_, _, _| 0.0);
         let mut below = above.clone();
@@ -107,7 +107,7 @@ mod tests {
             for picture in [add_gaussian(&clean, 25.0, 2), add_gaussian(&clean.to_gray(), 25.0, 2)]
             {
                 let whole = denoiser.denoise(&picture, None).unwrap();
-                for tile in [1, 34, 60, 90, 1000] {
+                for tile in [1, 34, 60, 90, 1000, usize::MAX] {
                     let mut tiled = picture.clone();
                     let mut done = 0;
                     denoiser

@@ -83,10 +83,10 @@ pub struct Args {
 /// What `--json` prints; `null` where unknown.
 #[derive(Serialize)]
 struct Report {
-    input: Option<PathBuf>,
-    output: Option<PathBuf>,
-    panel: Option<PathBuf>,
-    checkpoint: PathBuf,
+    input: Option<String>,
+    output: Option<String>,
+    panel: Option<String>,
+    checkpoint: String,
     width: usize,
     height: usize,
     channels: usize,
@@ -120,6 +120,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     if let Some(panel) = args.panel.as_deref().filter(|panel| !args.force && is_taken(panel)) {
         return Err(format!("{}: is there already; --force replaces it", panel.display()).into());
+    }
+    if let Some(panel) = &args.panel {
+        check_panel(panel, Some(&plans[0].output))?;
     }
     let alone = plans.len() == 1;
     let mut failed = 0;
@@ -165,7 +168,7 @@ impl Session {
         let denoiser = denoiser.with_shifts(shifts)?;
         if denoiser.trained_sigma().is_none() && self.noise.is_given() {
             log::warn!(
-                "--sigma makes no difference: {} does not say which noise it was trained for",
+                "--sigma and --strength make no difference: {} does not say which noise it was trained for",
                 name.display()
             );
         }
@@ -194,7 +197,7 @@ impl Session {
             input: None,
             output: None,
             panel: None,
-            checkpoint,
+            checkpoint: shown(&checkpoint),
             width,
             height,
             channels,
@@ -212,18 +215,22 @@ impl Session {
         let name = plan.input.display().to_string();
         let [_, height, width] = photo.shape();
         let whole = |photo: &Photo| photo.window(0, 0, height, width);
+        let mut panel = None;
         let mut report = if let Some(sigma) = self.noise.added() {
             let clean = whole(&photo);
             let noisy = add_gaussian(&clean, sigma, self.args.seed);
             let (report, estimate) = self.compare(&clean, &noisy, &name)?;
             photo.put(0, 0, &estimate);
+            if self.args.panel.is_some() {
+                panel = Some(Image::beside(&[&clean, &noisy.clip(), &estimate], 8)?);
+            }
             report
         } else {
             // The noisy picture is needed for the panel alone.
             let noisy = self.args.panel.is_some().then(|| whole(&photo));
             let report = self.denoise(&mut photo, &name)?;
-            if let (Some(panel), Some(noisy)) = (&self.args.panel, noisy) {
-                Image::beside(&[&noisy, &whole(&photo)], 8)?.write(panel)?;
+            if let Some(noisy) = noisy {
+                panel = Some(Image::beside(&[&noisy, &whole(&photo)], 8)?);
             }
             report
         };
@@ -231,9 +238,12 @@ impl Session {
             make_folder(parent, self.args.output.as_deref())?;
         }
         photo.write(&plan.output)?;
-        report.input = Some(plan.input.clone());
-        report.output = Some(plan.output.clone());
-        report.panel = self.args.panel.clone();
+        if let (Some(path), Some(panel)) = (&self.args.panel, panel) {
+            panel.write(path)?;
+        }
+        report.input = Some(shown(&plan.input));
+        report.output = Some(shown(&plan.output));
+        report.panel = self.args.panel.as_deref().map(shown);
         Ok(report)
     }
 
@@ -249,17 +259,22 @@ impl Session {
                 );
             }
         }
-        self.args.panel.get_or_insert_with(|| SCENE_PANEL.into());
+        let panel = self.args.panel.get_or_insert_with(|| SCENE_PANEL.into()).clone();
+        check_panel(&panel, output.as_deref())?;
+        if let Some(path) = &output {
+            Photo::check_path(path)?;
+        }
         let (mut report, estimate) = self.compare(&clean, &noisy, "scene")?;
         if let Some(path) = &output {
             estimate.write(path)?;
         }
-        report.output = output;
-        report.panel = self.args.panel.clone();
+        Image::beside(&[&clean, &noisy.clip(), &estimate], 8)?.write(&panel)?;
+        report.output = output.as_deref().map(shown);
+        report.panel = self.args.panel.as_deref().map(shown);
         Ok(report)
     }
 
-    /// Denoises a picture of which the clean one is known, and draws the panel.
+    /// Denoises a picture of which the clean one is known.
     fn compare(
         &mut self,
         clean: &Image,
@@ -271,9 +286,6 @@ impl Session {
         let estimate = estimate.clip();
         report.noisy_psnr = Some(noisy.psnr(clean, 1.0));
         report.psnr = Some(estimate.psnr(clean, 1.0));
-        if let Some(panel) = &self.args.panel {
-            Image::beside(&[clean, &noisy.clip(), &estimate], 8)?.write(panel)?;
-        }
         Ok((report, estimate))
     }
 
@@ -281,7 +293,7 @@ impl Session {
         if self.args.json {
             return say_json(report);
         }
-        let name = report.input.as_deref().map_or("scene".into(), Path::to_string_lossy);
+        let name = report.input.as_deref().unwrap_or("scene");
         let (width, height) = (report.width, report.height);
         let sigma = match report.sigma {
             Some(sigma) if report.estimated => format!(", sigma {sigma:.1} (estimated)"),
@@ -290,7 +302,7 @@ impl Session {
         };
         say!(
             "{name}, {width}×{height}{sigma}, {}: {:.2} s, {:.2} MP/s",
-            report.checkpoint.display(),
+            report.checkpoint,
             report.seconds,
             report.megapixels_per_second
         );
@@ -302,10 +314,24 @@ impl Session {
             );
         }
         for path in report.output.iter().chain(&report.panel) {
-            say!("wrote {}", path.display());
+            say!("wrote {path}");
         }
         Ok(())
     }
+}
+
+/// Refuses a panel that cannot be written, or that the estimate would go over.
+fn check_panel(panel: &Path, output: Option<&Path>) -> Result<(), Failure> {
+    if output == Some(panel) {
+        return Err(
+            format!("{}: both the estimate and the panel would go there", panel.display()).into()
+        );
+    }
+    Ok(Photo::check_path(panel)?)
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// Makes the folders below the output folder, and that folder itself, but none above it.

@@ -75,9 +75,9 @@ impl Noise {
         self.added
     }
 
-    /// Whether a level was asked for by number.
+    /// Whether anything was asked for that a model must be told of.
     pub fn is_given(&self) -> bool {
-        self.added.is_none() && matches!(self.sigma, Some(SigmaArg::Given(_)))
+        self.strength != 1.0 || (self.added.is_none() && self.sigma.is_some())
     }
 
     /// The noise of a picture: given, added, or else estimated.

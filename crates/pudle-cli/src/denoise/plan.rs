@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pudle_data::{ColorMode, ImageFolder};
+use pudle_data::{ColorMode, ImageFolder, Photo};
 
 use crate::Failure;
 
@@ -39,10 +39,17 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
         let earlier = |picture: &Path| {
             picture.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(SUFFIX))
         };
+        // Nor are those that went into a folder below it.
+        let below =
+            |picture: &Path| output.is_some_and(|out| out != path && picture.starts_with(out));
         let (left_out, found): (Vec<&PathBuf>, Vec<_>) =
-            folder.paths().iter().partition(|picture| earlier(picture));
+            folder.paths().iter().partition(|picture| earlier(picture) || below(picture));
         if !left_out.is_empty() {
-            log::warn!("{}: left out {} named *{SUFFIX}.*", path.display(), left_out.len());
+            log::warn!(
+                "{}: left out {} estimates of an earlier run",
+                path.display(),
+                left_out.len()
+            );
         }
         for picture in found {
             let place = picture.strip_prefix(path).unwrap_or(picture);
@@ -53,6 +60,10 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
     if let Some(folder) = into_folder.filter(|folder| folder.exists() && !folder.is_dir()) {
         let count = pictures.len();
         return Err(format!("{}: no folder, for {count} pictures", folder.display()).into());
+    }
+    // The output folder is made, but none above it.
+    if let Some(above) = into_folder.and_then(Path::parent).filter(|p| !p.as_os_str().is_empty()) {
+        fs::metadata(above).map_err(|error| format!("{}: {error}", above.display()))?;
     }
     let mut plans = Vec::new();
     let mut sources: HashMap<PathBuf, PathBuf> = HashMap::new();
@@ -67,6 +78,11 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
             return Err(
                 format!("{}: both {other} and {input} would go there", output.display()).into()
             );
+        }
+        match into_folder {
+            // The folder may still have to be made.
+            Some(_) => Photo::check_path(Path::new(output.file_name().unwrap_or_default()))?,
+            None => Photo::check_path(&output)?,
         }
         plans.push(Plan { input, output });
     }
@@ -84,7 +100,7 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
 
 /// Whether something would be lost by writing there; nothing is at a pipe or a terminal.
 pub fn is_taken(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| meta.is_file())
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() || meta.is_symlink())
 }
 
 fn beside(input: &Path) -> PathBuf {

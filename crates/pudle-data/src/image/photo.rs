@@ -7,7 +7,7 @@ use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
-use image::codecs::tiff::TiffEncoder;
+use image::codecs::tiff::{TiffDecoder, TiffEncoder};
 use image::codecs::webp::WebPEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
@@ -18,6 +18,9 @@ use crate::whole::write_whole_with;
 
 /// High enough that a stored result differs from the computed one by less than the noise studied.
 const JPEG_QUALITY: u8 = 95;
+
+/// Most that fits into the segment of a JPEG file, beside its name.
+const MOST_JPEG_NOTES: usize = 65_527;
 
 /// More than this for the pixels of one picture is taken for a damaged file.
 const MOST_BYTES: u64 = 16 << 30;
@@ -90,10 +93,18 @@ impl Photo {
     /// a picture or is damaged.
     pub fn read(path: &Path) -> Result<Self> {
         let damaged = |e| DataError::decode(path, e);
-        let mut decoder = open(path)?.into_decoder().map_err(damaged)?;
+        let reader = open(path)?;
+        let format = reader.format();
+        let mut decoder = reader.into_decoder().map_err(damaged)?;
         // Notes that cannot be read are no reason to refuse the pixels.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let profile = decoder.icc_profile().unwrap_or(None);
+        let mut profile = decoder.icc_profile().unwrap_or(None);
+        if format == Some(ImageFormat::Tiff) {
+            // The limits that the reader sets refuse a profile that is large beside the pixels.
+            let file = File::open(path).map_err(|e| DataError::io(path, e))?;
+            let unlimited = TiffDecoder::new(BufReader::new(file));
+            profile = unlimited.and_then(|mut decoder| decoder.icc_profile()).unwrap_or(None);
+        }
         let mut notes = decoder.exif_metadata().unwrap_or(None);
         if let Some(notes) = &mut notes {
             // It is applied here, and must not be once more.
@@ -116,7 +127,29 @@ impl Photo {
                 false => DynamicImage::ImageRgb16(pixels.into_rgb16()),
             };
         }
+        // Of another colour space than the pixels, CMYK for example, it would be wrong.
+        let found = profile.is_some();
+        profile = profile.filter(|profile| describes(profile, pixels.color().has_color()));
+        if found && profile.is_none() {
+            log::warn!("{}: its colour profile is not of its pixels: dropped", path.display());
+        }
         Ok(Self { gray: is_gray(&pixels), pixels, profile, notes })
+    }
+
+    /// Refuses a path whose extension is of no format that can be written, or whose folder is not there.
+    ///
+    /// # Errors
+    /// [`DataError::Format`] and [`DataError::Io`].
+    pub fn check_path(path: &Path) -> Result<()> {
+        format_of(path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder {
+            let meta = std::fs::metadata(folder).map_err(|e| DataError::io(folder, e))?;
+            if !meta.is_dir() {
+                return Err(DataError::NotAFolder { path: folder.to_owned() });
+            }
+        }
+        Ok(())
     }
 
     /// The picture in 8 bits, values clipped to \[0, 1\] and rounded.
@@ -189,7 +222,7 @@ impl Photo {
         let format = format_of(path)?;
         let mut failed = None;
         let written = write_whole_with(path, |file| {
-            self.encode_to(file, format).map_err(|error| {
+            self.encode_to(file, format, path).map_err(|error| {
                 let kind = match &error {
                     // The disk's error is told as such.
                     image::ImageError::IoError(error) => error.kind(),
@@ -209,7 +242,12 @@ impl Photo {
         }
     }
 
-    fn encode_to<W: Write + Seek>(&self, file: W, format: ImageFormat) -> image::ImageResult<()> {
+    fn encode_to<W: Write + Seek>(
+        &self,
+        file: W,
+        format: ImageFormat,
+        path: &Path,
+    ) -> image::ImageResult<()> {
         let color = self.pixels.color();
         let (alpha, colored) = (color.has_alpha(), color.has_color());
         let deep = self.depth() == 16;
@@ -246,31 +284,51 @@ impl Photo {
             }
             _ => &self.pixels,
         };
+        let fits = |profile: &&Vec<u8>| describes(profile, pixels.color().has_color());
+        let profile = self.profile.as_ref().filter(fits);
+        if profile.is_none() && self.profile.is_some() {
+            lost.push("profile of grey beside alpha");
+        }
+        let most = match format {
+            ImageFormat::Tiff => 0,
+            ImageFormat::Jpeg => MOST_JPEG_NOTES,
+            _ => usize::MAX,
+        };
+        let notes = self.notes.as_ref().filter(|notes| notes.len() <= most);
+        if notes.is_none() && self.notes.is_some() {
+            lost.push("notes (Exif) as they are here");
+        }
         if !lost.is_empty() {
-            log::warn!("{format:?} files hold no {}: dropped", lost.join(" and no "));
+            let lost = lost.join(" and no ");
+            log::warn!("{}: a {format:?} file holds no {lost}: dropped", path.display());
         }
+        let kept = (profile, notes);
         match format {
-            ImageFormat::Png => self.encode_with(PngEncoder::new(file), pixels),
-            ImageFormat::Tiff => self.encode_with(TiffEncoder::new(file), pixels),
-            ImageFormat::WebP => self.encode_with(WebPEncoder::new_lossless(file), pixels),
-            _ => self.encode_with(JpegEncoder::new_with_quality(file, JPEG_QUALITY), pixels),
+            ImageFormat::Png => encode_with(PngEncoder::new(file), pixels, kept),
+            ImageFormat::Tiff => encode_with(TiffEncoder::new(file), pixels, kept),
+            ImageFormat::WebP => encode_with(WebPEncoder::new_lossless(file), pixels, kept),
+            _ => encode_with(JpegEncoder::new_with_quality(file, JPEG_QUALITY), pixels, kept),
         }
     }
+}
 
-    fn encode_with(
-        &self,
-        mut encoder: impl ImageEncoder,
-        pixels: &DynamicImage,
-    ) -> image::ImageResult<()> {
-        if let Some(profile) = &self.profile {
-            encoder.set_icc_profile(profile.clone()).map_err(image::ImageError::Unsupported)?;
-        }
-        // TIFF alone has no place for notes.
-        if let Some(notes) = &self.notes {
-            let _ = encoder.set_exif_metadata(notes.clone());
-        }
-        pixels.write_with_encoder(encoder)
+fn encode_with(
+    mut encoder: impl ImageEncoder,
+    pixels: &DynamicImage,
+    (profile, notes): (Option<&Vec<u8>>, Option<&Vec<u8>>),
+) -> image::ImageResult<()> {
+    if let Some(profile) = profile {
+        encoder.set_icc_profile(profile.clone()).map_err(image::ImageError::Unsupported)?;
     }
+    if let Some(notes) = notes {
+        encoder.set_exif_metadata(notes.clone()).map_err(image::ImageError::Unsupported)?;
+    }
+    pixels.write_with_encoder(encoder)
+}
+
+/// Whether a profile's header names the colour space of such pixels.
+fn describes(profile: &[u8], colored: bool) -> bool {
+    profile.get(16..20) == Some(if colored { b"RGB " } else { b"GRAY" })
 }
 
 impl Raster for Photo {
@@ -365,7 +423,7 @@ impl Image {
     pub fn to_png(&self) -> Result<Vec<u8>> {
         let mut bytes = Cursor::new(Vec::new());
         Photo::from_image(self)?
-            .encode_to(&mut bytes, ImageFormat::Png)
+            .encode_to(&mut bytes, ImageFormat::Png, Path::new("PNG"))
             .map_err(|e| DataError::format(Path::new("PNG"), format!("cannot be encoded: {e}")))?;
         Ok(bytes.into_inner())
     }

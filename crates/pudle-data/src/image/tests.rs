@@ -181,7 +181,9 @@ fn written_files_have_ordinary_permissions() {
 fn photos_keep_depth_alpha_profile_and_notes() {
     use ::image::{ImageEncoder, ImageFormat};
     let dir = tempfile::tempdir().unwrap();
-    let profile = b"not a real profile, but nobody looks".to_vec();
+    // Nobody looks further than to the colour space.
+    let mut profile = vec![0; 200];
+    profile[16..20].copy_from_slice(b"RGB ");
     // A little-endian Exif block with one entry: orientation 6, to be turned right.
     let mut notes = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0".to_vec();
     notes.extend([0; 4]);
@@ -190,7 +192,6 @@ fn photos_keep_depth_alpha_profile_and_notes() {
     let mut encoder = ::image::codecs::png::PngEncoder::new(file);
     encoder.set_icc_profile(profile.clone()).unwrap();
     encoder.set_exif_metadata(notes).unwrap();
-    // Large enough for the TIFF decoder's limits, which grow with the pixels.
     let deep = ::image::ImageBuffer::from_fn(30, 20, |x, y| {
         ::image::Rgba([1000 * x as u16, 2000 * y as u16, 5, 300 + x as u16])
     });
@@ -221,6 +222,33 @@ fn photos_keep_depth_alpha_profile_and_notes() {
             let (was, is) = (deep.get_pixel(1, 19).0, pixels.get_pixel(0, 1).0);
             assert_eq!(is, [was[0] / 2, was[1] / 2, 3, was[3]], "halved, but for alpha");
         }
+    }
+}
+
+#[test]
+fn profiles_of_other_pixels_are_dropped() {
+    use ::image::ImageEncoder;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.png");
+    for (space, kept) in [(b"CMYK", false), (b"RGB ", false), (b"GRAY", true)] {
+        let mut profile = vec![0; 128];
+        profile[16..20].copy_from_slice(space);
+        let mut encoder =
+            ::image::codecs::png::PngEncoder::new(std::fs::File::create(&path).unwrap());
+        encoder.set_icc_profile(profile).unwrap();
+        encoder.write_image(&[7; 6], 3, 2, ::image::ExtendedColorType::L8).unwrap();
+        assert_eq!(Photo::read(&path).unwrap().profile.is_some(), kept);
+    }
+}
+
+#[test]
+fn paths_are_checked_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    assert!(Photo::check_path(&dir.path().join("a.webp")).is_ok());
+    assert!(Photo::check_path(Path::new("a.tif")).is_ok());
+    for name in ["a.gif", "a", "missing/a.png", "file/a.png"] {
+        assert!(Photo::check_path(&dir.path().join(name)).is_err(), "{name}");
     }
 }
 
