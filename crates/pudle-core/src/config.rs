@@ -83,6 +83,9 @@ pub enum Banks {
     /// One dictionary throughout, as the method has it.
     #[default]
     Tied,
+    /// One dictionary throughout, of which the decoder takes each atom times a gain of its own, learned from 1 on:
+    /// `x̂ = D diag(g) z`. Makes up for what a soft threshold takes off every code.
+    Gain,
     /// The layers share the dictionary, the decoder has atoms of its own.
     Decoder,
     /// The layers' analysis, their synthesis (the dictionary), and the decoder each have their own: a
@@ -417,6 +420,7 @@ impl fmt::Display for Banks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Banks::Tied => "tied",
+            Banks::Gain => "gain",
             Banks::Decoder => "decoder",
             Banks::Untied => "untied",
         })

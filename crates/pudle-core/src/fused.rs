@@ -135,6 +135,12 @@ fn banks<const D: usize, A: Dictionary<D>>(
         (Banks::Tied, _) => Some(layers),
         // A matrix works in Gram form, which needs one dictionary.
         (_, Problem::Dense { .. }) => None,
+        (Banks::Gain, _) => {
+            let gain = model.gain().expect("the banks have gains");
+            let mut shape = [1; D];
+            shape[0] = gain.dims()[0];
+            Some(Tensor::cat(vec![layers.clone(), layers * gain.reshape(shape)], 0))
+        }
         (Banks::Decoder, _) => Some(Tensor::cat(vec![layers, decoder], 0)),
         (Banks::Untied, _) => Some(Tensor::cat(vec![analysis, layers, decoder], 0)),
     }

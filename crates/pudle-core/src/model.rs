@@ -69,6 +69,8 @@ pub struct Pudle<const D: usize, A: Dictionary<D>> {
     analysis: Option<A>,
     /// Atoms of the decoder, where they are its own.
     decoder: Option<A>,
+    /// Gains of the dictionary's atoms in the decoder, `[p]`.
+    gain: Option<Param<Tensor<1>>>,
     /// Sparsity weights.
     threshold: Threshold,
     /// Learned step size, `[1]`.
@@ -147,7 +149,9 @@ impl<const D: usize, A: Configured<D>> Pudle<D, A> {
         Ok(Self {
             dictionary: dictionary()?,
             analysis: own(config.banks == Banks::Untied)?,
-            decoder: own(config.banks != Banks::Tied)?,
+            decoder: own(matches!(config.banks, Banks::Decoder | Banks::Untied))?,
+            gain: (config.banks == Banks::Gain)
+                .then(|| Param::from_tensor(Tensor::ones([p], (device, dtype)))),
             threshold: Threshold::new(config.threshold, layers, p, dtype, device),
             step: learned_step(config.step, dtype, device),
             config: config.clone(),
@@ -166,7 +170,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         self.analysis.as_ref().unwrap_or(&self.dictionary)
     }
 
-    /// The atoms of the decoder: the dictionary's where they are tied.
+    /// The atoms of the decoder, less their [gains](Self::gain): the dictionary's where they are tied.
     pub fn decoder(&self) -> &A {
         self.decoder.as_ref().unwrap_or(&self.dictionary)
     }
@@ -175,6 +179,20 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     pub fn own_banks(&self) -> impl Iterator<Item = (&'static str, &A)> {
         let analysis = self.analysis.iter().map(|bank| ("analysis", bank));
         analysis.chain(self.decoder.iter().map(|bank| ("decoder", bank)))
+    }
+
+    /// Gains of the dictionary's atoms in the decoder, `[p]`, where there are any.
+    pub fn gain(&self) -> Option<Tensor<1>> {
+        self.gain.as_ref().map(Param::val)
+    }
+
+    /// `D diag(g) z`, without the offset.
+    fn synthesize(&self, code: Tensor<D>, extent: [usize; D]) -> Tensor<D> {
+        let code = match self.gain() {
+            Some(gain) => code * along_atoms(&gain.unsqueeze()),
+            None => code,
+        };
+        self.decoder().synthesize(code, extent)
     }
 
     /// The learned step size, `[1]`.
@@ -320,7 +338,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
 
     /// The decoder `D z`, in the shape `extent` of the data; the configured offset is added.
     pub fn decode(&self, code: Tensor<D>, extent: [usize; D]) -> Tensor<D> {
-        self.restored(self.decoder().synthesize(code, extent))
+        self.restored(self.synthesize(code, extent))
     }
 
     /// `D z_T` of `x`, without a graph. Data of any extent: `x` is reflected at the end of each axis
@@ -396,7 +414,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         };
         self.fused(encoder, x, recorded).unwrap_or_else(|| {
             let code = self.run_last(encoder, x, recorded);
-            (code.clone(), self.decoder().synthesize(code, x.dims()))
+            (code.clone(), self.synthesize(code, x.dims()))
         })
     }
 

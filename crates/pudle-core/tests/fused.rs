@@ -55,7 +55,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Tied in half of the cases.
 fn banks() -> impl Strategy<Value = Banks> {
-    prop_oneof![2 => Just(Banks::Tied), 1 => Just(Banks::Decoder), 1 => Just(Banks::Untied)]
+    let one = |banks| Just(banks);
+    prop_oneof![2 => one(Banks::Tied), 1 => one(Banks::Gain), 1 => one(Banks::Decoder), 1 => one(Banks::Untied)]
 }
 
 fn case(dictionary: DictionaryConfig) -> impl Strategy<Value = Case> {
@@ -119,6 +120,9 @@ fn run<const D: usize, A: Configured<D>>(
     results.push(("data", x.grad(&grads).map_or_else(|| zeros(count), values)));
     for (name, bank) in model.own_banks() {
         results.push((name, bank.atoms().grad(&grads).map_or_else(Vec::new, values)));
+    }
+    if let Some(gain) = model.gain() {
+        results.push(("gain", gain.grad(&grads).map_or_else(Vec::new, values)));
     }
     for weights in model.threshold().weights() {
         let count = weights.dims().iter().product();

@@ -5,7 +5,7 @@ mod common;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use common::{conv1d, conv2d, dense, model, normal, relative_error, scalar, tensor, values};
 use pudle_core::{
-    Algorithm, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
+    Algorithm, Banks, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
     DictionaryConfig, GradientEstimator, Kernels, Loss, Proximal, Pudle, PudleConfig, Response,
     ThresholdConfig,
 };
@@ -224,6 +224,29 @@ fn conv_dec_is_its_closed_form() {
             }
         }
         assert!(relative_error(&gradient, &closed) < 1e-10);
+    }
+}
+
+#[test]
+fn gains_have_their_closed_form() {
+    // x̂ = D diag(g) z: ∂/∂g_j = ⟨D_j, ∂/∂D_j⟩ of the decoder's part, which under dec is all there is, at g = 1.
+    for config in configs(conv2d(3, 1, 4, 3), 0.2, 0.2) {
+        let problem = Problem::<4>::new::<ConvDictionary2d>(config.clone(), [2, 1, 12, 14]);
+        let of_atoms = problem.gradient::<ConvDictionary2d>(GradientEstimator::DEC);
+        let config = config.with_banks(Banks::Gain);
+        let problem = Problem::<4>::new::<ConvDictionary2d>(config, [2, 1, 12, 14]);
+        let device = Device::flex().autodiff();
+        let model =
+            problem.model::<ConvDictionary2d>(GradientEstimator::DEC, &problem.atoms, &device);
+        let objective =
+            model.objective(problem.x.clone().autodiff(), problem.target.clone().autodiff());
+        let grads = objective.loss.backward();
+        let gain = values(model.gain().unwrap().grad(&grads).expect("gains have a gradient"));
+        let atoms = values(model.dictionary().atoms());
+        let parts = atoms.chunks(16).zip(of_atoms.chunks(16));
+        let closed: Vec<f64> =
+            parts.map(|(d, g)| d.iter().zip(g).map(|(d, g)| d * g).sum()).collect();
+        assert!(relative_error(&gain, &closed) < 1e-10, "{gain:?} {closed:?}");
     }
 }
 

@@ -62,8 +62,10 @@ pub enum Ingredient {
     Shifts,
     /// 175 filters 11×11, stride 8, 12 layers.
     LargeFilters,
-    /// 384 of them.
+    /// 256 of them.
     ManyFilters,
+    /// A gain for each atom in the decoder.
+    Gain,
     /// λ affine in the noise, trained over σ from 5 to 55.
     Blind,
     /// FISTA in place of ISTA.
@@ -89,7 +91,8 @@ impl Ingredient {
             Self::PerLayer => "+ and for each layer",
             Self::Shifts => "+ two random shifts averaged in training",
             Self::LargeFilters => "+ 175 filters 11×11, stride 8, 12 layers",
-            Self::ManyFilters => "+ 384 of them",
+            Self::ManyFilters => "+ 256 of them",
+            Self::Gain => "+ a gain for each atom in the decoder",
             Self::Blind => "+ one model for σ from 5 to 55, λ affine in σ",
             Self::Fista => "that, with FISTA",
             Self::OwnDecoder => "that, with a decoder of its own",
@@ -114,7 +117,7 @@ impl DenoisingIngredients {
     fn run_config(&self, ingredient: Ingredient, backend: Backend) -> RunConfig {
         let has = |other| ingredient >= other;
         let (filters, layers, step) = if has(Ingredient::ManyFilters) {
-            (Conv2dConfig { atoms: 384, channels: 1, size: 11, stride: 8 }, 12, 0.1)
+            (Conv2dConfig { atoms: 256, channels: 1, size: 11, stride: 8 }, 12, 0.1)
         } else if has(Ingredient::LargeFilters) {
             (Conv2dConfig { atoms: 175, channels: 1, size: 11, stride: 8 }, 12, 0.15)
         } else {
@@ -133,6 +136,7 @@ impl DenoisingIngredients {
         let banks = match ingredient {
             Ingredient::OwnDecoder => Banks::Decoder,
             Ingredient::Untied => Banks::Untied,
+            _ if has(Ingredient::Gain) => Banks::Gain,
             _ => Banks::Tied,
         };
         let algorithm = match ingredient {
@@ -153,7 +157,11 @@ impl DenoisingIngredients {
         let crop = filters.size + positions * filters.stride + room;
         let training = TrainingConfig {
             steps: self.steps,
-            learning_rate: if has(Ingredient::Optimiser) { 3e-3 } else { 2e-3 },
+            // Banks of their own are not kept at unit norm, and go astray at a high rate.
+            learning_rate: match ingredient {
+                Ingredient::OwnDecoder | Ingredient::Untied => 1e-3,
+                _ => 2e-3,
+            },
             schedule: Schedule::Cosine,
             valid_every: self.steps.div_ceil(4),
             shifts,

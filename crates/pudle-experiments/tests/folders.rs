@@ -219,8 +219,8 @@ fn ingredients_are_what_they_say() {
     let cells = std::fs::read_to_string(out.join("cells.csv")).unwrap();
     let weights: Vec<&str> =
         cells.lines().skip(1).map(|row| row.split(',').nth(1).unwrap()).collect();
-    let bank = 384 * 11 * 11;
-    let untied = 3 * bank + 2 * 12 * 384;
+    let bank = 256 * 11 * 11;
+    let untied = 3 * bank + 2 * 12 * 256;
     assert_eq!(weights, ["5184".to_string(), (5184 + 64).to_string(), untied.to_string()]);
     assert!(out.join("blind.svg").exists() && out.join("one-level.png").exists());
 }

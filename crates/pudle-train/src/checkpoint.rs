@@ -88,7 +88,7 @@ impl AnyPudle {
     }
 
     /// What is learned beside the dictionary, by name, flat and with its shape: `analysis` and `decoder`, atoms of
-    /// their own; `lambda`, the sparsity weights, `[p]` or `[T, p]`; `lambda_slope`, what they gain with the
+    /// their own; `gain`, those of the decoder, `[p]`; `lambda`, the sparsity weights, `[p]` or `[T, p]`; `lambda_slope`, what they gain with the
     /// noise; `step`.
     pub fn learned(&self) -> Vec<(&'static str, Vec<f32>, Vec<usize>)> {
         fn flat<const D: usize>(tensor: Tensor<D>) -> (Vec<f32>, Vec<usize>) {
@@ -100,6 +100,10 @@ impl AnyPudle {
             for (name, bank) in model.own_banks() {
                 let (values, shape) = flat(bank.atoms());
                 learned.push((name, values, shape));
+            }
+            if let Some(gain) = model.gain() {
+                let (values, shape) = flat(gain);
+                learned.push(("gain", values, shape));
             }
             let names = ["lambda", "lambda_slope"];
             for (name, weights) in names.into_iter().zip(model.threshold().weights()) {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use pudle_core::{
-    Backend, Conv2dConfig, DenseConfig, GradientEstimator, Proximal, PudleConfig, ThresholdConfig,
+    Backend, Banks, Conv2dConfig, DenseConfig, GradientEstimator, Proximal, PudleConfig,
+    ThresholdConfig,
 };
 
 use pudle_data::Sigma;
@@ -21,7 +22,7 @@ pub enum Preset {
     /// 1e-3 where the publication has 1e-4.
     Denoise,
     /// One denoiser for all noise from σ = 5 to 55: 256 filters 11×11, stride 8, 12 layers, thresholds per layer and atom
-    /// that are affine in σ, data centred on ½, the mean of two random shifts trained, four crops a step.
+    /// that are affine in σ, a gain for each atom in the decoder, data centred on ½, the mean of two random shifts trained, four crops a step.
     DenoiseBlind,
     /// The published recovery of a dictionary of 100 atoms in 50 dimensions from 10,000 data with
     /// five non-zeros, all of them in every step, from a perturbed start.
@@ -67,6 +68,7 @@ impl Preset {
                         per_layer: true,
                         sigma: Some(25.0),
                     })
+                    .with_banks(Banks::Gain)
                     .with_offset(0.5),
                 DataConfig::DeadLeaves {
                     side: 180,
