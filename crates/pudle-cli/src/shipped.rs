@@ -23,13 +23,10 @@ macro_rules! shipped {
     };
 }
 
-const SHIPPED: &[Shipped] = shipped!["denoise-gray-sigma25"];
+const SHIPPED: &[Shipped] = shipped!["denoise-gray-sigma25", "denoise-gray"];
 
-/// The denoiser of pictures with so many channels.
-pub fn for_channels(channels: usize) -> &'static str {
-    let _ = channels;
-    "denoise-gray-sigma25"
-}
+/// The denoiser that is used where none is named.
+pub const DEFAULT: &str = "denoise-gray";
 
 /// Loads a checkpoint or run directory, or, where there is none of that name, the checkpoint that ships under it.
 pub fn load(dir_or_name: &Path, device: &Device) -> Result<Checkpoint, Failure> {

@@ -122,7 +122,7 @@ impl DenoisingTable {
             hard_levels: vec![0.02, 0.05, 0.08, 0.1],
             crop: 129,
             batch: 1,
-            learning_rate: 2e-3,
+            learning_rate: 1e-3,
             epsilon: 1e-3,
             steps: 12_000,
             points: 8,
