@@ -202,7 +202,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
 
     /// The same model for data of this noise: a level for each datum of a batch, or one for all, in the
     /// unit of the configured `sigma`. Makes a difference where thresholds are noise-adaptive
-    /// ([`ThresholdConfig::Learned`]); without it they are those for `sigma` itself.
+    /// ([`ThresholdConfig::Learned`](crate::ThresholdConfig::Learned)); without it they are those for `sigma` itself.
     pub fn at_noise(self, noise: &[f64]) -> Self {
         Self { threshold: self.threshold.at_noise(noise), ..self }
     }
