@@ -6,6 +6,7 @@ mod checkpoint;
 mod denoise;
 mod evaluate;
 mod experiment;
+mod explain;
 mod shipped;
 mod terminal;
 mod train;
@@ -35,6 +36,8 @@ enum Command {
     /// Repeat an experiment of the paper: figures beside the published ones, tables and charts.
     #[command(subcommand)]
     Experiment(experiment::Args),
+    /// Trace atoms and outputs to the training data behind them.
+    Explain(explain::Args),
     /// Time the unrolled pass on this machine.
     Bench(bench::Args),
     /// Say what a checkpoint holds.
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Denoise(args) => denoise::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Experiment(args) => experiment::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Info(args) => checkpoint::info(&args),
         Command::Export(args) => checkpoint::export(&args),

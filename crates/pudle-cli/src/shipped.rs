@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use pudle_train::{Checkpoint, Denoiser};
+use pudle_train::{Checkpoint, Denoiser, RunConfig};
 
 use crate::Failure;
 
@@ -37,6 +37,17 @@ pub fn load(dir_or_name: &Path, device: &Device) -> Result<Checkpoint, Failure> 
         }
         _ => Ok(Checkpoint::read(dir_or_name, device)?),
     }
+}
+
+/// [`load`], with the settings of the run that made it.
+pub fn load_run(dir_or_name: &Path, device: &Device) -> Result<(Checkpoint, RunConfig), Failure> {
+    let checkpoint = load(dir_or_name, device)?;
+    let shipped = SHIPPED.iter().find(|shipped| Path::new(shipped.name) == dir_or_name);
+    let config = match shipped {
+        Some(shipped) if !dir_or_name.exists() => RunConfig::parse(shipped.config, dir_or_name)?,
+        _ => RunConfig::read(&dir_or_name.join("config.toml"))?,
+    };
+    Ok((checkpoint, config))
 }
 
 /// [`load`], for pictures.

@@ -424,16 +424,27 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// the target, and returned, is what all parts of any start have: `x` less `reach` on every side. The
     /// codes of all parts come one after the other.
     ///
+    /// The fit is that of the mean of `averaged` parts, of which `starts` are a draw without repetition: with
+    /// `S` of `K` drawn and errors `e_k`,
+    /// `½ (a ⟨‖e_k‖²⟩ + b ‖⟨e_k⟩‖²)`, `b = (1 − 1/K)/(1 − 1/S)`, `a = 1/K − b/S`, has the expectation
+    /// `½ ‖(1/K) Σ e_k‖²`, for `⟨‖e‖²⟩` counts each part's own error and `‖⟨e⟩‖²` less the `S`-th of it only what parts
+    /// have in common. For `K = S` this is the mean of those drawn itself. A single draw can be below zero.
+    ///
     /// # Panics
-    /// Where a start is beyond `reach`, `starts` is empty, data are vectors, or the gradient is an implicit one.
+    /// Where a start is beyond `reach`, `starts` is empty or a single one for more `averaged`, data are vectors, or the
+    /// gradient is an implicit one.
     pub fn shifted_objective(
         &self,
         x: Tensor<D>,
         target: Tensor<D>,
         starts: &[[usize; 2]],
         reach: usize,
+        averaged: usize,
     ) -> Objective<D> {
         assert!(D > 2, "vectors have no axis to shift along");
+        let drawn = starts.len();
+        assert!(averaged >= drawn, "{drawn} parts were drawn of {averaged}");
+        assert!(drawn > 1 || averaged == drawn, "one part tells nothing of what parts share");
         assert!(
             self.config.gradient.response != Response::Implicit,
             "no implicit gradient of a mean"
@@ -451,15 +462,23 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let (code, reconstructions) = self.forward(&self.encoder(x.dims()), &x);
         let batch = target.dims()[0];
         let moved = starts.iter().zip(reconstructions.split(batch, 0));
-        let moved = moved.map(|(at, part)| narrow(part, &|axis| reach - at[axis - 2], reach));
-        let sum = moved.reduce(|sum, part| sum + part).expect("at least one part");
-        let reconstruction = sum / starts.len() as f64;
-        let fit = (reconstruction.clone() - target).square().sum() * (0.5 / batch as f64);
+        let moved: Vec<Tensor<D>> =
+            moved.map(|(at, part)| narrow(part, &|axis| reach - at[axis - 2], reach)).collect();
+        let sum = moved.iter().cloned().reduce(|sum, part| sum + part);
+        let reconstruction = sum.expect("at least one part") / drawn as f64;
+        let squares =
+            |part: Tensor<D>| (part - target.clone()).square().sum() * (0.5 / batch as f64);
+        let mut fit = squares(reconstruction.clone());
+        if averaged > drawn {
+            let [drawn, averaged] = [drawn, averaged].map(|count| count as f64);
+            let shared = (1.0 - 1.0 / averaged) / (1.0 - 1.0 / drawn);
+            let own = 1.0 / averaged - shared / drawn;
+            let each = moved.into_iter().map(squares).reduce(|sum, part| sum + part);
+            fit = fit * shared + each.expect("at least one part") * (own / drawn);
+        }
         let loss = match self.config.gradient.loss {
             Loss::Fit => fit.clone(),
-            Loss::Lasso => {
-                fit.clone() + self.regularizer(code.clone()) / (batch * starts.len()) as f64
-            }
+            Loss::Lasso => fit.clone() + self.regularizer(code.clone()) / (batch * drawn) as f64,
         };
         Objective { loss, fit, code, reconstruction: self.restored(reconstruction) }
     }

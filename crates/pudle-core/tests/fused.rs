@@ -348,6 +348,46 @@ fn the_mean_over_all_shifts_moves_with_the_picture() {
     assert!(common::relative_error(&values(moved), &values(here)) < 1e-12);
 }
 
+/// Over all pairs that can be drawn, the loss of two shifts that stand for all has the mean of the loss of all, and so has
+/// its gradient.
+#[test]
+fn two_shifts_stand_for_all_of_them() {
+    let device = Device::flex().autodiff();
+    let (stride, reach) = (2, 1);
+    let config =
+        PudleConfig::new(conv2d(6, 1, 4, stride)).with_layers(3).with_step(0.1).with_lambda(0.1);
+    let model = common::model::<4, ConvDictionary2d>(&config, 7, &device);
+    let side = 4 + 4 * stride + reach;
+    let data =
+        |seed| Tensor::<4>::from_data(normal(&[2, 1, side, side], seed), (&device, DType::F64));
+    let run = |starts: &[[usize; 2]]| {
+        let objective = model.shifted_objective(data(1), data(2), starts, reach, 4);
+        let grads = objective.loss.backward();
+        let gradient = values(model.dictionary().atoms().grad(&grads).unwrap());
+        (values(objective.loss)[0], gradient)
+    };
+    let all: Vec<[usize; 2]> = (0..4).map(|k| [k / 2, k % 2]).collect();
+    let (loss, gradient) = run(&all);
+    for drawn in [2, 3] {
+        let (mut mean_loss, mut mean_gradient) = (0.0, vec![0.0; gradient.len()]);
+        let draws: Vec<Vec<[usize; 2]>> = (0..16u32)
+            .filter(|set| set.count_ones() == drawn)
+            .map(|set| (0..4).filter(|k| set >> k & 1 == 1).map(|k| all[k]).collect())
+            .collect();
+        for starts in &draws {
+            let (loss, gradient) = run(starts);
+            mean_loss += loss / draws.len() as f64;
+            for (mean, g) in mean_gradient.iter_mut().zip(gradient) {
+                *mean += g / draws.len() as f64;
+            }
+        }
+        assert!((mean_loss - loss).abs() < 1e-10 * loss, "{drawn}: {mean_loss}, {loss}");
+        let off = common::relative_error(&mean_gradient, &gradient);
+        // Burn's derivative of a division by a number rounds it to f32.
+        assert!(off < 1e-7, "{drawn}: {off}");
+    }
+}
+
 /// The trained mean over shifts is that of inference, and its gradient that of composed operations.
 #[test]
 fn a_mean_over_shifts_is_trained_as_it_is_used() {
@@ -369,7 +409,7 @@ fn a_mean_over_shifts_is_trained_as_it_is_used() {
         let model = model.with_kernels(kernels).unwrap();
         let noise: Vec<f64> = (0..18).map(|k| 1.0 + (k % 2) as f64).collect();
         let objective =
-            model.clone().at_noise(&noise).shifted_objective(data(1), data(2), &starts, reach);
+            model.clone().at_noise(&noise).shifted_objective(data(1), data(2), &starts, reach, 9);
         let grads = objective.loss.backward();
         let mut found = vec![values(objective.loss), values(objective.reconstruction)];
         found.push(values(model.dictionary().atoms().grad(&grads).unwrap()));

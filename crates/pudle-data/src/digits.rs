@@ -1,5 +1,6 @@
 //! Labelled pictures of digits.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -180,6 +181,8 @@ pub struct DigitBatches {
     batch: usize,
     first: usize,
     order: Order,
+    /// Digits that are passed over, by their place in the range.
+    without: HashSet<usize>,
 }
 
 impl DigitBatches {
@@ -195,7 +198,13 @@ impl DigitBatches {
             return Err(DataError::range("range of digits", value, allowed));
         }
         let order = Order::new(seed, range.len());
-        Ok(Self { digits, batch, first: range.start, order })
+        Ok(Self { digits, batch, first: range.start, order, without: HashSet::new() })
+    }
+
+    /// The same batches less these digits, counted from the first of the range: what is left of each batch is what it was,
+    /// so that two trainings differ in those digits alone.
+    pub fn without(self, digits: &[usize]) -> Self {
+        Self { without: digits.iter().copied().collect(), ..self }
     }
 }
 
@@ -203,12 +212,18 @@ impl Source for DigitBatches {
     fn batch(&self, step: u64) -> Result<Batch> {
         let size = self.digits.height * self.digits.width;
         let mut input = Vec::with_capacity(self.batch * size);
-        for (_, i) in self.order.batch(step, self.batch) {
+        let drawn = self.order.batch(step, self.batch);
+        for (_, i) in drawn.into_iter().filter(|(_, i)| !self.without.contains(i)) {
             let start = (self.first + i) * size;
             let bytes = &self.digits.pixels[start..start + size];
             input.extend(bytes.iter().map(|&v| f32::from(v) / 255.0));
         }
-        Ok(Batch { shape: vec![self.batch, size], target: input.clone(), input, noise: vec![] })
+        let left = input.len() / size;
+        if left == 0 {
+            let allowed = "fewer than all of a batch";
+            return Err(DataError::range("number of digits left out", self.without.len(), allowed));
+        }
+        Ok(Batch { shape: vec![left, size], target: input.clone(), input, noise: vec![] })
     }
 
     fn describe(&self) -> String {

@@ -7,10 +7,10 @@ use std::str::FromStr;
 use burn::tensor::Device;
 use pudle_core::{DenseConfig, GradientEstimator, Proximal, PudleConfig, ThresholdConfig};
 use pudle_data::SparseCodingConfig;
+use pudle_plot::{Axis, Chart, Line, Stroke};
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::chart::{Axis, Chart, Line, Stroke};
 use crate::error::{ExperimentError, Result, each_within, within};
 use crate::experiment::{Cell, Experiment, Report, Row, Table, Task};
 use crate::folder;

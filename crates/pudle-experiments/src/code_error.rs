@@ -5,9 +5,9 @@ use std::fmt;
 use burn::tensor::Tensor;
 use pudle_core::{DenseConfig, GradientEstimator, PudleConfig};
 use pudle_data::SparseCodingConfig;
+use pudle_plot::{Axis, Chart, Line, Stroke};
 use serde::{Deserialize, Serialize};
 
-use crate::chart::{Axis, Chart, Line, Stroke};
 use crate::error::{Result, each_within, within};
 use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, mean_sd, slope};
 use crate::problem::{Law, Problem, double, model, values};

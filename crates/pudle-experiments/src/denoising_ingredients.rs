@@ -7,12 +7,12 @@ use pudle_core::{
     Algorithm, Backend, Banks, Conv2dConfig, DictionaryConfig, PudleConfig, ThresholdConfig,
 };
 use pudle_data::Sigma;
+use pudle_plot::{Axis, Chart, Line, Stroke};
 use pudle_train::{
     DataConfig, Denoiser, RunConfig, Schedule, Scoring, Shifts, TrainingConfig, Versions, evaluate,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::chart::{Axis, Chart, Line, Stroke};
 use crate::denoiser_training::{check_folders, test_curve, train_denoiser};
 use crate::error::{ExperimentError, Result, within};
 use crate::experiment::{Cell, Experiment, Report, Row, Table, Task};

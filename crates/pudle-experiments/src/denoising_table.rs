@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use pudle_core::{Backend, Conv2dConfig, GradientEstimator, Proximal, PudleConfig};
 use pudle_data::Sigma;
+use pudle_plot::{Axis, Chart, Line, Stroke};
 use pudle_train::{
     DataConfig, Denoiser, Format, Protocol, RunConfig, Schedule, Scoring, TrainingConfig, Versions,
     evaluate,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::chart::{Axis, Chart, Line, Stroke};
 use crate::denoiser_training::{check_folders, test_curve, train_denoiser};
 use crate::error::{ExperimentError, Result, each_within, within};
 use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, mean_sd};

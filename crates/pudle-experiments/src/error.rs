@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pudle_core::{BackendError, ConfigError};
 use pudle_data::DataError;
+use pudle_plot::PlotError;
 use pudle_train::TrainError;
 use thiserror::Error;
 
@@ -71,13 +72,8 @@ pub enum ExperimentError {
         what: String,
     },
     /// A chart cannot be drawn.
-    #[error("chart {name}: {reason}")]
-    Chart {
-        /// Its name.
-        name: String,
-        /// Why.
-        reason: String,
-    },
+    #[error(transparent)]
+    Plot(#[from] PlotError),
 }
 
 impl ExperimentError {

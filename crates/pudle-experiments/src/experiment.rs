@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use pudle_core::Backend;
+use pudle_plot::Chart;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::chart::Chart;
 use crate::error::{ExperimentError, Result};
 use crate::folder::Folder;
 use crate::progress::Progress;

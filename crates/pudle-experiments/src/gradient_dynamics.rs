@@ -8,9 +8,9 @@ use burn::tensor::Tensor;
 use nalgebra::{DMatrix, SymmetricEigen};
 use pudle_core::{DenseConfig, Dictionary, GradientEstimator, PudleConfig};
 use pudle_data::SparseCodingConfig;
+use pudle_plot::{Axis, Chart, Line, Stroke};
 use serde::{Deserialize, Serialize};
 
-use crate::chart::{Axis, Chart, Line, Stroke};
 use crate::error::{Result, within};
 use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, median, quantile, slope};
 use crate::problem::{Dense, Law, Problem, double, model, norm, values};

@@ -4,9 +4,9 @@ use std::fmt;
 
 use pudle_core::{DenseConfig, GradientEstimator, PudleConfig};
 use pudle_data::{Amplitude, SignRule, SparseCodingConfig};
+use pudle_plot::{Axis, Chart, Line, Stroke};
 use serde::{Deserialize, Serialize};
 
-use crate::chart::{Axis, Chart, Line, Stroke};
 use crate::error::{ExperimentError, Result, within};
 use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, median};
 use crate::learning::{Plan, Update, learn};

@@ -5,7 +5,6 @@
 //! found, and goes on where it was interrupted.
 
 mod baselines;
-mod chart;
 mod code_error;
 mod denoiser_training;
 mod denoising_ingredients;
@@ -23,7 +22,6 @@ mod progress;
 mod spectral;
 
 pub use baselines::{Baselines, Method};
-pub use chart::{Axis, Chart, Line, Stroke};
 pub use code_error::CodeError;
 pub use denoising_ingredients::{DenoisingIngredients, Ingredient};
 pub use denoising_table::DenoisingTable;

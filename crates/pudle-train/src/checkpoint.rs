@@ -22,7 +22,7 @@ use crate::error::{Result, TrainError};
 use crate::files::{create_dir, write_whole};
 
 /// File of the weights in a checkpoint.
-const WEIGHTS: &str = "model.safetensors";
+pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 /// A model over any of the ranks.
 #[derive(Clone, Debug)]
@@ -133,7 +133,7 @@ impl AnyPudle {
         }
     }
 
-    fn to_safetensors(&self, path: &Path) -> Result<Vec<u8>> {
+    pub(crate) fn to_safetensors(&self, path: &Path) -> Result<Vec<u8>> {
         // One entry at most: their order in the file would be a hash map's, and equal weights must
         // give equal files.
         let mut store =
@@ -234,40 +234,8 @@ impl fmt::Display for Format {
     }
 }
 
-fn weights(path: &Path, reason: impl ToString) -> TrainError {
+pub(crate) fn weights(path: &Path, reason: impl ToString) -> TrainError {
     TrainError::Weights { path: path.to_path_buf(), reason: reason.to_string() }
-}
-
-/// A model of these settings with the weights of the checkpoint in `dir`, as far as both have them, with the same
-/// meaning: thresholds only where both learn them in the same way.
-pub(crate) fn start_from<const D: usize, A: Configured<D>>(
-    config: &PudleConfig,
-    dir: &Path,
-    device: &Device,
-) -> Result<Pudle<D, A>> {
-    let checkpoint = Checkpoint::read(dir, device)?;
-    let (atoms, shape) = checkpoint.model.atoms();
-    let expected = config.dictionary.shape();
-    if shape != expected {
-        return Err(TrainError::Unsuitable(format!(
-            "{}: its atoms have shape {shape:?}, those of the new model {expected:?}",
-            dir.display()
-        )));
-    }
-    let mut model = Pudle::from_data(config, TensorData::new(atoms, shape), device)?;
-    let path = dir.join(WEIGHTS);
-    let bytes = std::fs::read(&path).map_err(TrainError::io(&path))?;
-    let alike = config.threshold.with_lambda(0.0) == checkpoint.config.threshold.with_lambda(0.0)
-        && config.layers == checkpoint.config.layers;
-    let mut store = SafetensorsStore::from_bytes(Some(bytes)).allow_partial(true);
-    if !alike {
-        store = store.with_predicate(|path, _| !path.starts_with("threshold"));
-    }
-    let applied = model.load_from(&mut store).map_err(|error| weights(&path, error))?;
-    match applied.errors.first() {
-        Some(error) => Err(weights(&path, error)),
-        None => Ok(model),
-    }
 }
 
 impl Checkpoint {

@@ -150,6 +150,9 @@ pub enum AmplitudeConfig {
 /// | `initialization` | `random` | of the atoms | see [`Initialization`] |
 /// | `warm_up` | 0 | first steps, over which the learning rate grows from 0; a shorter run ends before the full rate | ≥ 0 |
 /// | `shifts` | 1 | random shifts of the grid of atoms whose mean reconstruction is trained | 1 to `stride²` |
+/// | `averaged` | `shifts` | shifts whose mean the loss stands for, by an unbiased estimate from those drawn | `shifts` to `stride²`, for at least two `shifts` |
+/// | `clip` | none | largest norm of the gradient of a weight tensor; longer ones are scaled to it | > 0 |
+/// | `without` | none | numbers of digits left out of the batches that draw them, from 0 | only where the data are digits |
 /// | `checkpoint_every` | 500 | steps between checkpoints | ≥ 1 |
 /// | `keep` | 2 | checkpoints that stay | ≥ 1 |
 /// | `valid_every` | 500 | steps between validations | ≥ 1 |
@@ -178,6 +181,15 @@ pub struct TrainingConfig {
     pub warm_up: u64,
     /// Shifts of the grid of atoms, drawn at each step, whose mean reconstruction is trained.
     pub shifts: usize,
+    /// Shifts whose mean the loss stands for, as many as are drawn where this is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub averaged: Option<usize>,
+    /// Largest norm of the gradient of a weight tensor; longer ones are scaled to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f32>,
+    /// Numbers of training digits that are left out of the batches that draw them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<usize>,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Checkpoints that stay.
@@ -212,7 +224,8 @@ pub enum Initialization {
         sd: f32,
     },
     /// The atoms of another run, with whatever else it learned that this model has, too, thresholds only where both
-    /// learn them in the same way. Banks of their own that only this one has start from its atoms.
+    /// learn them in the same way. Banks of their own that only this one has start from its atoms. Grey filters start
+    /// a dictionary of at least as many over colours: spread evenly over the channels, with random ones after them.
     Checkpoint {
         /// Checkpoint or run directory.
         dir: PathBuf,
@@ -232,6 +245,9 @@ impl Default for TrainingConfig {
             initialization: Initialization::Random,
             warm_up: 0,
             shifts: 1,
+            averaged: None,
+            clip: None,
+            without: Vec::new(),
             checkpoint_every: 500,
             keep: 2,
             valid_every: 500,
@@ -248,7 +264,15 @@ impl RunConfig {
     /// Names the file and what is wrong in it.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
-        toml::from_str(&text).map_err(|error| TrainError::toml(path, &text, &error))
+        Self::parse(&text, path)
+    }
+
+    /// [`read`](Self::read) of a text, `path` standing for it in errors.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        toml::from_str(text).map_err(|error| TrainError::toml(path, text, &error))
     }
 
     /// Reads a TOML file whose keys replace those of this configuration; the result is yet to be

@@ -99,20 +99,14 @@ impl Sources {
                 })?);
                 Ok(Self { train: draws.clone(), valid: None, truth: Some(draws) })
             }
-            DataConfig::Digits { path, classes } => {
-                // A folder may hold one part only.
-                let digits = Digits::open(path, DigitPart::Train, classes)
-                    .or_else(|error| Digits::open(path, DigitPart::Test, classes).or(Err(error)))?;
+            DataConfig::Digits { .. } | DataConfig::Strokes { .. } => {
+                let digits = config.digits()?.expect("these data are digits");
                 Self::digits(config, digits)
-            }
-            DataConfig::Strokes { count, classes } => {
-                Self::digits(config, stroke_digits(*count, classes, seed))
             }
         }
     }
 
-    /// Four fifths of the digits for training, the rest for validation.
-    fn digits(config: &RunConfig, digits: Digits) -> Result<Self> {
+    fn digits(config: &RunConfig, (digits, trained): (Digits, Range<usize>)) -> Result<Self> {
         let pixels = digits.height() * digits.width();
         let DictionaryConfig::Dense(DenseConfig { dim, .. }) = config.model.dictionary else {
             unreachable!("validated: digits have a dense dictionary");
@@ -128,20 +122,41 @@ impl Sources {
                 ),
             ));
         }
-        let count = digits.len();
-        let first_valid = count - count / 5;
+        let kept = trained.end..digits.len();
         let digits = Arc::new(digits);
         let (seed, batch) = (config.seed, config.training.batch);
-        let train = DigitBatches::new(digits.clone(), batch, seed, 0..first_valid)?;
-        let valid = match count - first_valid {
+        let train = DigitBatches::new(digits.clone(), batch, seed, trained)?
+            .without(&config.training.without);
+        let valid = match kept.len() {
             0 => None,
             rest => {
                 let size = rest.min(batch);
-                let source = DigitBatches::new(digits, size, seed, first_valid..count)?;
+                let source = DigitBatches::new(digits, size, seed, kept)?;
                 Some((Arc::new(source) as Arc<dyn Source>, (rest / size) as u64))
             }
         };
         Ok(Self { train: Arc::new(train), valid, truth: None })
+    }
+}
+
+impl RunConfig {
+    /// The digits of a run and which of them it trains on, four fifths: the rest is kept for validation. `None` for
+    /// a run on other data.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn digits(&self) -> Result<Option<(Digits, Range<usize>)>> {
+        let digits = match &self.data {
+            // A folder may hold one part only.
+            DataConfig::Digits { path, classes } => {
+                Digits::open(path, DigitPart::Train, classes)
+                    .or_else(|error| Digits::open(path, DigitPart::Test, classes).or(Err(error)))?
+            }
+            DataConfig::Strokes { count, classes } => stroke_digits(*count, classes, self.seed),
+            _ => return Ok(None),
+        };
+        let trained = 0..digits.len() - digits.len() / 5;
+        Ok(Some((digits, trained)))
     }
 }
 
@@ -178,6 +193,8 @@ pub struct Shifts {
     pub starts: Vec<[usize; 2]>,
     /// How much shorter than the data the parts are.
     pub reach: usize,
+    /// How many parts' mean the loss is to stand for.
+    pub averaged: usize,
 }
 
 /// How shifts are drawn for a step.
@@ -185,6 +202,8 @@ pub struct Shifts {
 pub(crate) struct ShiftDraw {
     pub seed: u64,
     pub count: usize,
+    /// How many shifts' mean the loss stands for, at least `count`.
+    pub averaged: usize,
     /// Of the atoms.
     pub stride: usize,
 }
@@ -194,16 +213,17 @@ impl ShiftDraw {
     pub fn of(config: &RunConfig) -> Option<Self> {
         let DictionaryConfig::Conv2d(filters) = config.model.dictionary else { return None };
         let count = config.training.shifts;
-        (count > 1).then_some(Self { seed: config.seed, count, stride: filters.stride })
+        let averaged = config.training.averaged.unwrap_or(count);
+        (count > 1).then_some(Self { seed: config.seed, count, averaged, stride: filters.stride })
     }
 
     /// Different shifts, at random.
     fn draw(self, step: u64) -> Shifts {
-        let Self { seed, count, stride } = self;
+        let Self { seed, count, averaged, stride } = self;
         let mut rng = step_rng(seed, Stream::Shift, step);
         let places = rand::seq::index::sample(&mut rng, stride * stride, count);
         let starts = places.into_iter().map(|place| [place / stride, place % stride]).collect();
-        Shifts { starts, reach: stride - 1 }
+        Shifts { starts, reach: stride - 1, averaged }
     }
 }
 

@@ -47,9 +47,9 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
         let DeviceBatch { input, target, noise, shifts } = batch;
         let objective = match shifts {
             None => self.model.clone().at_noise(&noise).objective(input, target),
-            Some(Shifts { starts, reach }) => {
+            Some(Shifts { starts, reach, averaged }) => {
                 let model = self.model.clone().at_noise(&noise.repeat(starts.len()));
-                model.shifted_objective(input, target, &starts, reach)
+                model.shifted_objective(input, target, &starts, reach, averaged)
             }
         };
         let record = self.record(&objective, None);

@@ -20,6 +20,7 @@ mod metrics;
 mod progress;
 mod run;
 mod ssim;
+mod start;
 mod strategy;
 mod tiles;
 

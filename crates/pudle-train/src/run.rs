@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
 use burn::optim::AdamConfig;
 use burn::optim::lr_scheduler::composed::ComposedLrSchedulerConfig;
@@ -21,7 +22,7 @@ use pudle_core::{
 };
 
 use crate::atoms::atoms_picture;
-use crate::checkpoint::{AnyPudle, Checkpoint, start_from};
+use crate::checkpoint::{AnyPudle, Checkpoint};
 use crate::checkpoints::{Checkpoints, SaveAlways};
 use crate::config::{Initialization, RunConfig, Schedule, TrainingConfig};
 use crate::data::{ShiftDraw, Sources, StepLoader};
@@ -30,6 +31,7 @@ use crate::files::create_dir;
 use crate::learner::Trainee;
 use crate::metrics::{Figure, MetricsFile, NoLog};
 use crate::progress::{PlainLines, Steps};
+use crate::start::start_from;
 use crate::strategy::{State, Stepwise};
 
 /// How a run ended.
@@ -208,6 +210,7 @@ fn launch<const D: usize, A: Configured<D>>(
         .with_beta_1(training.beta_1)
         .with_beta_2(training.beta_2)
         .with_epsilon(training.epsilon)
+        .with_grad_clipping(training.clip.map(GradientClippingConfig::Norm))
         .init();
     let mut supervised = SupervisedTraining::new(dir, Arc::new(loader), Arc::new(valid))
         .with_interrupter(interrupter.clone())
@@ -270,9 +273,7 @@ fn trainee<const D: usize, A: Configured<D>>(
             Pudle::from_data(&config.model, atoms(&start), device)?
         }
         // What a resumed run starts from is its own checkpoint.
-        (Initialization::Checkpoint { dir }, _) if !resumes => {
-            start_from(&config.model, dir, device)?
-        }
+        (Initialization::Checkpoint { dir }, _) if !resumes => start_from(config, dir, device)?,
         _ => Pudle::new(&config.model, config.seed, device)?,
     };
     let truth = truth.filter(|_| knows_order(config));

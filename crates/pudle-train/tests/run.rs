@@ -295,6 +295,12 @@ fn unsuitable_settings_are_refused_before_anything_is_written() {
     with("training.learning_rate", |config| config.training.learning_rate = f64::NAN);
     with("training.epsilon", |config| config.training.epsilon = 0.0);
     with("training.beta_2", |config| config.training.beta_2 = 1.0);
+    with("training.clip", |config| config.training.clip = Some(0.0));
+    // Two drawn of the four that there are.
+    with("training.averaged", |config| config.training.averaged = Some(4));
+    with("training.averaged", |config| {
+        (config.training.shifts, config.training.averaged) = (2, Some(5));
+    });
     with("training.initialization", |config| {
         config.training.initialization = Initialization::Perturbed { sd: 0.1 };
     });
@@ -347,6 +353,26 @@ fn a_run_can_start_from_another() {
         let expected = if name == "lambda" { was.learned().remove(0).1 } else { was.atoms().0 };
         assert!(near(&values, &expected), "{name}");
     }
+
+    // Grey filters start colour ones, and stay as sensitive to noise.
+    let colour = dir.path().join("colour");
+    run(
+        from(|config| {
+            let filters = Conv2dConfig { atoms: 10, channels: 3, size: 5, stride: 2 };
+            config.model.dictionary = DictionaryConfig::Conv2d(filters);
+        }),
+        &colour,
+    );
+    let is = read(&colour);
+    let (grey, (atoms, shape)) = (was.atoms().0, is.atoms());
+    assert_eq!(shape, [10, 3, 5, 5]);
+    for (filter, grey) in atoms.chunks(75).zip(grey.chunks(25)) {
+        let spread: Vec<f32> = grey.iter().map(|value| value / 3f32.sqrt()).collect();
+        assert!(filter.chunks(25).all(|channel| near(channel, &spread)));
+    }
+    assert!(atoms.chunks(75).all(|f| (f.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5));
+    let (was_lambda, lambda) = (was.learned().remove(0).1, is.learned().remove(0).1);
+    assert!(near(&lambda[..8], &was_lambda) && near(&lambda[8..], &[0.1, 0.1]));
 
     for (change, word) in [
         (

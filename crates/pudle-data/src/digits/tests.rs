@@ -89,3 +89,24 @@ fn batches_pass_over_the_range() {
     }
     assert!(DigitBatches::new(digits, 0, 1, 0..1).is_err());
 }
+
+#[test]
+fn what_is_left_of_a_batch_is_what_it_was() {
+    let pixels = (0..12).flat_map(|i| [20 * i as u8; 4]).collect();
+    let digits = Arc::new(Digits::from_bytes(2, 2, pixels, vec![0; 12]));
+    let batches = || DigitBatches::new(digits.clone(), 3, 1, 2..8).unwrap();
+    // The second and fourth of the range, digits 3 and 5.
+    let less = batches().without(&[1, 3]);
+    for step in 0..6 {
+        let shades = |batch: Batch| -> Vec<u8> {
+            batch.input.chunks(4).map(|d| (d[0] * 255.0 / 20.0).round() as u8).collect()
+        };
+        let mut whole = shades(batches().batch(step).unwrap());
+        whole.retain(|shade| ![3, 5].contains(shade));
+        let left = less.batch(step).unwrap();
+        assert_eq!(left.shape, [whole.len(), 4]);
+        assert_eq!(shades(left), whole);
+    }
+    let none = batches().without(&[0, 1, 2, 3, 4, 5]).batch(0).unwrap_err().to_string();
+    assert!(none.contains("left out"), "{none}");
+}

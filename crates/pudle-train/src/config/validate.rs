@@ -23,6 +23,11 @@ impl RunConfig {
         self.training.validate()?;
         self.validate_memory()?;
         self.validate_shifts()?;
+        let digits = matches!(self.data, DataConfig::Digits { .. } | DataConfig::Strokes { .. });
+        if !self.training.without.is_empty() && !digits {
+            let range = "empty where the data are no digits";
+            return Err(TrainError::range("training.without", "a list", range));
+        }
         let draws = matches!(self.data, DataConfig::SparseCoding { .. });
         match &self.training.initialization {
             Initialization::Perturbed { sd } if !(*sd >= 0.0 && sd.is_finite()) => {
@@ -51,6 +56,15 @@ impl RunConfig {
         if shifts > 1 && self.model.gradient.response == Response::Implicit {
             let range = "1 under an implicit gradient";
             return Err(TrainError::range("training.shifts", shifts, range));
+        }
+        if let Some(averaged) = self.training.averaged
+            && (shifts < 2 || !(shifts..=stride * stride).contains(&averaged))
+        {
+            let range = format!(
+                "between `training.shifts`, which must be at least 2, and {}, the square of the atoms' stride",
+                stride * stride
+            );
+            return Err(TrainError::range("training.averaged", averaged, range));
         }
         let (DictionaryConfig::Conv2d(filters), Some(crop)) =
             (self.model.dictionary, self.data.crop())
@@ -244,6 +258,9 @@ impl TrainingConfig {
             if !(0.0..1.0).contains(&beta) {
                 return Err(TrainError::range(field, beta, "in [0, 1)"));
             }
+        }
+        if let Some(clip) = self.clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
+            return Err(TrainError::range("training.clip", clip, "a number > 0"));
         }
         if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
             return Err(TrainError::range("training.epsilon", self.epsilon, "a number > 0"));

@@ -1,14 +1,14 @@
 //! Line charts, as SVG and PNG.
 
-use std::sync::{Arc, Once};
+use std::sync::Once;
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
-use resvg::{tiny_skia, usvg};
 
-use crate::error::{ExperimentError, Result};
+use crate::svg::{escaped, rasterized};
+use crate::{PlotError, Result};
 
 /// Colours that people with any kind of colour vision tell apart: those of Okabe and Ito, yellow left
 /// out, which is too faint on white.
@@ -222,7 +222,7 @@ impl Chart {
     /// # Errors
     /// Where the drawing libraries refuse.
     pub fn draw(&self) -> Result<(String, Vec<u8>)> {
-        let failed = |reason: String| ExperimentError::Chart { name: self.name.clone(), reason };
+        let failed = |reason: String| PlotError { name: self.name.clone(), reason };
         let svg = self.svg().map_err(failed)?;
         let png = rasterized(&svg).map_err(failed)?;
         Ok((svg, png))
@@ -240,7 +240,7 @@ impl Chart {
             root.present().map_err(|error| error.to_string())?;
         }
         // Titles are what a screen reader says of a picture.
-        let title = self.title.replace('&', "&amp;").replace('<', "&lt;");
+        let title = escaped(&self.title);
         Ok(svg.replacen("xmlns=", &format!("role=\"img\" aria-label=\"{title}\" xmlns="), 1))
     }
 
@@ -339,18 +339,6 @@ impl Chart {
         }
         Ok(())
     }
-}
-
-/// The picture that an SVG text describes, as the bytes of a PNG file.
-fn rasterized(svg: &str) -> Result<Vec<u8>, String> {
-    let mut fonts = usvg::fontdb::Database::new();
-    fonts.load_font_data(dejavu::sans::regular().to_vec());
-    fonts.set_sans_serif_family("DejaVu Sans");
-    let options = usvg::Options { fontdb: Arc::new(fonts), ..usvg::Options::default() };
-    let tree = usvg::Tree::from_str(svg, &options).map_err(|error| error.to_string())?;
-    let mut picture = tiny_skia::Pixmap::new(WIDTH, HEIGHT).ok_or("no room for the picture")?;
-    resvg::render(&tree, tiny_skia::Transform::default(), &mut picture.as_mut());
-    picture.encode_png().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

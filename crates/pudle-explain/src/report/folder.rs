@@ -1,0 +1,120 @@
+//! A folder that appears whole or not at all.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::error::{ExplainError, Result};
+
+/// What tells a report from any other folder.
+const MARK: &str = "summary.json";
+
+/// A report under way, beside its place.
+pub(crate) struct Folder {
+    parts: TempDir,
+    place: PathBuf,
+}
+
+impl Folder {
+    /// Begins a folder at `place`, which must not be there yet, or, with `force`, be a report.
+    pub fn create(place: &Path, force: bool) -> Result<Self> {
+        check_place(place, force)?;
+        let parent = match place.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(parent).map_err(ExplainError::io(parent))?;
+        let parts = tempfile::Builder::new()
+            .prefix(".report-")
+            .tempdir_in(parent)
+            .map_err(ExplainError::io(parent))?;
+        Ok(Self { parts, place: place.to_path_buf() })
+    }
+
+    /// Writes a file of it.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.parts.path().join(name);
+        let parent = path.parent().expect("a file lies in a folder");
+        std::fs::create_dir_all(parent)
+            .and_then(|()| std::fs::write(&path, bytes))
+            .map_err(ExplainError::io(&self.place.join(name)))
+    }
+
+    /// Puts it into its place.
+    pub fn finish(self) -> Result<()> {
+        let failed = ExplainError::io(&self.place);
+        let replaces = self.place.exists();
+        let parts = self.parts.keep();
+        let aside = parts.with_extension("old");
+        let moved = || {
+            set_readable(&parts)?;
+            if replaces {
+                std::fs::rename(&self.place, &aside)?;
+            }
+            std::fs::rename(&parts, &self.place)?;
+            if replaces { std::fs::remove_dir_all(&aside) } else { Ok(()) }
+        };
+        moved().map_err(failed)
+    }
+}
+
+/// Temporary folders are their owner's alone; a report is like any other folder.
+fn set_readable(folder: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
+    }
+    let _ = folder;
+    Ok(())
+}
+
+/// Refuses a place that a report may not take: one that holds anything, but for a report where `force` is given.
+///
+/// # Errors
+/// Says what is in the way.
+pub fn check_place(place: &Path, force: bool) -> Result<()> {
+    let unsuitable =
+        |reason: &str| Err(ExplainError::Unsuitable(format!("{}: {reason}", place.display())));
+    match std::fs::read_dir(place) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(ExplainError::io(place)(error)),
+        Ok(mut entries) => match (entries.next().is_none(), place.join(MARK).is_file(), force) {
+            (true, ..) | (_, true, true) => Ok(()),
+            (_, true, false) => unsuitable("a report is there already: give --force to replace it"),
+            (_, false, _) => unsuitable("holds other files, which a report would replace"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_replaces_nothing_but_a_report() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("a/report");
+        let folder = Folder::create(&place, false).unwrap();
+        folder.write(MARK, b"1").unwrap();
+        folder.write("figures/x.png", b"2").unwrap();
+        assert!(!place.exists());
+        folder.finish().unwrap();
+        assert!(Folder::create(&place, false).is_err());
+        let folder = Folder::create(&place, true).unwrap();
+        folder.write(MARK, b"3").unwrap();
+        folder.finish().unwrap();
+        assert_eq!(std::fs::read(place.join(MARK)).unwrap(), b"3");
+        assert!(!place.join("figures").exists());
+        assert_eq!(std::fs::read_dir(dir.path().join("a")).unwrap().count(), 1, "nothing is left");
+
+        let other = dir.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        drop(Folder::create(&other, false).unwrap());
+        std::fs::write(other.join("notes.txt"), "mine").unwrap();
+        assert!(Folder::create(&other, true).is_err());
+        // One that is given up leaves nothing behind.
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+    }
+}

@@ -1,0 +1,66 @@
+//! Small pictures for figures and pages.
+
+use pudle_data::Image;
+use pudle_plot::{Tile, Tone};
+
+use crate::error::Result;
+
+/// The picture with every pixel `factor` pixels wide and high.
+pub(crate) fn enlarged(image: &Image, factor: usize) -> Image {
+    let (height, width) = (image.height, image.width);
+    Image::from_fn(image.channels, height * factor, width * factor, |c, y, x| {
+        image.data[(c * height + y / factor) * width + x / factor]
+    })
+}
+
+/// Values of either sign as a picture: zero is mid-grey, the largest magnitude black or white.
+pub(crate) fn signed(values: &[f32], [channels, height, width]: [usize; 3]) -> Image {
+    let most = values.iter().fold(f32::MIN_POSITIVE, |most, v| most.max(v.abs()));
+    Image::from_fn(channels, height, width, |c, y, x| {
+        0.5 + 0.5 * values[(c * height + y) * width + x] / most
+    })
+}
+
+/// A tile for a sheet, of about `side` pixels.
+pub(crate) fn tile(
+    image: &Image,
+    side: usize,
+    caption: impl IntoIterator<Item = String>,
+    tone: Tone,
+) -> Result<Tile> {
+    let factor = (side / image.height.max(image.width)).max(1);
+    let png = enlarged(&image.clip(), factor).to_png()?;
+    Ok(Tile { png, caption: caption.into_iter().collect(), tone })
+}
+
+/// Pictures of one shape side by side, `columns` of them in a row, in one picture.
+pub(crate) fn sprite(tiles: &[Image], columns: usize) -> Image {
+    let first = tiles.first().map_or([1, 1, 1], |tile| [tile.channels, tile.height, tile.width]);
+    let [channels, height, width] = first;
+    let rows = tiles.len().div_ceil(columns).max(1);
+    Image::from_fn(channels, rows * height, columns * width, |c, y, x| {
+        let k = y / height * columns + x / width;
+        tiles.get(k).map_or(0.0, |tile| {
+            tile.data[(c * height + y % height) * width + x % width].clamp(0.0, 1.0)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sprite_holds_its_tiles_in_order() {
+        let tiles: Vec<Image> =
+            (0..3).map(|k| Image::from_fn(1, 2, 2, |_, _, _| k as f32 / 4.0)).collect();
+        let sprite = sprite(&tiles, 2);
+        assert_eq!((sprite.height, sprite.width), (4, 4));
+        assert_eq!(sprite.data[3], 0.25);
+        assert_eq!(sprite.data[2 * 4], 0.5);
+        let large = enlarged(&tiles[1], 3);
+        assert_eq!((large.height, large.data[35]), (6, 0.25));
+        let shown = signed(&[-2.0, 0.0, 1.0, 2.0], [1, 2, 2]);
+        assert_eq!(shown.data, [0.0, 0.5, 0.75, 1.0]);
+    }
+}

@@ -1,0 +1,23 @@
+//! Figures as SVG and PNG: charts of lines, and sheets of small pictures with captions.
+
+mod chart;
+mod sheet;
+mod svg;
+
+pub use chart::{Axis, Chart, Line, Stroke};
+pub use sheet::{Sheet, Strip, Tile, Tone};
+
+use thiserror::Error;
+
+/// The result of drawing.
+pub type Result<T, E = PlotError> = std::result::Result<T, E>;
+
+/// A figure that the drawing libraries refuse.
+#[derive(Clone, Debug, Error)]
+#[error("figure {name}: {reason}")]
+pub struct PlotError {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
