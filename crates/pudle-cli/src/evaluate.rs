@@ -30,6 +30,9 @@ pub struct Args {
     /// Tell the denoiser what is estimated of the noise, rather than the truth.
     #[arg(long)]
     blind: bool,
+    /// Keep pictures in colour for a model over grey ones, too: it sees their channels one by one.
+    #[arg(long)]
+    color: bool,
     /// Seed of the noise.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -60,8 +63,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let mut evaluations = Vec::with_capacity(args.sigma.len());
     for &sigma in &args.sigma {
-        let scoring =
-            Scoring { sigma, seed: args.seed, protocol: args.protocol, blind: args.blind };
+        let Args { seed, protocol, blind, color, .. } = args;
+        let scoring = Scoring { sigma, seed, protocol, blind, color };
         let mut header = !args.json;
         let evaluation = pudle_train::evaluate(&denoiser, &args.images, scoring, |scored| {
             if std::mem::take(&mut header) {

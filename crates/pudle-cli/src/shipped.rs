@@ -23,10 +23,12 @@ macro_rules! shipped {
     };
 }
 
-const SHIPPED: &[Shipped] = shipped!["denoise-gray-sigma25", "denoise-gray"];
+const SHIPPED: &[Shipped] = shipped!["denoise-gray-sigma25", "denoise-gray", "denoise-color"];
 
-/// The denoiser that is used where none is named.
-pub const DEFAULT: &str = "denoise-gray";
+/// The denoiser that is used for pictures of so many channels where none is named.
+pub fn default_for(channels: usize) -> &'static str {
+    if channels == 3 { "denoise-color" } else { "denoise-gray" }
+}
 
 /// Loads a checkpoint or run directory, or, where there is none of that name, the checkpoint that ships under it.
 pub fn load(dir_or_name: &Path, device: &Device) -> Result<Checkpoint, Failure> {

@@ -10,8 +10,8 @@ use crate::terminal::{say, stop_on_ctrl_c};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Settings to start from: denoise (images at one noise level), denoise-blind (at any), dense (recovery of
-    /// a known dictionary) or digits.
+    /// Settings to start from: denoise (images at one noise level), denoise-blind (at any), denoise-color (in colour),
+    /// dense (recovery of a known dictionary) or digits.
     #[arg(long, value_name = "P", value_parser = |text: &str| text.parse::<Preset>(),
           required_unless_present_any = ["config", "resume"])]
     preset: Option<Preset>,

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::codes::{Row, SparseCodes};
-use crate::identity::Identity;
+use crate::identity::{Identity, rows_times};
 
 /// Data that are gone through at once.
 const CHUNK: usize = 4096;
@@ -130,6 +130,64 @@ pub fn of_outputs(
 ) -> Vec<Contributors> {
     let weights: Vec<Vec<f64>> = outputs.iter().map(|code| identity.weights(*code)).collect();
     along(codes, &weights, count)
+}
+
+/// The data of the largest parts in each atom, by share: `α_k ⟨D z_k, D_j⟩ / ‖D_j‖²`, how much of the atom lies along what
+/// the code of the datum says of it, times its weight. Where the identity holds the shares of all data add up to about 1; they are
+/// not scaled to unit norm.
+pub fn shares_of_atoms(
+    identity: &Identity,
+    codes: &SparseCodes,
+    count: usize,
+) -> Vec<Contributors> {
+    let p = identity.atoms();
+    let coherence = identity.coherence();
+    let shares = rank(codes, p, count, |code| {
+        let along = rows_times(&coherence, p, code);
+        let weights = identity.shares(code).into_iter().zip(along).enumerate();
+        weights.map(|(j, (alpha, along))| alpha * along / coherence[j * p + j]).collect()
+    });
+    shares.into_iter().map(unscaled).collect()
+}
+
+/// The same of outputs, `β_k ⟨D z_k, D z⟩ / ‖D z‖²`.
+pub fn shares_of_outputs(
+    identity: &Identity,
+    codes: &SparseCodes,
+    outputs: &[Row<'_>],
+    count: usize,
+) -> Vec<Contributors> {
+    let p = identity.atoms();
+    let coherence = identity.coherence();
+    let each: Vec<(Vec<f64>, Vec<f64>)> = outputs
+        .iter()
+        .map(|code| {
+            let mut along = rows_times(&coherence, p, *code);
+            let energy: f64 = code.iter().map(|(j, v)| f64::from(v) * along[j]).sum();
+            along.iter_mut().for_each(|a| *a /= energy.max(f64::MIN_POSITIVE));
+            (identity.weights(*code), along)
+        })
+        .collect();
+    let shares = rank(codes, outputs.len(), count, |code| {
+        let share = |(weights, along): &(Vec<f64>, Vec<f64>)| {
+            let (mut beta, mut alike) = (0.0, 0.0);
+            for (atom, value) in code.iter() {
+                beta += f64::from(value) * weights[atom];
+                alike += f64::from(value) * along[atom];
+            }
+            beta * alike
+        };
+        each.iter().map(share).collect()
+    });
+    shares.into_iter().map(unscaled).collect()
+}
+
+fn unscaled(mut contributors: Contributors) -> Contributors {
+    let norm = contributors.norm;
+    let lists = contributors.most.iter_mut().chain(&mut contributors.least);
+    lists.for_each(|c| c.weight *= norm);
+    contributors.norm = 1.0;
+    contributors
 }
 
 /// The data that use each atom most and least, by their codes `w_j` alone: what training weighs each datum with.

@@ -73,6 +73,25 @@ impl Moments {
         (0..self.atoms).map(|j| self.gram[j * self.atoms + j]).collect()
     }
 
+    /// `‖A Z‖²` for atoms `A`, `p×m`.
+    fn output_energy(&self, atoms: &[f64]) -> f64 {
+        let (p, m) = (self.atoms, self.dim);
+        let rows: Vec<f64> = (0..p)
+            .into_par_iter()
+            .map(|j| {
+                let mut sum = vec![0.0; m];
+                let weights = &self.gram[j * p..(j + 1) * p];
+                for (weight, atom) in weights.iter().zip(atoms.chunks_exact(m)) {
+                    if *weight != 0.0 {
+                        sum.iter_mut().zip(atom).for_each(|(s, a)| *s += weight * a);
+                    }
+                }
+                sum.iter().zip(&atoms[j * m..(j + 1) * m]).map(|(s, a)| s * a).sum()
+            })
+            .collect();
+        rows.iter().sum::<f64>().max(0.0)
+    }
+
     /// The multipliers `ν_j = D_jᵀ(X − D Z) w_j` of atoms on the unit sphere. Those below a millionth of the atoms' mean energy,
     /// of atoms that nothing uses for example, are that.
     fn multipliers(&self, dictionary: &[f32]) -> Vec<f64> {
@@ -146,6 +165,7 @@ pub struct Identity {
     residual: f64,
     residual_of_used: f64,
     residual_by_energy: f64,
+    residual_of_outputs: f64,
     gap: f64,
 }
 
@@ -208,6 +228,10 @@ impl Identity {
             off += energy * left / size.max(f64::MIN_POSITIVE);
         }
         let residual_by_energy = (off / energies.iter().sum::<f64>().max(f64::MIN_POSITIVE)).sqrt();
+        let left: Vec<f64> = d.iter().zip(&e).map(|(d, e)| d - e).collect();
+        let residual_of_outputs = (moments.output_energy(&left)
+            / moments.output_energy(&d).max(f64::MIN_POSITIVE))
+        .sqrt();
         let gap = stationarity_gap(moments, &d);
         Ok(Self {
             atoms: p,
@@ -220,6 +244,7 @@ impl Identity {
             residual,
             residual_of_used,
             residual_by_energy,
+            residual_of_outputs,
             gap,
         })
     }
@@ -253,6 +278,12 @@ impl Identity {
     /// atoms that matter.
     pub fn residual_by_energy(&self) -> f64 {
         self.residual_by_energy
+    }
+
+    /// `‖(D − X G Zᵀ) Z‖_F / ‖D Z‖_F`: what it leaves out of the training data's outputs, in which atoms that are alike can stand in
+    /// for each other.
+    pub fn residual_of_outputs(&self) -> f64 {
+        self.residual_of_outputs
     }
 
     /// `‖D_j − Σ_k α_k x_k‖ / ‖D_j‖` of one atom.
@@ -312,13 +343,31 @@ impl Identity {
     }
 
     fn times(&self, code: Row<'_>) -> Vec<f64> {
-        let mut sum = vec![0.0; self.atoms];
-        for (atom, value) in code.iter() {
-            let row = &self.inverse[atom * self.atoms..(atom + 1) * self.atoms];
-            sum.iter_mut().zip(row).for_each(|(s, b)| *s += f64::from(value) * b);
-        }
-        sum
+        rows_times(&self.inverse, self.atoms, code)
     }
+
+    /// `DᵀD`, `p×p`.
+    pub(crate) fn coherence(&self) -> Vec<f64> {
+        let (p, m) = (self.atoms, self.dim);
+        let mut coherence = vec![0.0; p * p];
+        coherence.par_chunks_mut(p).enumerate().for_each(|(j, row)| {
+            for (value, other) in row.iter_mut().zip(self.dictionary.chunks_exact(m)) {
+                let products = self.atom(j).iter().zip(other);
+                *value = products.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            }
+        });
+        coherence
+    }
+}
+
+/// A code times a `p×p` matrix.
+pub(crate) fn rows_times(matrix: &[f64], atoms: usize, code: Row<'_>) -> Vec<f64> {
+    let mut sum = vec![0.0; atoms];
+    for (atom, value) in code.iter() {
+        let row = &matrix[atom * atoms..(atom + 1) * atoms];
+        sum.iter_mut().zip(row).for_each(|(s, b)| *s += f64::from(value) * b);
+    }
+    sum
 }
 
 fn combine(atoms: &[f32], dim: usize, code: Row<'_>) -> Vec<f32> {

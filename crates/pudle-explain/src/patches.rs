@@ -1,6 +1,7 @@
 //! Filters over photographs: a datum is what one position of the filters has to explain.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use pudle_core::{ConvDictionary2d, Dictionary, Pudle};
@@ -140,13 +141,17 @@ impl Patches {
         self.model.decoder().atoms().into_data().iter::<f32>().collect()
     }
 
-    /// The patch of a training photograph, with `margin` pixels around it, or as many as there are.
+    /// Pixels between positions of a filter.
+    pub fn stride(&self) -> usize {
+        self.model.dictionary().stride()
+    }
+
+    /// A training photograph.
     ///
     /// # Errors
-    /// Where the photograph can no longer be read.
-    pub fn patch(&self, place: Place, margin: usize) -> Result<Image> {
-        let image = self.folder.get(place.image)?;
-        Ok(cut(&image, place.top, place.left, self.patch_shape()[1], margin))
+    /// Where it can no longer be read.
+    pub fn photograph(&self, image: usize) -> Result<Arc<Image>> {
+        Ok(self.folder.get(image)?)
     }
 
     /// Encodes a noisy photograph, its noise being `sigma`.
@@ -188,7 +193,7 @@ impl Patches {
     pub fn encode_all(&self, mut progress: impl FnMut(usize)) -> Result<(Encoded, Places)> {
         let dictionary = self.dictionary();
         let [channels, size, _] = self.patch_shape();
-        let (dim, stride) = (channels * size * size, self.model.dictionary().stride());
+        let (dim, stride) = (channels * size * size, self.stride());
         let atoms = self.model.dictionary().count();
         let mut codes = SparseCodes::new(atoms)?;
         let mut moments = Moments::new(atoms, dim);

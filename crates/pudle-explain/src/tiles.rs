@@ -21,6 +21,33 @@ pub(crate) fn signed(values: &[f32], [channels, height, width]: [usize; 3]) -> I
     })
 }
 
+/// The picture with a dashed frame, black and white, on the pixels next to a square of it.
+pub(crate) fn boxed(image: &Image, [top, left]: [usize; 2], side: usize) -> Image {
+    let mut framed = image.clone();
+    let mut paint = |y: isize, x: isize, shade: f32| {
+        let inside =
+            (0..image.height as isize).contains(&y) && (0..image.width as isize).contains(&x);
+        if inside {
+            for c in 0..image.channels {
+                framed.data[(c * image.height + y as usize) * image.width + x as usize] = shade;
+            }
+        }
+    };
+    let (top, left, side) = (top as isize, left as isize, side as isize);
+    for along in -1..=side {
+        for (y, x) in [
+            (top - 1, left + along),
+            (top + side, left + along),
+            (top + along, left - 1),
+            (top + along, left + side),
+        ] {
+            // Dashes of both shades show on any ground.
+            paint(y, x, if (along + 1) / 2 % 2 == 0 { 1.0 } else { 0.0 });
+        }
+    }
+    framed
+}
+
 /// A tile for a sheet, of about `side` pixels.
 pub(crate) fn tile(
     image: &Image,

@@ -132,7 +132,7 @@ impl Sheet {
             svg += &format!(
                 "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
                 left + column / 2,
-                y + side + LINE * (k as u32 + 1) - 4,
+                y + side + LINE * (k as u32 + 1) - 1,
                 escaped(line)
             );
         }

@@ -78,6 +78,18 @@ impl AnyPudle {
         })
     }
 
+    /// The same model run by another implementation of the pass.
+    ///
+    /// # Errors
+    /// As [`Pudle::with_kernels`].
+    pub fn with_kernels(self, kernels: Kernels) -> Result<Self> {
+        Ok(match self {
+            AnyPudle::Dense(model) => AnyPudle::Dense(model.with_kernels(kernels)?),
+            AnyPudle::Conv1d(model) => AnyPudle::Conv1d(model.with_kernels(kernels)?),
+            AnyPudle::Conv2d(model) => AnyPudle::Conv2d(model.with_kernels(kernels)?),
+        })
+    }
+
     /// The atoms, flat, and their shape: `[m, p]`, `[p, C, k]` or `[p, C, k, k]`.
     pub fn atoms(&self) -> (Vec<f32>, Vec<usize>) {
         fn flat<const D: usize>(atoms: Tensor<D>) -> (Vec<f32>, Vec<usize>) {

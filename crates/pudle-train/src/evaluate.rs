@@ -84,12 +84,14 @@ pub struct Scoring {
     pub protocol: Protocol,
     /// Whether the denoiser is told what is estimated of the noise, rather than the truth.
     pub blind: bool,
+    /// Whether pictures in colour stay so for a model over grey ones, which then sees their channels one by one.
+    pub color: bool,
 }
 
 impl Scoring {
     /// Noise of this level from seed 0, which the denoiser is told of, peak 1.
     pub fn new(sigma: f32) -> Self {
-        Self { sigma, seed: 0, protocol: Protocol::Full, blind: false }
+        Self { sigma, seed: 0, protocol: Protocol::Full, blind: false, color: false }
     }
 
     /// Refuses noise out of range.
@@ -136,10 +138,10 @@ pub fn evaluate(
     scoring: Scoring,
     mut visit: impl FnMut(Scored<'_>) -> Result<()>,
 ) -> Result<Evaluation> {
-    let Scoring { sigma, seed, protocol, blind } = scoring;
+    let Scoring { sigma, seed, protocol, blind, color } = scoring;
     scoring.check()?;
     // A grey picture stays one for a model over colours: its noise is then the same in all three.
-    let color = if denoiser.channels() == 3 { ColorMode::AsIs } else { ColorMode::Gray };
+    let color = if color || denoiser.channels() == 3 { ColorMode::AsIs } else { ColorMode::Gray };
     let folder = ImageFolder::open(dir, color)?.with_capacity(0);
     let mut images = Vec::with_capacity(folder.len());
     for (i, path) in folder.paths().iter().enumerate() {

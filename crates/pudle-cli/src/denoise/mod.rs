@@ -34,8 +34,8 @@ pub struct Args {
     /// Without any, a scene is drawn, made noisy and denoised.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Checkpoint or run directory, or the name of one that ships: denoise-gray, the default, or
-    /// denoise-gray-sigma25.
+    /// Checkpoint or run directory, or the name of one that ships: denoise-gray and denoise-color, which are used for
+    /// grey and colour pictures by default, or denoise-gray-sigma25.
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
     /// Standard deviation of the noise on the scale 0 … 255, at least 0.01, or auto, which estimates it: of that
@@ -151,11 +151,11 @@ struct Session {
 }
 
 impl Session {
-    /// The denoiser, and its name.
-    fn denoiser(&mut self) -> Result<(PathBuf, Denoiser), Failure> {
+    /// The denoiser for pictures of so many channels, and its name.
+    fn denoiser(&mut self, channels: usize) -> Result<(PathBuf, Denoiser), Failure> {
         let name = match &self.args.checkpoint {
             Some(name) => name.clone(),
-            None => shipped::DEFAULT.into(),
+            None => shipped::default_for(channels).into(),
         };
         if let Some(denoiser) = self.denoisers.get(&name) {
             return Ok((name, denoiser.clone()));
@@ -179,7 +179,7 @@ impl Session {
     /// Denoises a picture in its place.
     fn denoise(&mut self, picture: &mut impl Raster, name: &str) -> Result<Report, Failure> {
         let [channels, height, width] = picture.shape();
-        let (checkpoint, denoiser) = self.denoiser()?;
+        let (checkpoint, denoiser) = self.denoiser(channels)?;
         let fails = |error: &dyn std::fmt::Display| format!("{name}: {error}");
         denoiser.check_size(height, width).map_err(|e| fails(&e))?;
         let needed = denoiser.trained_sigma().is_some();

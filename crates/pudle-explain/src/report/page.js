@@ -14,8 +14,8 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 function picture(kind, k, columns, side, text) {
-  const factor = side / Math.max(height, width);
-  const [w, h] = [width * factor, height * factor];
+  const [high, wide] = kind === "digit" ? data.shape : data.atomShape, factor = side / Math.max(high, wide);
+  const [w, h] = [wide * factor, high * factor];
   const rows = { digit: data.tiles.length, atom: data.atoms.length, estimate: data.atoms.length }[kind];
   const element = make("span", { class: `picture ${kind}`, role: "img", "aria-label": text });
   element.style.cssText = `width:${w}px;height:${h}px;background-size:${columns * w}px ${Math.ceil(rows / columns) * h}px;` +
@@ -25,16 +25,20 @@ function picture(kind, k, columns, side, text) {
 const atomPicture = (j, side) => picture("atom", j, data.columns, side, `atom ${j}`);
 const estimatePicture = (j, side) => picture("estimate", j, data.columns, side, `atom ${j}, rebuilt from training data`);
 function digit(datum, side) {
-  const text = `training digit ${datum}, a ${data.labels[datum]}`;
+  const text = `${data.datum} ${data.names[place.get(datum)].join(", ")}`;
   return picture("digit", place.get(datum), data.columns, side, text);
 }
-function pixels(values, side, text, signed) {
+function pixels(values, side, text) {
+  if (typeof values === "string") {
+    const image = make("img", { src: values, alt: text, class: "picture" });
+    image.style.cssText = `height:${side}px`;
+    return image;
+  }
   const canvas = make("canvas", { width, height, role: "img", "aria-label": text });
   canvas.style.cssText = `width:${side * width / Math.max(height, width)}px;height:${side * height / Math.max(height, width)}px`;
-  const most = signed ? values.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-30) : 1;
   const image = new ImageData(width, height);
   values.forEach((v, i) => {
-    const shade = signed ? 127.5 + 127.5 * v / most : 255 * Math.min(Math.max(v, 0), 1);
+    const shade = 255 * Math.min(Math.max(v, 0), 1);
     image.data.set([shade, shade, shade, 255], 4 * i);
   });
   canvas.getContext("2d").putImageData(image, 0, 0);
@@ -42,14 +46,14 @@ function pixels(values, side, text, signed) {
 }
 const figure = (image, kind, ...caption) =>
   make("figure", { class: kind }, image, make("figcaption", {}, ...caption.flatMap((c, i) => i ? [make("br"), c] : [c])));
-const number = (v, digits = 4) => Number.isFinite(v) ? v.toFixed(digits) : "–";
+const number = (v, digits = 4) => Number.isFinite(v) ? v.toFixed(digits).replace(/^-(0\.?0*)$/, "$1") : "–";
 
 function contributors(name, first, list) {
   const strip = make("div", { class: "strip" }, make("span", { class: "name" }, name), figure(first, "plain", ""));
   for (const kind of ["most", "least"]) {
     for (const [datum, weight] of list[kind]) {
       if (!place.has(datum)) continue;
-      strip.append(figure(digit(datum, 56), kind, make("b", {}, `${kind === "most" ? "▲" : "▽"} ${number(weight, 5)}`), `no. ${datum}`, `a ${data.labels[datum]}`));
+      strip.append(figure(digit(datum, 56), kind, make("b", {}, `${kind === "most" ? "▲" : "▽"} ${number(weight, 5)}`), ...data.names[place.get(datum)]));
     }
   }
   return strip;
@@ -71,7 +75,7 @@ let chosen = null;
 function showGrid() {
   const order = document.getElementById("order").value, all = document.getElementById("unused").checked;
   grid.replaceChildren(...data.atoms.filter((a) => all || a.count > 0).sort(orders[order]).map((atom) => {
-    const text = `Atom ${atom.number}` + (atom.class === null ? "" : `, serves ${atom.class}`);
+    const text = `Atom ${atom.number}` + (atom.class === undefined ? "" : `, serves ${atom.class}`);
     return make("button", { type: "button", "aria-label": text, title: text, "aria-pressed": String(atom.number === chosen), "data-atom": atom.number, onclick: () => choose(atom.number, true) }, atomPicture(atom.number, 42));
   }));
 }
@@ -79,15 +83,15 @@ function choose(j, move) {
   chosen = j;
   for (const button of grid.children) button.setAttribute("aria-pressed", String(Number(button.dataset.atom) === j));
   const atom = data.atoms[j];
-  const classes = atom.classes.map((share, c) => [c, share]).filter(([, s]) => s > 0.005).sort((a, b) => b[1] - a[1]);
+  const classes = (atom.classes || []).map((share, c) => [c, share]).filter(([, s]) => s > 0.005).sort((a, b) => b[1] - a[1]);
   detail.replaceChildren(
     make("h3", {}, `Atom ${j}`),
-    make("p", {}, `Used by ${atom.count} of ${data.count} data; cosine with its estimate ${number(atom.cosine, 3)}, relative residual ${number(atom.residual, 3)}; λ ${number(atom.lambda, 3)}. ` +
+    make("p", {}, `Used by ${atom.count} of ${data.count} data; cosine with its estimate ${number(atom.cosine, 3)}, relative residual ${number(atom.residual, 3)}. ` + (atom.lambda === undefined ? "" : `λ ${number(atom.lambda, 3)}. `) +
       (classes.length ? `Energy by class: ${classes.map(([c, s]) => `${c} ${Math.round(100 * s)} %`).join(", ")}. ` : "") +
-      `Iterating the network from it ends at atom ${atom.path.atom}, cosine ${number(atom.path.cosine, 3)}, with start ${number(atom.path.stayed, 3)}.`),
-    contributors("Learned", atomPicture(j, 84), atom.by_code),
+      (atom.path === undefined ? "" : `Iterating the network from it ends at atom ${atom.path.atom}, cosine ${number(atom.path.cosine, 3)}, with start ${number(atom.path.stayed, 3)}.`)),
+    atom.by_code ? contributors("Learned", atomPicture(j, 84), atom.by_code) : make("div", { class: "strip" }, make("span", { class: "name" }, "Learned"), atomPicture(j, 84)),
     contributors("Estimate", estimatePicture(j, 84), atom.contributors),
-    make("p", { class: "note" }, "Learned: by the code of the datum for this atom. Estimate: by α. Both of unit norm over all training data; ▲ the largest, ▽ the smallest in magnitude."),
+    make("p", { class: "note" }, data.note),
     make("div", { class: "columns" }, histogram(atom.histogram, "0", number(atom.largest, 2), "Codes where it is used")));
   detail.hidden = false;
   if (move) { detail.scrollIntoView({ block: "nearest" }); detail.focus({ preventScroll: true }); }
@@ -100,11 +104,13 @@ function output(o) {
   const panel = make("div", { class: "panel" }, make("h3", {}, o.name + (o.label === null || o.label === undefined ? "" : `, a ${o.label}`)),
     make("p", {}, `The estimate leaves out ${number(100 * o.residual, 1)} % of the reconstruction.`),
     make("div", { class: "strip" }, make("span", { class: "name" }, "Image"), figure(pixels(o.input, 84, "what went in"), "plain", "")),
-    contributors("Rec", pixels(o.reconstruction, 84, "reconstruction"), o.by_code),
+    ...(o.by_code ? [contributors("Rec", pixels(o.reconstruction, 84, "reconstruction"), o.by_code)] : [
+      make("div", { class: "strip" }, make("span", { class: "name" }, "Output"), figure(pixels(o.reconstruction, 84, "what came out"), "plain", "there"),
+        figure(pixels(o.own, 84, "what this position adds"), "plain", "its own part"))]),
     contributors("Estimate", pixels(o.estimate, 84, "rebuilt from training data"), o.contributors));
   if (o.nearest) {
     panel.append(make("div", { class: "strip" }, make("span", { class: "name" }, "Nearest codes"),
-      ...o.nearest.filter(([d]) => place.has(d)).map(([d, c]) => figure(digit(d, 56), "plain", `cosine ${number(c, 3)}`, `a ${data.labels[d]}`))));
+      ...o.nearest.filter(([d]) => place.has(d)).map(([d, c]) => figure(digit(d, 56), "plain", `cosine ${number(c, 3)}`, ...data.names[place.get(d)]))));
   }
   const codes = make("div", { class: "strip codes" }, make("span", { class: "name" }, "Code"));
   for (const [j, value] of o.code.slice(0, 12)) {
@@ -113,7 +119,7 @@ function output(o) {
   panel.append(codes);
   if (o.saliency && o.saliency.length) {
     panel.append(make("div", { class: "strip" }, make("span", { class: "name" }, "Saliency"),
-      ...o.saliency.map((s, k) => figure(pixels(s, 56, `derivative of the code of atom ${o.code[k][0]}`, true), "plain", `∂z/∂x of atom ${o.code[k][0]}`))));
+      ...o.saliency.map((s, k) => figure(pixels(s, 56, `derivative of the code of atom ${o.code[k][0]}`), "plain", `∂z/∂x of atom ${o.code[k][0]}`))));
   }
   return panel;
 }
@@ -166,7 +172,7 @@ function ranked(weights, count) {
   const norm = Math.sqrt(weights.reduce((s, w) => s + w * w, 0)) || 1;
   const order = [...weights.keys()].sort((a, b) => Math.abs(weights[b]) - Math.abs(weights[a]) || a - b);
   const named = (k) => [k + data.first, weights[k] / norm];
-  return { most: order.slice(0, count).map(named), least: order.slice(-count).reverse().map(named) };
+  return { most: order.slice(0, count).map(named), least: order.slice(-4).reverse().map(named) };
 }
 function explain(n, name, input) {
   const m = height * width, p = data.atoms.length, x = input.map((v) => v - n.offset), z = encode(n, x), q = new Float64Array(p);
@@ -212,8 +218,8 @@ if (data.live) {
 
 // The table.
 const columns = [
-  ["atom", (a) => a.number, 0], ["energy", (a) => a.energy, 1], ["uses", (a) => a.count, 0], ["mean code", (a) => a.mean, 3], ["class", (a) => a.class ?? NaN, 0],
-  ["share", (a) => a.share, 3], ["λ", (a) => a.lambda, 3], ["cosine", (a) => a.cosine, 4], ["residual", (a) => a.residual, 4], ["‖α‖", (a) => a.contributors.norm, 4],
+  ["atom", (a) => a.number, 0], ["energy", (a) => a.energy, 1], ["uses", (a) => a.count, 0], ["mean code", (a) => a.mean, 3],
+  ...(data.atoms.some((a) => a.classes) ? [["class", (a) => a.class ?? NaN, 0], ["share", (a) => a.share ?? NaN, 3], ["λ", (a) => a.lambda, 3]] : []), ["cosine", (a) => a.cosine, 4], ["residual", (a) => a.residual, 4], ["‖α‖", (a) => a.contributors.norm, 4],
 ];
 let sorted = ["energy", -1];
 function showTable() {

@@ -1,25 +1,16 @@
 //! The page.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use minijinja::{Environment, context};
-use pudle_core::{Algorithm, Banks, Level, Proximal};
+use pudle_data::Image;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Summary;
-use crate::contributors::Contributors;
-use crate::digits::DigitExplanation;
+use super::{Summary, uri};
 use crate::error::{ExplainError, Result};
-use crate::subject::DigitModel;
-use crate::tiles::{signed, sprite};
+use crate::tiles::sprite;
 
 /// Pictures side by side in a sprite.
 const COLUMNS: usize = 64;
-/// Pixels of training data, and numbers of the network, up to which the page carries all of them, to explain pictures of a
-/// reader's own.
-const MOST_PIXELS: usize = 4 << 20;
-const MOST_NUMBERS: usize = 1 << 20;
 
 #[derive(Serialize)]
 struct Figure {
@@ -28,55 +19,71 @@ struct Figure {
     note: &'static str,
 }
 
-pub(super) fn page(
-    summary: &Summary,
-    subject: &DigitModel,
-    found: &DigitExplanation,
-) -> Result<String> {
-    let (digits, trained) = (subject.digits(), subject.trained());
-    let live = live(subject, found);
-    let tiles: Vec<usize> = if live.is_null() {
-        named(found).into_iter().map(|datum| trained.start + datum).collect()
-    } else {
-        trained.clone().collect()
+/// A training datum that the page shows.
+pub(super) struct Shown {
+    /// Its number.
+    pub datum: usize,
+    /// Its picture; all have one shape.
+    pub picture: Image,
+    /// Two lines that tell which one it is.
+    pub name: [String; 2],
+}
+
+/// What a page says.
+pub(super) struct Content<'a> {
+    pub summary: &'a Summary,
+    /// What a datum is called, and what the weights are.
+    pub datum: &'a str,
+    pub note: &'a str,
+    pub tiles: Vec<Shown>,
+    /// Atoms and their estimates.
+    pub learned: Vec<Image>,
+    pub estimates: Vec<Image>,
+    /// Their figures.
+    pub atoms: Vec<Value>,
+    pub outputs: Vec<Value>,
+    /// Number of the first training datum, and contributors of each kind.
+    pub first: usize,
+    pub top: usize,
+    /// The network for pictures of a reader's own, or null.
+    pub live: Value,
+    /// On attractors.
+    pub attraction: Option<String>,
+    /// A picture of the outputs as a whole, and what it shows.
+    pub pictures: Vec<(String, Image)>,
+}
+
+pub(super) fn page(content: &Content<'_>) -> Result<String> {
+    let summary = content.summary;
+    let shape = |images: &mut dyn Iterator<Item = &Image>| {
+        images.next().map_or([1, 1], |image| [image.height, image.width])
     };
-    let pictures: Vec<_> = tiles.iter().filter_map(|k| digits.image(*k)).collect();
-    let shape = [1, digits.height(), digits.width()];
-    let atoms = 0..found.identity.atoms();
-    let learned: Vec<_> = atoms.clone().map(|j| signed(found.identity.atom(j), shape)).collect();
-    let estimates: Vec<_> = atoms.map(|j| signed(found.identity.estimate(j), shape)).collect();
-    let uri = |tiles: &[pudle_data::Image]| -> Result<String> {
-        let png = sprite(tiles, COLUMNS).to_png()?;
-        Ok(format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png)))
-    };
+    let tiles: Vec<Image> = content.tiles.iter().map(|tile| tile.picture.clone()).collect();
+    let sheet = |tiles: &[Image]| uri(&sprite(tiles, COLUMNS));
     let sprites = context! {
-        data => uri(&pictures)?,
-        atoms => uri(&learned)?,
-        estimates => uri(&estimates)?,
+        data => sheet(&tiles)?,
+        atoms => sheet(&content.learned)?,
+        estimates => sheet(&content.estimates)?,
     };
+    let pictures = content
+        .pictures
+        .iter()
+        .map(|(name, image)| Ok(context! { name, data => uri(image)? }))
+        .collect::<Result<Vec<_>>>()?;
     let data = json!({
-        "shape": [digits.height(), digits.width()],
+        "shape": shape(&mut tiles.iter()),
+        "atomShape": shape(&mut content.learned.iter()),
         "columns": COLUMNS,
-        "tiles": tiles,
-        "labels": digits.labels(),
-        "first": trained.start,
-        "count": trained.len(),
-        "top": found.contributors.first().map_or(0, |c| c.most.len()),
-        "atoms": (0..found.identity.atoms()).map(|j| atom(j, subject, found)).collect::<Vec<_>>(),
-        "outputs": found.outputs.iter().map(|output| json!({
-            "name": output.name,
-            "label": output.label,
-            "input": rounded(&output.input.data),
-            "reconstruction": rounded(&output.reconstruction.data),
-            "estimate": rounded(&output.estimate.data),
-            "residual": output.residual,
-            "contributors": weights(&output.contributors, trained.start),
-            "by_code": weights(&output.by_code, trained.start),
-            "nearest": output.nearest.iter().map(|(k, cosine)| json!([trained.start + k, cosine])).collect::<Vec<_>>(),
-            "code": output.code,
-            "saliency": output.saliency.iter().map(|image| rounded(&image.data)).collect::<Vec<_>>(),
-        })).collect::<Vec<_>>(),
-        "live": live,
+        "tiles": content.tiles.iter().map(|tile| tile.datum).collect::<Vec<_>>(),
+        "names": content.tiles.iter().map(|tile| &tile.name).collect::<Vec<_>>(),
+        "datum": content.datum,
+        "note": content.note,
+        "first": content.first,
+        "count": summary.data,
+        "top": content.top,
+        "atoms": content.atoms,
+        "outputs": content.outputs,
+        "live": content.live,
     });
     // Nothing in it may end the element that it stands in.
     let data = data.to_string().replace('<', "\\u003c");
@@ -91,12 +98,13 @@ pub(super) fn page(
                 style => include_str!("page.css"),
                 script => include_str!("page.js"),
                 count => summary.data,
-                live => data.contains("\"live\":{"),
+                live => !content.live.is_null(),
                 data,
                 sprites,
+                pictures,
                 verdict => context! { kind, word, text },
                 figures => figures(summary),
-                attraction => attraction(found),
+                attraction => content.attraction,
                 footer => format!("Pudle {}, seed {}.", summary.version, summary.seed),
             })
         })
@@ -104,42 +112,46 @@ pub(super) fn page(
 }
 
 fn verdict(summary: &Summary) -> (&'static str, &'static str, String) {
-    let off = 100.0 * summary.residual_by_energy;
-    match summary.verdict() {
+    let off = 100.0 * summary.residual_of_outputs;
+    let off = format!(
+        "Rebuilt from training data, outputs are off by {off:.1} % of their norm, and single atoms by {:.1} % \
+         (each counted by its energy).",
+        100.0 * summary.residual_by_energy
+    );
+    let (kind, word, more) = match summary.verdict() {
+        "holds" if summary.residual_by_energy < 0.2 => ("good", "Yes.", ""),
         "holds" => (
-            "good",
-            "Yes.",
-            format!(
-                "Rebuilt from training data, the atoms are off by {off:.1} % of their norm, each counted by its energy."
-            ),
+            "plain",
+            "For outputs.",
+            " Atoms that are alike stand in for each other: what is said of a single one is rough.",
         ),
         "roughly" => (
             "plain",
             "Roughly.",
-            format!(
-                "Rebuilt from training data, the atoms are off by {off:.0} % of their norm, each counted by its energy: \
-                 training is not quite at rest, or the loss, the layers or the ridge are not those that the identity assumes."
-            ),
+            " Training is not quite at rest, or the loss, the layers or the ridge are not those that the identity assumes.",
         ),
         _ => (
             "bad",
             "No.",
-            format!(
-                "Rebuilt from training data, the atoms are off by {off:.0} % of their norm, each counted by its energy. What \
-                 follows is no explanation of this dictionary: training is far from rest, the layers do not converge, or \
-                 the ridge is too large."
-            ),
+            " What follows is no explanation of this dictionary: training is far from rest, the layers do not converge, or \
+             the ridge is too large.",
         ),
-    }
+    };
+    (kind, word, off + more)
 }
 
 fn figures(summary: &Summary) -> Vec<Figure> {
     let figure = |name, value, note| Figure { name, value, note };
     let mut figures = vec![
         figure(
-            "residual of the identity",
+            "residual of the outputs",
+            format!("{:.4}", summary.residual_of_outputs),
+            "‖(D − X G Zᵀ) Z‖ / ‖D Z‖",
+        ),
+        figure(
+            "residual of the atoms",
             format!("{:.4}", summary.residual_by_energy),
-            "of the atoms, by their energy",
+            "root mean square, by their energy",
         ),
         figure(
             "over all used atoms",
@@ -157,11 +169,6 @@ fn figures(summary: &Summary) -> Vec<Figure> {
             "atom and estimate, the hundred of the highest energy",
         ),
         figure(
-            "of one class",
-            format!("{:.0} %", 100.0 * summary.agreement),
-            "the two largest contributors, the same atoms",
-        ),
-        figure(
             "atoms in use",
             format!("{} of {}", summary.used, summary.atoms),
             "by at least one training datum",
@@ -172,6 +179,13 @@ fn figures(summary: &Summary) -> Vec<Figure> {
             "on the diagonal of Z Zᵀ; sphere: multipliers of the unit norm",
         ),
     ];
+    if let Some(agreement) = summary.agreement {
+        figures.push(figure(
+            "of one class",
+            format!("{:.0} %", 100.0 * agreement),
+            "the two largest contributors, the same atoms",
+        ));
+    }
     if let Some([trained, held_out]) = summary.accuracy {
         figures.push(figure(
             "linear classifier on codes",
@@ -180,118 +194,4 @@ fn figures(summary: &Summary) -> Vec<Figure> {
         ));
     }
     figures
-}
-
-fn attraction(found: &DigitExplanation) -> String {
-    let atoms: Vec<_> =
-        found.attraction.from_atoms.iter().zip(&found.uses).filter(|(_, u)| u.count > 0).collect();
-    let stay = atoms.iter().filter(|(path, _)| path.stayed > 0.99).count();
-    let noise = &found.attraction.from_noise;
-    let reach = noise.iter().filter(|path| path.cosine > 0.99).count();
-    let mut rates: Vec<f64> = noise.iter().map(|path| path.rate).collect();
-    rates.sort_by(f64::total_cmp);
-    let rate = rates.get(rates.len() / 2).copied().unwrap_or(f64::NAN);
-    format!(
-        "Encoder and decoder, applied again and again with the norm restored after each step: {stay} of {} used atoms stay \
-         where they are (cosine above 0.99). From {} draws of white noise {reach} end at an atom; the distance between two steps \
-         shrinks by a factor of {rate:.2} a step in the median.",
-        atoms.len(),
-        noise.len()
-    )
-}
-
-fn atom(j: usize, subject: &DigitModel, found: &DigitExplanation) -> Value {
-    let (atom, path) = (&found.uses[j], &found.attraction.from_atoms[j]);
-    let first = subject.trained().start;
-    let (class, share) = match atom.class() {
-        Some((class, share)) => (json!(class), share),
-        None => (Value::Null, 0.0),
-    };
-    json!({
-        "number": j,
-        "energy": atom.energy,
-        "count": atom.count,
-        "mean": atom.mean,
-        "largest": atom.largest,
-        "class": class,
-        "share": share,
-        "classes": atom.classes,
-        "histogram": atom.histogram,
-        "lambda": found.thresholds[j.min(found.thresholds.len() - 1)],
-        "cosine": found.identity.cosine(j),
-        "residual": found.identity.residual_of(j),
-        "path": { "atom": path.atom, "cosine": path.cosine, "stayed": path.stayed },
-        "contributors": weights(&found.contributors[j], first),
-        "by_code": weights(&found.by_code[j], first),
-    })
-}
-
-fn weights(contributors: &Contributors, first: usize) -> Value {
-    let list = |list: &[crate::Contribution]| -> Vec<Value> {
-        list.iter().map(|c| json!([first + c.datum, (c.weight * 1e6).round() / 1e6])).collect()
-    };
-    json!({
-        "norm": contributors.norm,
-        "most": list(&contributors.most),
-        "least": list(&contributors.least),
-    })
-}
-
-/// Three decimals: a grey level of 256 is coarser.
-fn rounded(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|v| (f64::from(*v) * 1e3).round() / 1e3).collect()
-}
-
-/// Training data that are named anywhere.
-fn named(found: &DigitExplanation) -> std::collections::BTreeSet<usize> {
-    let of = |contributors: &Contributors| {
-        let all = contributors.most.iter().chain(&contributors.least);
-        all.map(|c| c.datum).collect::<Vec<_>>()
-    };
-    let atoms = found.contributors.iter().chain(&found.by_code).flat_map(of);
-    let outputs = found.outputs.iter().flat_map(|output| {
-        let nearest = output.nearest.iter().map(|(datum, _)| *datum);
-        [of(&output.contributors), of(&output.by_code), nearest.collect()].concat()
-    });
-    atoms.chain(outputs).collect()
-}
-
-/// The network and the codes, for pictures of a reader's own; nothing where they are too large, or the banks are not tied.
-fn live(subject: &DigitModel, found: &DigitExplanation) -> Value {
-    let (model, identity, codes) = (subject.model(), &found.identity, &found.encoded.codes);
-    let config = model.config();
-    let dim = subject.digits().height() * subject.digits().width();
-    let numbers = identity.atoms() * (identity.atoms() + dim) + codes.non_zeros();
-    if config.banks != Banks::Tied || codes.len() * dim > MOST_PIXELS || numbers > MOST_NUMBERS {
-        return Value::Null;
-    }
-    let step = model.step([1, dim]);
-    let scale = if config.prox == Proximal::Hard { 1.0 } else { step };
-    let levels: Vec<Vec<f64>> = (0..config.layers)
-        .map(|t| match model.threshold().lambda(t) {
-            Level::Scalar(lambda) => vec![lambda * scale],
-            Level::PerAtom(lambda) => {
-                lambda.into_data().iter::<f64>().map(|lambda| lambda * scale).collect()
-            }
-        })
-        .collect();
-    let encoded = |bytes: Vec<u8>| BASE64_STANDARD.encode(bytes);
-    let floats = |values: &mut dyn Iterator<Item = f32>| {
-        encoded(values.flat_map(f32::to_le_bytes).collect())
-    };
-    let mut starts = vec![0u32];
-    codes.rows().for_each(|row| starts.push(starts[starts.len() - 1] + row.values.len() as u32));
-    json!({
-        "layers": config.layers,
-        "fista": config.algorithm == Algorithm::Fista,
-        "prox": config.prox.to_string(),
-        "step": step,
-        "offset": config.offset,
-        "levels": levels,
-        "dictionary": floats(&mut subject.dictionary().into_iter()),
-        "inverse": floats(&mut identity.inverse().iter().map(|b| *b as f32)),
-        "starts": encoded(starts.into_iter().flat_map(u32::to_le_bytes).collect()),
-        "support": encoded(codes.rows().flat_map(|row| row.support).flat_map(|j| j.to_le_bytes()).collect()),
-        "values": floats(&mut codes.rows().flat_map(|row| row.values).copied()),
-    })
 }
