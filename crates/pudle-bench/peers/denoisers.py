@@ -174,7 +174,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    ships = [name for name in ("denoise-gray-sigma25", "denoise-gray") if (ROOT / "checkpoints" / name).exists()]
+    ships = [name for name in ("denoise-published", "denoise-gray-sigma25", "denoise-gray") if (ROOT / "checkpoints" / name).exists()]
     checkpoints = args.checkpoint or ships
     with tempfile.TemporaryDirectory() as folder:
         if not args.torch:

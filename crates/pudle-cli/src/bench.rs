@@ -10,7 +10,7 @@ use crate::terminal::{say, say_json};
 use crate::{BackendArg, Failure, parse_gradient};
 
 /// The shipped denoiser whose architecture is the published one.
-const PUBLISHED: &str = "denoise-gray-sigma25";
+const PUBLISHED: &str = "denoise-published";
 
 #[derive(clap::Args)]
 pub struct Args {

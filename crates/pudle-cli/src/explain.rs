@@ -68,8 +68,11 @@ pub struct Args {
     #[arg(long, value_name = "K", default_value_t = 20, requires = "check")]
     removed: usize,
     /// Steps that training goes on for.
-    #[arg(long, value_name = "N", default_value_t = 256, requires = "check")]
+    #[arg(long, value_name = "N", default_value_t = 128, requires = "check")]
     steps: u64,
+    /// Data of each of these steps; more than in training, for what is compared is small.
+    #[arg(long, value_name = "N", default_value_t = 128, requires = "check")]
+    batch: usize,
     /// Time the explanation by so many data each, repeating the training digits as often as needed, and
     /// print a table.
     #[arg(long, value_name = "N,…", value_delimiter = ',', conflicts_with = "input")]
@@ -215,6 +218,7 @@ fn run_check(args: &Args, config: &RunConfig, subject: &DigitModel) -> Result<()
         outputs: args.checked,
         removed: args.removed,
         steps: args.steps,
+        batch: args.batch,
         ridge: args.ridge,
         seed: config.seed,
     };

@@ -23,7 +23,8 @@ macro_rules! shipped {
     };
 }
 
-const SHIPPED: &[Shipped] = shipped!["denoise-gray-sigma25", "denoise-gray", "denoise-color"];
+const SHIPPED: &[Shipped] =
+    shipped!["denoise-gray-sigma25", "denoise-gray", "denoise-color", "denoise-published"];
 
 /// The denoiser that is used for pictures of so many channels where none is named.
 pub fn default_for(channels: usize) -> &'static str {

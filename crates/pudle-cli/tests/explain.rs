@@ -67,7 +67,7 @@ fn runs_are_explained() {
     words(dir, "explain digits --growth 100,200")
         .success()
         .stdout(contains("peak MiB").and(contains("\n      200 ")));
-    words(dir, "explain digits --check --checked 4 --removed 5 --steps 4 -o check")
+    words(dir, "explain digits --check --checked 4 --removed 5 --steps 4 --batch 40 -o check")
         .success()
         .stdout(contains("4 atoms").and(contains("4 outputs")));
     let found = summary(&dir.join("check"));

@@ -31,6 +31,8 @@ pub struct CheckOptions {
     pub removed: usize,
     /// Steps that training goes on for, with and without them.
     pub steps: u64,
+    /// Data of each step, at least 1.
+    pub batch: usize,
     /// What is added to the diagonal of `Z Zᵀ`.
     pub ridge: Ridge,
     /// Seed of the control's draws; that of the batches is the run's.
@@ -89,6 +91,8 @@ pub struct Check {
     pub removed: usize,
     /// Steps that training went on for.
     pub steps: u64,
+    /// Data of each step.
+    pub batch: usize,
     /// Atoms.
     pub atoms: Faithfulness,
     /// Outputs of held-out digits.
@@ -115,6 +119,7 @@ pub fn check(
     within("checked", options.atoms, 4, subject.dictionary().len())?;
     within("checked", options.outputs, 4, subject.kept().len().max(1))?;
     within("removed", options.removed, 1, trained.len() / 4)?;
+    within("batch", options.batch, 1, trained.len())?;
     within("steps", options.steps as usize, 1, 1_000_000)?;
     let encoded = subject.encode_digits(trained.clone())?;
     let identity = encoded.identity(subject.dictionary(), options.ridge)?;
@@ -195,6 +200,7 @@ pub fn check(
     Ok(Check {
         removed: options.removed,
         steps: options.steps,
+        batch: options.batch,
         atoms: Faithfulness::new(of_each_atom),
         outputs: Faithfulness::new(of_each_output),
     })
@@ -320,6 +326,7 @@ impl Trials<'_> {
         let training = &mut config.training;
         training.initialization = Initialization::Checkpoint { dir: self.dir.to_path_buf() };
         training.steps = self.options.steps;
+        training.batch = self.options.batch;
         training.schedule = Schedule::Cosine;
         training.warm_up = (self.options.steps / 16).min(50);
         training.without = without.to_vec();

@@ -133,8 +133,8 @@ pub fn of_outputs(
 }
 
 /// The data of the largest parts in each atom, by share: `α_k ⟨D z_k, D_j⟩ / ‖D_j‖²`, how much of the atom lies along what
-/// the code of the datum says of it, times its weight. Where the identity holds the shares of all data add up to about 1; they are
-/// not scaled to unit norm.
+/// the code of the datum says of it, times its weight. Where the identity holds the shares of all data add up to about 1, those below zero
+/// included, which count as 0 here; they are not scaled to unit norm.
 pub fn shares_of_atoms(
     identity: &Identity,
     codes: &SparseCodes,
@@ -145,7 +145,7 @@ pub fn shares_of_atoms(
     let shares = rank(codes, p, count, |code| {
         let along = rows_times(&coherence, p, code);
         let weights = identity.shares(code).into_iter().zip(along).enumerate();
-        weights.map(|(j, (alpha, along))| alpha * along / coherence[j * p + j]).collect()
+        weights.map(|(j, (alpha, along))| (alpha * along / coherence[j * p + j]).max(0.0)).collect()
     });
     shares.into_iter().map(unscaled).collect()
 }
@@ -175,7 +175,7 @@ pub fn shares_of_outputs(
                 beta += f64::from(value) * weights[atom];
                 alike += f64::from(value) * along[atom];
             }
-            beta * alike
+            (beta * alike).max(0.0)
         };
         each.iter().map(share).collect()
     });

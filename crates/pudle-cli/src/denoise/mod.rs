@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Checkpoint or run directory, or the name of one that ships: denoise-gray and denoise-color, which are used for
-    /// grey and colour pictures by default, or denoise-gray-sigma25.
+    /// grey and colour pictures by default, denoise-gray-sigma25, or denoise-published.
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
     /// Standard deviation of the noise on the scale 0 … 255, at least 0.01, or auto, which estimates it: of that
