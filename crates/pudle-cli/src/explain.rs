@@ -15,12 +15,15 @@ use crate::shipped::load_run;
 use crate::terminal::say;
 use crate::{BackendArg, Failure};
 
+/// Held-out digits that are explained by default.
+const HELD_OUT: usize = 10;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// Run or checkpoint directory, or the name of a checkpoint that ships.
     run: PathBuf,
     /// A picture whose output is to be explained; may be given several times. A digit must have the size of
-    /// those that the model is for; a photograph is taken to be noisy, as `denoise` takes it.
+    /// those that the model is for; a photograph is taken to be noisy, with noise as --sigma says, or as is estimated.
     #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
     /// Folder of the report, or of the check.
@@ -40,9 +43,9 @@ pub struct Args {
     /// Training data named for each atom and output, 2 to 64.
     #[arg(long, value_name = "N", default_value_t = 8)]
     top: usize,
-    /// Held-out digits whose outputs are explained.
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    held_out: usize,
+    /// Held-out digits whose outputs are explained; 10 by default.
+    #[arg(long, value_name = "N")]
+    held_out: Option<usize>,
     /// Noise that photographs are given before they are encoded, on the scale 0 … 255; that of training, or the
     /// middle of its range, by default.
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
@@ -55,11 +58,11 @@ pub struct Args {
     photographs: Option<usize>,
     /// A pixel of the inputs whose patch is explained, row and column; may be given several times. Three of high
     /// contrast by default.
-    #[arg(long, value_name = "Y,X", value_parser = parse_pixel)]
+    #[arg(long, value_name = "Y,X", value_parser = parse_pixel, requires = "input")]
     patch: Vec<[usize; 2]>,
     /// Hold the explanation to what happens: remove the data that it names, train on, and compare with what
     /// it predicts. For runs over digits.
-    #[arg(long, conflicts_with_all = ["growth", "input"])]
+    #[arg(long, conflicts_with_all = ["growth", "input", "top", "held_out", "sigma", "photographs"])]
     check: bool,
     /// Atoms, and outputs, that are checked.
     #[arg(long, value_name = "N", default_value_t = 50, requires = "check")]
@@ -75,7 +78,8 @@ pub struct Args {
     batch: usize,
     /// Time the explanation by so many data each, repeating the training digits as often as needed, and
     /// print a table.
-    #[arg(long, value_name = "N,…", value_delimiter = ',', conflicts_with = "input")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',',
+          conflicts_with_all = ["input", "output", "force", "held_out", "sigma", "photographs"])]
     growth: Vec<usize>,
     #[command(flatten)]
     backend: BackendArg,
@@ -127,7 +131,7 @@ fn digits(args: &Args, config: &RunConfig, subject: &DigitModel) -> Result<(), F
     let options = DigitOptions {
         ridge: args.ridge,
         count: args.top,
-        held_out: args.held_out,
+        held_out: args.held_out.unwrap_or(HELD_OUT),
         inputs: args.input.clone(),
         seed: config.seed,
     };
@@ -145,6 +149,9 @@ fn digits(args: &Args, config: &RunConfig, subject: &DigitModel) -> Result<(), F
 }
 
 fn photographs(args: &Args, config: &RunConfig, subject: &Patches) -> Result<(), Failure> {
+    if args.held_out.is_some() {
+        return Err("--held-out is for models over digits".into());
+    }
     check_place(&args.output, args.force)?;
     let color = if subject.patch_shape()[0] == 3 { ColorMode::Rgb } else { ColorMode::Gray };
     let mut inputs = Vec::with_capacity(args.input.len());
@@ -223,8 +230,11 @@ fn run_check(args: &Args, config: &RunConfig, subject: &DigitModel) -> Result<()
         seed: config.seed,
     };
     let device = args.backend.backend.device()?;
+    let mut config = config.clone();
+    config.backend = args.backend.backend;
+    config.model.kernels = args.backend.kernels.unwrap_or_default();
     let bar = bar(0, "trainings");
-    let found = check(subject, config, &args.run, &options, &device, |done, total| {
+    let found = check(subject, &config, &args.run, &options, &device, |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     })?;

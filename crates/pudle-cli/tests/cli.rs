@@ -137,6 +137,23 @@ fn shifts_and_kernels_do_what_they_say() {
 }
 
 #[test]
+fn colour_pictures_take_the_colour_model() {
+    let dir = folder();
+    let dir = dir.path();
+    write_picture(&dir.join("colour.png"), 40, 31, true);
+    let chosen = |line: &str| json(dir, line)["checkpoint"].as_str().unwrap().to_owned();
+    let noise = "--add-noise --shifts 1 --json --force -o x.png";
+    assert_eq!(chosen(&format!("denoise colour.png {noise}")), "denoise-color");
+    assert_eq!(chosen(&format!("denoise picture.png {noise}")), "denoise-gray");
+    let asked = format!("denoise colour.png --checkpoint denoise-gray {noise}");
+    assert_eq!(chosen(&asked), "denoise-gray");
+    // A grey model's score over colour is that of grey pictures unless it is asked for.
+    let line = "evaluate --checkpoint model --images pictures --sigma 25 --json";
+    let psnr = |line: &str| json(dir, line)["mean_noisy_psnr"].as_f64().unwrap();
+    assert_ne!(psnr(line), psnr(&format!("{line} --color")));
+}
+
+#[test]
 fn bench_times_every_case() {
     let dir = tempfile::tempdir().unwrap();
     for (flags, step) in [

@@ -14,7 +14,9 @@ fn words(dir: &Path, line: &str) -> assert_cmd::assert::Assert {
 }
 
 fn summary(dir: &Path) -> Value {
-    serde_json::from_slice(&fs::read(dir.join("summary.json")).unwrap()).unwrap()
+    let file = ["explanation.json", "check.json"].map(|name| dir.join(name));
+    let file = file.iter().find(|file| file.is_file()).unwrap();
+    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
 
 /// A run over drawn digits, `digits`, and one over drawn pictures, `filters`.
@@ -87,7 +89,7 @@ fn runs_are_explained() {
     for file in ["patches-0.png", "filters.svg", "maps-0.png", "photograph-0.png"] {
         assert!(dir.join("c/figures").join(file).is_file(), "{file}");
     }
-    words(dir, "explain filters -o d --photographs 2 --data pictures --sigma 5").success();
+    words(dir, "explain filters -o d --photographs 2 --data pictures --sigma 14").success();
     assert_eq!(summary(&dir.join("d"))["data"], 2 * 15 * 12);
 
     let wrong = [
@@ -99,8 +101,18 @@ fn runs_are_explained() {
         ("explain digits --growth 1", "growth", 1),
         ("explain digits --check --checked 2 -o x", "checked", 1),
         ("explain digits --check --checked 4 --removed 0 -o x", "removed", 1),
+        ("explain digits --check --checked 4 --batch 30 -o x", "batch", 1),
+        ("explain digits --check --checked 4 --removed 41 -o x", "removed", 1),
+        ("explain digits --check --top 3 -o x", "cannot be used with", 2),
+        ("explain digits --growth 100 --top 1", "between 2 and 64", 1),
+        ("explain digits --growth 100 --held-out 3", "cannot be used with", 2),
+        ("explain digits -o .", "a name", 1),
         ("explain filters --check -o x", "digits", 1),
-        ("explain filters --patch 3 -o x", "row and a column", 2),
+        ("explain filters --held-out 2 -o x", "digits", 1),
+        ("explain filters --sigma 40 -o x", "trained for", 1),
+        ("explain filters --patch 3,3 -o x", "--input", 2),
+        ("explain filters --input own.png --sigma 40 -o x", "trained for", 1),
+        ("explain filters --patch 3 --input own.png -o x", "row and a column", 2),
         ("explain filters --input pictures/0.png --patch 60,3 -o x", "48 rows", 1),
         ("explain filters --sigma 300 -o x", "between 0 and 255", 1),
         ("explain filters --photographs 0 -o x", "at least 1", 1),

@@ -46,9 +46,11 @@ pub fn iterate(
     let start =
         Tensor::<2>::from_data(TensorData::new(starts.to_vec(), shape), (device, DType::F32));
     let mut x = scaled(start.clone());
+    // What the model takes off its data is no part of a direction.
+    let offset = model.config().offset;
     let mut moves: Vec<Vec<f32>> = Vec::with_capacity(steps);
     for _ in 0..steps {
-        let next = scaled(model.reconstruct(x.clone()));
+        let next = scaled(model.reconstruct(x.clone() + offset) - offset);
         let moved = (next.clone() - x).square().sum_dim(1).sqrt();
         moves.push(moved.into_data().iter::<f32>().collect());
         x = next;

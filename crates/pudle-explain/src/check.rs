@@ -17,7 +17,7 @@ use crate::contributors::{Contributors, of_atoms, of_outputs};
 use crate::digits::norm;
 use crate::error::{ExplainError, Result};
 use crate::identity::{Identity, Ridge, cosine};
-use crate::subject::{DigitModel, Encoded};
+use crate::subject::DigitModel;
 use crate::usage::{ranked, uses};
 
 /// What is asked for.
@@ -118,19 +118,33 @@ pub fn check(
     let trained = subject.trained();
     within("checked", options.atoms, 4, subject.dictionary().len())?;
     within("checked", options.outputs, 4, subject.kept().len().max(1))?;
-    within("removed", options.removed, 1, trained.len() / 4)?;
-    within("batch", options.batch, 1, trained.len())?;
+    let labels = &subject.digits().labels()[trained.clone()];
+    let smallest =
+        (0..=9u8).map(|c| labels.iter().filter(|l| **l == c).count()).filter(|n| *n > 0).min();
+    // A class has to have as many again for the control.
+    within("removed", options.removed, 1, smallest.unwrap_or(0) / 2)?;
+    // Else a batch, which may reach over the end of a pass, could hold removed digits alone.
+    within("batch", options.batch, 2 * options.removed + 1, trained.len())?;
     within("steps", options.steps as usize, 1, 1_000_000)?;
     let encoded = subject.encode_digits(trained.clone())?;
     let identity = encoded.identity(subject.dictionary(), options.ridge)?;
-    let labels = &subject.digits().labels()[trained.clone()];
     let uses = uses(&encoded.codes, labels);
     let atoms: Vec<usize> = ranked(&uses, |atom| atom.energy)
         .into_iter()
         .filter(|j| uses[*j].count > options.removed)
         .take(options.atoms)
         .collect();
+    if atoms.len() < options.atoms {
+        let range =
+            format!("at most {}, the atoms that more than `removed` digits use", atoms.len());
+        return Err(ExplainError::range("checked", options.atoms, range));
+    }
     let trials = Trials { subject, config, dir, options, device };
+    let offset = subject.model().config().offset as f32;
+    let target = |k: usize| -> Vec<f32> {
+        let pixels = subject.digits().pixels(trained.start + k).expect("a digit that there is");
+        pixels.into_iter().map(|value| value - offset).collect()
+    };
     let total = 2 * (atoms.len() + options.outputs) + 1;
     let mut done = 0;
     let mut told = || {
@@ -154,7 +168,7 @@ pub fn check(
     let contributors = of_atoms(&identity, &encoded.codes, options.removed);
     for &j in &atoms {
         let change = |without: &[usize]| -> Result<(Vec<f32>, Vec<f32>)> {
-            let predicted = predict(&identity, &encoded, subject, without);
+            let predicted = predict(&identity, &encoded.codes, target, without);
             let predicted = along_sphere(&predicted[j], identity.atom(j));
             let after = trials.train(without)?;
             Ok((predicted, difference(after.atom(j), base.atom(j))))
@@ -181,7 +195,7 @@ pub fn check(
         let pixels = subject.digits().pixels(*number).expect("a digit that there is");
         let before = base.output(&pixels);
         let change = |without: &[usize]| -> Result<(Vec<f32>, Vec<f32>)> {
-            let change = predict(&identity, &encoded, subject, without);
+            let change = predict(&identity, &encoded.codes, target, without);
             let mut predicted = vec![0.0; pixels.len()];
             for (atom, value) in row.iter() {
                 let moved = along_sphere(&change[atom], identity.atom(atom));
@@ -239,45 +253,38 @@ fn removal(
     }
 }
 
-/// What the identity says that each atom changes by where these data are removed.
+/// What the identity says that each atom changes by where these data are removed, codes held fixed; `target` gives a datum.
 fn predict(
     identity: &Identity,
-    encoded: &Encoded,
-    subject: &DigitModel,
+    codes: &SparseCodes,
+    target: impl Fn(usize) -> Vec<f32>,
     without: &[usize],
 ) -> Vec<Vec<f32>> {
     let (s, p) = (without.len(), identity.atoms());
-    let offset = subject.model().config().offset as f32;
     // Rows of Z_SᵀB, and what each removed datum leaves unexplained.
     let mut shares = DMatrix::<f64>::zeros(s, p);
-    let mut own = DMatrix::<f64>::identity(s, s);
     let mut residuals: Vec<Vec<f32>> = Vec::with_capacity(s);
     for (i, &k) in without.iter().enumerate() {
-        let row = encoded.codes.row(k);
-        shares.row_mut(i).copy_from_slice(&identity.shares(row));
-        let pixels = subject.digits().pixels(subject.trained().start + k);
-        let pixels = pixels.expect("a digit that there is");
-        let fit = identity.output(row);
-        residuals.push(pixels.iter().zip(fit).map(|(x, fit)| x - offset - fit).collect());
+        let row = codes.row(k);
+        let of_each_atom = identity.shares(row);
+        (0..p).for_each(|j| shares[(i, j)] = of_each_atom[j]);
+        residuals.push(difference(&target(k), &identity.output(row)));
     }
+    let mut own = DMatrix::<f64>::identity(s, s);
     for (l, &k) in without.iter().enumerate() {
-        for (atom, value) in encoded.codes.row(k).iter() {
-            for i in 0..s {
-                own[(i, l)] -= shares[(i, atom)] * f64::from(value);
-            }
+        for (atom, value) in codes.row(k).iter() {
+            (0..s).for_each(|i| own[(i, l)] -= shares[(i, atom)] * f64::from(value));
         }
     }
-    // A group of data that alone uses an atom leaves nothing to predict it from; the plain first order is then all there is.
-    let weights = own.transpose().lu().solve(&shares).unwrap_or(shares);
+    // Data that alone use an atom leave nothing to predict it from; the plain first order is then all there is.
+    let weights = own.lu().solve(&shares).unwrap_or(shares);
     let dim = residuals.first().map_or(0, Vec::len);
     (0..p)
         .map(|j| {
             let mut change = vec![0.0f32; dim];
             for (i, residual) in residuals.iter().enumerate() {
                 let weight = weights[(i, j)] as f32;
-                if weight != 0.0 {
-                    change.iter_mut().zip(residual).for_each(|(c, r)| *c -= weight * r);
-                }
+                change.iter_mut().zip(residual).for_each(|(c, r)| *c -= weight * r);
             }
             change
         })
@@ -397,6 +404,46 @@ pub fn rank_correlation(a: &[f64], b: &[f64]) -> Correlation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Removing a group of data changes the least-squares dictionary as is predicted.
+    #[test]
+    fn a_group_that_is_removed_changes_atoms_as_predicted() {
+        use crate::identity::Moments;
+        use rand::RngExt;
+        let (n, p, m) = (80, 6, 9);
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let mut codes = SparseCodes::new(p).unwrap();
+        let mut data: Vec<f32> = Vec::new();
+        for _ in 0..n {
+            let code: Vec<f32> = (0..p)
+                .map(|_| if rng.random_bool(0.5) { rng.random_range(-1.0..2.0) } else { 0.0 })
+                .collect();
+            codes.push(code.into_iter());
+            data.extend((0..m).map(|_| rng.random_range(-1.0..1.0f32)));
+        }
+        let solve = |without: &[usize]| {
+            let mut left = SparseCodes::new(p).unwrap();
+            let mut targets = Vec::new();
+            for k in (0..n).filter(|k| !without.contains(k)) {
+                left.push((0..p).map(|j| codes.row(k).at(j)));
+                targets.extend_from_slice(&data[k * m..(k + 1) * m]);
+            }
+            let mut moments = Moments::new(p, m);
+            moments.add(&left, 0..left.len(), &targets);
+            Identity::new(&moments, vec![1.0; p * m], Ridge::Decay(0.2)).unwrap()
+        };
+        let (whole, without) = (solve(&[]), [3, 7, 20, 21, 60]);
+        let less = solve(&without);
+        let target = |k: usize| data[k * m..(k + 1) * m].to_vec();
+        for (j, change) in predict(&whole, &codes, target, &without).iter().enumerate() {
+            let actual = difference(less.estimate(j), whole.estimate(j));
+            assert!(norm(&difference(change, &actual)) < 1e-4 * norm(&actual), "atom {j}");
+        }
+        let atom = whole.atom(0);
+        let along: f32 =
+            along_sphere(&[1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], atom).iter().sum();
+        assert!(along.abs() < 1e-5, "nothing is left along an atom of ones: {along}");
+    }
 
     #[test]
     fn rank_correlation_by_hand() {

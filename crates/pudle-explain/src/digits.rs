@@ -97,7 +97,7 @@ impl DigitExplanation {
         let label = |contributors: &Contributors, k: usize| {
             contributors.most.get(k).map(|c| labels[subject.trained().start + c.datum])
         };
-        let atoms = &self.by_energy[..count.min(self.by_energy.len())];
+        let atoms = self.highest(count);
         let agree = atoms.iter().filter(|j| {
             let contributors = &self.contributors[**j];
             label(contributors, 0) == label(contributors, 1)
@@ -105,9 +105,15 @@ impl DigitExplanation {
         agree.count() as f64 / atoms.len().max(1) as f64
     }
 
+    /// The atoms of the highest energy, at most `count`, and none that no digit uses.
+    fn highest(&self, count: usize) -> &[usize] {
+        let used = self.by_energy.iter().take(count).take_while(|j| self.uses[**j].count > 0);
+        &self.by_energy[..used.count()]
+    }
+
     /// The smallest cosine of learned and rebuilt atom among the `count` of the highest energy.
     pub fn smallest_cosine(&self, count: usize) -> f64 {
-        let cosines = self.by_energy.iter().take(count).map(|j| self.identity.cosine(*j));
+        let cosines = self.highest(count).iter().map(|j| self.identity.cosine(*j));
         cosines.fold(f64::INFINITY, f64::min)
     }
 }

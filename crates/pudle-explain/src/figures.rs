@@ -27,7 +27,8 @@ fn strip(
             let number = subject.trained().start + contribution.datum;
             let digit = subject.digits().image(number).expect("a digit that there is");
             let caption = [
-                format!("{:.5}", contribution.weight),
+                // No sign on what rounds to zero.
+                format!("{:.5}", (contribution.weight * 1e5).round() / 1e5 + 0.0),
                 format!("no. {number}, a {}", subject.digits().labels()[number]),
             ];
             tiles.push(tile(&digit, SIDE, caption, tone)?);

@@ -45,6 +45,9 @@ pub fn growth(
     count: usize,
     mut visit: impl FnMut(&Cost),
 ) -> Result<Vec<Cost>> {
+    if !(2..=64).contains(&count) {
+        return Err(ExplainError::range("top", count, "between 2 and 64"));
+    }
     for &data in counts {
         if !(OUTPUTS..=10_000_000).contains(&data) {
             let range = format!("between {OUTPUTS} and 10000000");

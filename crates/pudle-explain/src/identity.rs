@@ -73,50 +73,58 @@ impl Moments {
         (0..self.atoms).map(|j| self.gram[j * self.atoms + j]).collect()
     }
 
+    /// `(D Z − X) Zᵀ`, atom by atom, `p×m` as `dictionary` is: the gradient of `½‖X − D Z‖²` in `D`, codes held fixed.
+    pub fn gradient(&self, dictionary: &[f64]) -> Vec<f64> {
+        let mut gradient = self.images(dictionary);
+        gradient.iter_mut().zip(&self.cross).for_each(|(g, c)| *g -= c);
+        gradient
+    }
+
+    /// `A Z Zᵀ` for atoms `A`, `p×m`.
+    fn images(&self, atoms: &[f64]) -> Vec<f64> {
+        let (p, m) = (self.atoms, self.dim);
+        let mut images = vec![0.0; p * m];
+        images.par_chunks_mut(m).zip(self.gram.par_chunks(p)).for_each(|(image, weights)| {
+            for (weight, atom) in weights.iter().zip(atoms.chunks_exact(m)) {
+                if *weight != 0.0 {
+                    image.iter_mut().zip(atom).for_each(|(i, a)| *i += weight * a);
+                }
+            }
+        });
+        images
+    }
+
     /// `‖A Z‖²` for atoms `A`, `p×m`.
     fn output_energy(&self, atoms: &[f64]) -> f64 {
-        let (p, m) = (self.atoms, self.dim);
-        let rows: Vec<f64> = (0..p)
-            .into_par_iter()
-            .map(|j| {
-                let mut sum = vec![0.0; m];
-                let weights = &self.gram[j * p..(j + 1) * p];
-                for (weight, atom) in weights.iter().zip(atoms.chunks_exact(m)) {
-                    if *weight != 0.0 {
-                        sum.iter_mut().zip(atom).for_each(|(s, a)| *s += weight * a);
-                    }
-                }
-                sum.iter().zip(&atoms[j * m..(j + 1) * m]).map(|(s, a)| s * a).sum()
-            })
-            .collect();
-        rows.iter().sum::<f64>().max(0.0)
+        dot(&self.images(atoms), atoms).max(0.0)
     }
 
     /// The multipliers `ν_j = D_jᵀ(X − D Z) w_j` of atoms on the unit sphere. Those below a millionth of the atoms' mean energy,
     /// of atoms that nothing uses for example, are that.
-    fn multipliers(&self, dictionary: &[f32]) -> Vec<f64> {
-        let (p, m) = (self.atoms, self.dim);
-        let mean = self.energies().iter().sum::<f64>() / p as f64;
+    fn multipliers(&self, dictionary: &[f64]) -> Vec<f64> {
+        let mean = self.energies().iter().sum::<f64>() / self.atoms as f64;
         let least = if mean > 0.0 { 1e-6 * mean } else { 1.0 };
-        (0..p)
-            .into_par_iter()
-            .map(|j| {
-                let mut residual = self.cross[j * m..(j + 1) * m].to_vec();
-                let weights = &self.gram[j * p..(j + 1) * p];
-                for (weight, atom) in weights.iter().zip(dictionary.chunks_exact(m)) {
-                    if *weight != 0.0 {
-                        residual
-                            .iter_mut()
-                            .zip(atom)
-                            .for_each(|(r, d)| *r -= weight * f64::from(*d));
-                    }
-                }
-                let atom = &dictionary[j * m..(j + 1) * m];
-                let along: f64 = residual.iter().zip(atom).map(|(r, d)| r * f64::from(*d)).sum();
-                along.max(least)
-            })
-            .collect()
+        let gradient = self.gradient(dictionary);
+        let pairs = gradient.chunks_exact(self.dim).zip(dictionary.chunks_exact(self.dim));
+        pairs.map(|(gradient, atom)| (-dot(gradient, atom)).max(least)).collect()
     }
+
+    /// The part of the gradient along the atoms' spheres, over `‖X Zᵀ‖_F`.
+    fn stationarity_gap(&self, dictionary: &[f64]) -> f64 {
+        let gradient = self.gradient(dictionary);
+        let pairs = gradient.chunks_exact(self.dim).zip(dictionary.chunks_exact(self.dim));
+        let squares: f64 = pairs
+            .map(|(gradient, atom)| {
+                let along = dot(gradient, atom).powi(2) / dot(atom, atom).max(f64::MIN_POSITIVE);
+                (dot(gradient, gradient) - along).max(0.0)
+            })
+            .sum();
+        (squares / dot(&self.cross, &self.cross).max(f64::MIN_POSITIVE)).sqrt()
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// What is added to the diagonal of `Z Zᵀ`.
@@ -182,9 +190,11 @@ impl Identity {
         }
         let (p, m) = (moments.atoms, moments.dim);
         assert_eq!(dictionary.len(), p * m, "a dictionary of the moments' size");
+        let wide = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
+        let d = wide(&dictionary);
         let mut system = DMatrix::from_column_slice(p, p, &moments.gram);
         let diagonal = match ridge {
-            Ridge::Sphere => moments.multipliers(&dictionary),
+            Ridge::Sphere => moments.multipliers(&d),
             Ridge::Decay(rho) => vec![rho; p],
         };
         diagonal.iter().enumerate().for_each(|(j, add)| system[(j, j)] += add);
@@ -212,8 +222,7 @@ impl Identity {
         });
         let norm =
             |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-        let wide = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
-        let (d, e) = (wide(&dictionary), wide(&estimate));
+        let e = wide(&estimate);
         let residual_of = |counts: &dyn Fn(usize) -> bool| {
             let of = |i: &usize| counts(i / m);
             norm(&mut (0..p * m).filter(of).map(|i| d[i] - e[i]))
@@ -232,7 +241,7 @@ impl Identity {
         let residual_of_outputs = (moments.output_energy(&left)
             / moments.output_energy(&d).max(f64::MIN_POSITIVE))
         .sqrt();
-        let gap = stationarity_gap(moments, &d);
+        let gap = moments.stationarity_gap(&d);
         Ok(Self {
             atoms: p,
             dim: m,
@@ -386,30 +395,4 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     };
     let norms = (dot(a, a) * dot(b, b)).sqrt();
     if norms > 0.0 { dot(a, b) / norms } else { 0.0 }
-}
-
-fn stationarity_gap(moments: &Moments, dictionary: &[f64]) -> f64 {
-    let (p, m) = (moments.atoms, moments.dim);
-    let squares: f64 = (0..p)
-        .into_par_iter()
-        .map(|j| {
-            let mut gradient: Vec<f64> =
-                moments.cross[j * m..(j + 1) * m].iter().map(|c| -c).collect();
-            let weights = &moments.gram[j * p..(j + 1) * p];
-            for (weight, atom) in weights.iter().zip(dictionary.chunks_exact(m)) {
-                if *weight != 0.0 {
-                    gradient.iter_mut().zip(atom).for_each(|(g, d)| *g += weight * d);
-                }
-            }
-            let atom = &dictionary[j * m..(j + 1) * m];
-            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-            let along = dot(&gradient, atom).powi(2) / dot(atom, atom).max(f64::MIN_POSITIVE);
-            (dot(&gradient, &gradient) - along).max(0.0)
-        })
-        // In order, so that the sum does not depend on the number of threads.
-        .collect::<Vec<_>>()
-        .into_iter()
-        .sum();
-    let scale: f64 = moments.cross.iter().map(|c| c * c).sum();
-    (squares / scale.max(f64::MIN_POSITIVE)).sqrt()
 }

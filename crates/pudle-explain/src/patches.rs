@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use pudle_core::{ConvDictionary2d, Dictionary, Pudle};
-use pudle_data::{ColorMode, Image, ImageFolder, Raster, add_gaussian, add_validation_noise};
+use pudle_data::{
+    ColorMode, Image, ImageFolder, Raster, Sigma, add_gaussian, add_validation_noise,
+};
 use rayon::prelude::*;
 
 use crate::codes::SparseCodes;
@@ -29,6 +31,7 @@ pub struct Patches {
     model: Pudle<4, ConvDictionary2d>,
     folder: ImageFolder,
     sigma: f32,
+    trained_sigma: Option<Sigma>,
     seed: u64,
     most: usize,
     device: Device,
@@ -86,7 +89,7 @@ pub struct EncodedPhoto {
 
 impl Patches {
     pub(crate) fn open(
-        model: Pudle<4, ConvDictionary2d>,
+        (model, trained_sigma): (Pudle<4, ConvDictionary2d>, Option<Sigma>),
         dir: &Path,
         sigma: f32,
         options: PatchOptions,
@@ -102,7 +105,10 @@ impl Patches {
         let color = if channels == 3 { ColorMode::Rgb } else { ColorMode::Gray };
         let folder = ImageFolder::open(dir, color)?.with_capacity(0);
         let PatchOptions { most, seed, .. } = options;
-        Ok(Self { model, folder, sigma, seed, most, device: device.clone() })
+        let device = device.clone();
+        let subject = Self { model, folder, sigma, trained_sigma, seed, most, device };
+        subject.check_noise(sigma)?;
+        Ok(subject)
     }
 
     /// The model.
@@ -154,19 +160,41 @@ impl Patches {
         Ok(self.folder.get(image)?)
     }
 
-    /// Encodes a noisy photograph, its noise being `sigma`.
+    /// Refuses a photograph that is smaller than the filters or has other channels, and noise that the model was not trained
+    /// for (by more than a tenth, where it was for one level): what it would say of it is not what it does.
     ///
     /// # Errors
-    /// Where it is smaller than the filters, or has other channels.
-    pub fn encode(&self, noisy: &Image, sigma: f32) -> Result<EncodedPhoto> {
+    /// Names what was found and what must be.
+    pub fn check_input(&self, noisy: &Image, sigma: f32) -> Result<()> {
         let [channels, size, _] = self.patch_shape();
         let [found, height, width] = noisy.shape();
         if found != channels || height.min(width) < size {
             return Err(ExplainError::Unsuitable(format!(
-                "a picture of {found} channels and {width}×{height} pixels, but the filters need {channels} channels \
-                 and at least {size}×{size} pixels"
+                "{found} channels and {width}×{height} pixels, but the filters need {channels} channels and at least \
+                 {size}×{size} pixels"
             )));
         }
+        self.check_noise(sigma)
+    }
+
+    fn check_noise(&self, sigma: f32) -> Result<()> {
+        let near = |trained: f32| (sigma / trained - 1.0).abs() <= 0.1;
+        match self.trained_sigma {
+            Some(trained) if sigma != trained.nearest(sigma) && !near(trained.nearest(sigma)) => {
+                let range = format!("{trained}, the noise that the model was trained for");
+                Err(ExplainError::range("sigma", sigma, range))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Encodes a noisy photograph, its noise being `sigma`.
+    ///
+    /// # Errors
+    /// As [`check_input`](Self::check_input).
+    pub fn encode(&self, noisy: &Image, sigma: f32) -> Result<EncodedPhoto> {
+        self.check_input(noisy, sigma)?;
+        let [channels, height, width] = noisy.shape();
         let [_, _, h, w] = self.model.dictionary().covering([1, channels, height, width]);
         let noisy = noisy.pad_reflect_to(h, w);
         let extent = [1, channels, h, w];

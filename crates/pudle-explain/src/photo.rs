@@ -36,6 +36,8 @@ pub struct PhotoOptions {
 pub struct PatchOutput {
     /// The photograph.
     pub name: String,
+    /// Its place among the inputs.
+    pub photograph: usize,
     /// First row and column of the patch.
     pub place: [usize; 2],
     /// The patch as it was seen, with its surroundings, framed.
@@ -91,17 +93,31 @@ pub fn explain_photos(
     if !(2..=64).contains(&options.count) {
         return Err(ExplainError::range("top", options.count, "between 2 and 64"));
     }
+    // Before the pass over all photographs, which takes a while.
+    for (name, noisy, sigma) in &options.inputs {
+        let wrong = |error: ExplainError| ExplainError::Unsuitable(format!("{name}: {error}"));
+        subject.check_input(noisy, *sigma).map_err(wrong)?;
+        for [row, column] in &options.pixels {
+            if *row >= noisy.height || *column >= noisy.width {
+                let (rows, columns) = (noisy.height, noisy.width);
+                let range =
+                    format!("row,column within the {rows} rows and {columns} columns of {name}");
+                return Err(ExplainError::range("patch", format!("{row},{column}"), range));
+            }
+        }
+    }
     let (encoded, places) = subject.encode_all(progress)?;
     let identity = encoded.identity(subject.dictionary(), options.ridge)?;
     let contributors = shares_of_atoms(&identity, &encoded.codes, options.count);
     let uses = uses(&encoded.codes, &[]);
     let by_energy = ranked(&uses, |atom| atom.energy);
     let (mut outputs, mut marked, mut maps) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, noisy, sigma) in &options.inputs {
+    for (number, (name, noisy, sigma)) in options.inputs.iter().enumerate() {
         let photo = subject.encode(noisy, *sigma)?;
         let (found, picture) =
             patches_of(subject, &identity, &encoded, options, (name, noisy, &photo))?;
-        outputs.extend(found);
+        outputs
+            .extend(found.into_iter().map(|output| PatchOutput { photograph: number, ..output }));
         marked.push((name.clone(), picture));
         maps.push(feature_maps(&photo));
     }
@@ -132,21 +148,14 @@ fn patches_of(
         pixels => pixels
             .iter()
             .map(|[row, column]| {
-                if *row >= noisy.height || *column >= noisy.width {
-                    let range = format!(
-                        "row,column within the {} rows and {} columns of {name}",
-                        noisy.height, noisy.width
-                    );
-                    return Err(ExplainError::range("patch", format!("{row},{column}"), range));
-                }
                 // The position whose middle is nearest.
                 let nearest = |pixel: usize, count: usize| {
                     let first = (pixel + stride / 2).saturating_sub(shape[1] / 2) / stride;
                     first.min(count - 1)
                 };
-                Ok(nearest(*row, rows) * columns + nearest(*column, columns))
+                nearest(*row, rows) * columns + nearest(*column, columns)
             })
-            .collect::<Result<_>>()?,
+            .collect(),
     };
     let codes: Vec<_> = positions.iter().map(|u| photo.codes.row(*u)).collect();
     let contributors = shares_of_outputs(identity, &encoded.codes, &codes, options.count);
@@ -171,6 +180,7 @@ fn patches_of(
         outputs.push(PatchOutput {
             weights: contributors.most.iter().map(weight).collect(),
             name: name.to_owned(),
+            photograph: 0,
             place,
             noisy: surroundings(&photo.noisy, place, shape[1]),
             denoised: surroundings(&photo.denoised, place, shape[1]),

@@ -24,7 +24,7 @@ use crate::usage::Use;
 /// Atoms that figures of agreement and cosine are taken over.
 pub const HIGHEST: usize = 100;
 
-/// What the explanation of a run says in a few numbers; `summary.json`.
+/// What the explanation of a run says in a few numbers; `explanation.json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// What was explained.
@@ -64,7 +64,8 @@ pub struct Summary {
 impl Summary {
     fn new(run: &str, data: usize, identity: &Identity, uses: &[Use], seed: u64) -> Self {
         let by_energy = crate::usage::ranked(uses, |atom| atom.energy);
-        let cosines = by_energy.iter().take(HIGHEST).map(|j| identity.cosine(*j));
+        let highest = by_energy.iter().take(HIGHEST).filter(|j| identity.is_used(**j));
+        let cosines = highest.map(|j| identity.cosine(*j));
         Self {
             run: run.into(),
             data,
@@ -100,7 +101,7 @@ fn write_common(folder: &Folder, page: &str, summary: &Summary) -> Result<()> {
     folder.write("report.html", page.as_bytes())?;
     let mut json = serde_json::to_vec_pretty(summary).expect("a summary is plain values");
     json.push(b'\n');
-    folder.write("summary.json", &json)
+    folder.write("explanation.json", &json)
 }
 
 fn write_sheet(folder: &Folder, sheet: &Sheet) -> Result<()> {

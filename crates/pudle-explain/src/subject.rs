@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{DenseDictionary, Dictionary, Pudle};
+use pudle_core::{Banks, DenseDictionary, Dictionary, Pudle};
 use pudle_data::{Digits, Image};
 use pudle_train::{AnyPudle, Checkpoint, DataConfig, RunConfig};
 
@@ -47,6 +47,17 @@ impl Subject {
         options: PatchOptions,
         device: &Device,
     ) -> Result<Self> {
+        if matches!(checkpoint.config.banks, Banks::Decoder | Banks::Untied) {
+            return Err(ExplainError::Unsuitable(format!(
+                "the model's banks are {}, but the identity is for one dictionary: tied, or with gains",
+                checkpoint.config.banks
+            )));
+        }
+        if !config.training.without.is_empty() {
+            return Err(ExplainError::Unsuitable(
+                "the run left digits out of its training (training.without), which would be explained by, too".into(),
+            ));
+        }
         match (checkpoint.model, &config.data) {
             (AnyPudle::Dense(model), DataConfig::Digits { .. } | DataConfig::Strokes { .. }) => {
                 let (digits, trained) = config.digits()?.expect("the data are digits");
@@ -54,7 +65,13 @@ impl Subject {
             }
             (AnyPudle::Conv2d(model), DataConfig::Photographs { dir, sigma, .. }) => {
                 let sigma = options.sigma.unwrap_or(sigma.middle());
-                Ok(Self::Patches(Patches::open(model, dir, sigma, options, device)?))
+                Ok(Self::Patches(Patches::open(
+                    (model, checkpoint.sigma),
+                    dir,
+                    sigma,
+                    options,
+                    device,
+                )?))
             }
             (AnyPudle::Conv2d(_), DataConfig::DeadLeaves { .. }) => Err(ExplainError::Unsuitable(
                 "the run was trained on drawn pictures, which are no files to point at: give the \
@@ -84,6 +101,12 @@ impl Encoded {
     /// # Errors
     /// As [`Identity::new`].
     pub fn identity(&self, dictionary: Vec<f32>, ridge: Ridge) -> Result<Identity> {
+        if self.codes.non_zeros() == 0 {
+            return Err(ExplainError::Unsuitable(
+                "no training datum uses any atom (is λ too large?): there is nothing to explain by"
+                    .into(),
+            ));
+        }
         Identity::new(&self.moments, dictionary, ridge)
     }
 }
@@ -152,12 +175,18 @@ impl DigitModel {
         self.model.dictionary().atoms().transpose().into_data().iter::<f32>().collect()
     }
 
-    /// Codes of vectors, `m` values each, as they come.
+    /// Codes of vectors, `m` values each, as they come; times the gains of the decoder, where it has any, so that outputs are
+    /// the dictionary times them.
     pub fn encode(&self, vectors: &[f32]) -> Vec<f32> {
         let dim = self.digits.height() * self.digits.width();
         let shape = [vectors.len() / dim, dim];
         let x = Tensor::<2>::from_data(TensorData::new(vectors.to_vec(), shape), &self.device);
-        self.model.encode(x).into_data().iter::<f32>().collect()
+        let code = self.model.encode(x);
+        let code = match self.model.gain() {
+            Some(gain) => code * gain.unsqueeze(),
+            None => code,
+        };
+        code.into_data().iter::<f32>().collect()
     }
 
     /// The codes of these digits, and what they make of the moments. The numbers may repeat and may be any.

@@ -11,6 +11,10 @@
   seen.most = document.querySelectorAll("#detail figure.most").length;
   seen.least = document.querySelectorAll("#detail figure.least").length;
   seen.unnamed = [...document.querySelectorAll("[role=img], img, canvas")].filter((e) => !(e.getAttribute("aria-label") || e.alt)).length;
+  buttons[2].focus();
+  buttons[2].dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+  seen.arrow = document.activeElement === buttons[3];
+  seen.stops = buttons.filter((b) => b.tabIndex === 0).length;
   const heading = [...document.querySelectorAll("#numbers th button")].find((b) => b.textContent.startsWith("cosine"));
   heading.click();
   const place = [...document.querySelectorAll("#numbers th")].findIndex((h) => h.textContent.startsWith("cosine"));

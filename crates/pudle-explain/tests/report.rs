@@ -132,7 +132,9 @@ impl Page {
         page.session = session["sessionId"].as_str().unwrap().to_owned();
         // The target begins as an empty page.
         let there = "location.protocol === 'file:' && document.readyState === 'complete'";
+        let started = std::time::Instant::now();
         while page.evaluate(there) != true {
+            assert!(started.elapsed() < Duration::from_secs(60), "the page does not load");
             std::thread::sleep(Duration::from_millis(50));
         }
         page
@@ -182,10 +184,10 @@ fn in_a_browser(page: &str, dir: &Path) {
     let seen = page.evaluate(READER);
     let seen: Value = serde_json::from_str(seen.as_str().unwrap()).unwrap();
     assert_eq!(seen["errors"], json!([]), "{seen}");
-    for yes in ["focusable", "detail", "sorted", "top"] {
+    for yes in ["focusable", "arrow", "detail", "sorted", "top"] {
         assert_eq!(seen[yes], true, "{yes}: {seen}");
     }
-    assert_eq!(seen["pressed"], "true", "{seen}");
+    assert_eq!((&seen["pressed"], &seen["stops"]), (&"true".into(), &1.into()), "{seen}");
     assert_eq!(
         (&seen["unnamed"], &seen["rows"], &seen["outputs"]),
         (&0.into(), &40.into(), &3.into())

@@ -122,6 +122,10 @@ impl Sources {
                 ),
             ));
         }
+        if let Some(beyond) = config.training.without.iter().find(|k| **k >= trained.len()) {
+            let range = format!("below {}, the digits that are trained on", trained.len());
+            return Err(TrainError::range("training.without", beyond, range));
+        }
         let kept = trained.end..digits.len();
         let digits = Arc::new(digits);
         let (seed, batch) = (config.seed, config.training.batch);

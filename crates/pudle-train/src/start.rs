@@ -75,7 +75,10 @@ fn coloured(grey: &[u8], random: &[u8]) -> Result<Vec<u8>, String> {
     let mut tensors = Vec::new();
     for (name, view) in random.iter() {
         let mut weights = values(&view);
-        if let Ok(from) = grey.tensor(name) {
+        // Banks that only this one has start from the dictionary.
+        let bank =
+            || name.ends_with(".atoms").then(|| grey.tensor("dictionary.atoms").ok()).flatten();
+        if let Some(from) = grey.tensor(name).ok().or_else(bank) {
             let known = values(&from);
             match (from.shape(), view.shape()) {
                 ([_, 1, ..], [_, 3, height, width]) => {

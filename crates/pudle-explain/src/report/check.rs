@@ -31,7 +31,7 @@ impl Check {
     }
 }
 
-/// Writes `summary.json`, `summary.md`, `removals.csv` and `figures/` of a check, as reports are written.
+/// Writes `check.json`, `summary.md`, `removals.csv` and `figures/` of a check, as reports are written.
 ///
 /// # Errors
 /// A folder that is in the way or cannot be written.
@@ -39,7 +39,7 @@ pub fn write_check(dir: &Path, force: bool, check: &Check) -> Result<()> {
     let folder = Folder::create(dir, force)?;
     let mut json = serde_json::to_vec_pretty(check).expect("a check is plain values");
     json.push(b'\n');
-    folder.write("summary.json", &json)?;
+    folder.write("check.json", &json)?;
     folder.write("summary.md", check.table().as_bytes())?;
     let header = [
         "of",

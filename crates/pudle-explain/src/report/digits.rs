@@ -30,7 +30,7 @@ const LEAST: usize = 4;
 const MOST_PIXELS: usize = 4 << 20;
 const MOST_NUMBERS: usize = 1 << 20;
 
-/// Writes the report of an explanation: `report.html`, `summary.json`, `atoms.csv`, `contributions.csv`, and `figures/`. The
+/// Writes the report of an explanation: `report.html`, `explanation.json`, `atoms.csv`, `contributions.csv`, and `figures/`. The
 /// folder appears whole or not at all; one that is there already is replaced only with `force`, and only if it is a report.
 ///
 /// # Errors

@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 use crate::error::{ExplainError, Result};
 
-/// What tells a report from any other folder.
-const MARK: &str = "summary.json";
+/// Files that tell a report, or a check, from any other folder.
+const MARKS: [&str; 2] = ["explanation.json", "check.json"];
 
 /// A report under way, beside its place.
 pub(crate) struct Folder {
@@ -40,21 +40,25 @@ impl Folder {
             .map_err(ExplainError::io(&self.place.join(name)))
     }
 
-    /// Puts it into its place.
+    /// Puts it into its place; where that fails everything is as it was.
     pub fn finish(self) -> Result<()> {
         let failed = ExplainError::io(&self.place);
-        let replaces = self.place.exists();
-        let parts = self.parts.keep();
+        let parts = self.parts.path();
+        set_readable(parts).map_err(ExplainError::io(&self.place))?;
         let aside = parts.with_extension("old");
-        let moved = || {
-            set_readable(&parts)?;
+        let replaces = self.place.exists();
+        if replaces {
+            std::fs::rename(&self.place, &aside).map_err(ExplainError::io(&self.place))?;
+        }
+        if let Err(error) = std::fs::rename(parts, &self.place) {
             if replaces {
-                std::fs::rename(&self.place, &aside)?;
+                std::fs::rename(&aside, &self.place).map_err(ExplainError::io(&aside))?;
             }
-            std::fs::rename(&parts, &self.place)?;
-            if replaces { std::fs::remove_dir_all(&aside) } else { Ok(()) }
-        };
-        moved().map_err(failed)
+            return Err(failed(error));
+        }
+        // The parts are no longer where they would be removed.
+        let _ = self.parts.keep();
+        if replaces { std::fs::remove_dir_all(&aside).map_err(failed) } else { Ok(()) }
     }
 }
 
@@ -76,10 +80,14 @@ fn set_readable(folder: &Path) -> std::io::Result<()> {
 pub fn check_place(place: &Path, force: bool) -> Result<()> {
     let unsuitable =
         |reason: &str| Err(ExplainError::Unsuitable(format!("{}: {reason}", place.display())));
+    if place.file_name().is_none() {
+        return unsuitable("a report needs a folder of its own, with a name");
+    }
+    let is_report = || MARKS.iter().any(|mark| place.join(mark).is_file());
     match std::fs::read_dir(place) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(ExplainError::io(place)(error)),
-        Ok(mut entries) => match (entries.next().is_none(), place.join(MARK).is_file(), force) {
+        Ok(mut entries) => match (entries.next().is_none(), is_report(), force) {
             (true, ..) | (_, true, true) => Ok(()),
             (_, true, false) => unsuitable("a report is there already: give --force to replace it"),
             (_, false, _) => unsuitable("holds other files, which a report would replace"),
@@ -96,15 +104,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("a/report");
         let folder = Folder::create(&place, false).unwrap();
-        folder.write(MARK, b"1").unwrap();
+        folder.write(MARKS[0], b"1").unwrap();
         folder.write("figures/x.png", b"2").unwrap();
         assert!(!place.exists());
         folder.finish().unwrap();
         assert!(Folder::create(&place, false).is_err());
         let folder = Folder::create(&place, true).unwrap();
-        folder.write(MARK, b"3").unwrap();
+        folder.write(MARKS[0], b"3").unwrap();
         folder.finish().unwrap();
-        assert_eq!(std::fs::read(place.join(MARK)).unwrap(), b"3");
+        assert_eq!(std::fs::read(place.join(MARKS[0])).unwrap(), b"3");
         assert!(!place.join("figures").exists());
         assert_eq!(std::fs::read_dir(dir.path().join("a")).unwrap().count(), 1, "nothing is left");
 
@@ -113,6 +121,10 @@ mod tests {
         drop(Folder::create(&other, false).unwrap());
         std::fs::write(other.join("notes.txt"), "mine").unwrap();
         assert!(Folder::create(&other, true).is_err());
+        // Experiments have a summary, too.
+        std::fs::write(other.join("summary.json"), "{}").unwrap();
+        assert!(Folder::create(&other, true).is_err());
+        assert!(Folder::create(Path::new("."), true).is_err());
         // One that is given up leaves nothing behind.
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
         assert_eq!(left.len(), 2, "{left:?}");

@@ -76,16 +76,35 @@ function showGrid() {
   const order = document.getElementById("order").value, all = document.getElementById("unused").checked;
   grid.replaceChildren(...data.atoms.filter((a) => all || a.count > 0).sort(orders[order]).map((atom) => {
     const text = `Atom ${atom.number}` + (atom.class === undefined ? "" : `, serves ${atom.class}`);
-    return make("button", { type: "button", "aria-label": text, title: text, "aria-pressed": String(atom.number === chosen), "data-atom": atom.number, onclick: () => choose(atom.number, true) }, atomPicture(atom.number, 42));
+    return make("button", { type: "button", "aria-label": text, title: text, "aria-pressed": String(atom.number === chosen), "data-atom": atom.number, tabindex: -1, onclick: () => choose(atom.number, true) }, atomPicture(atom.number, 42));
   }));
+  stop();
 }
+// One stop of the tab key for all atoms; arrows go on from there.
+function stop() {
+  const buttons = [...grid.querySelectorAll("button")];
+  buttons.forEach((b) => b.setAttribute("tabindex", -1));
+  (buttons.find((b) => Number(b.dataset.atom) === chosen) || buttons[0])?.setAttribute("tabindex", 0);
+}
+grid.addEventListener("keydown", (event) => {
+  const buttons = [...grid.querySelectorAll("button")], k = buttons.indexOf(document.activeElement);
+  const across = buttons.filter((b) => b.offsetTop === buttons[0].offsetTop).length;
+  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across, Home: -k, End: buttons.length - 1 - k }[event.key];
+  if (k < 0 || step === undefined) return;
+  event.preventDefault();
+  const next = buttons[Math.min(Math.max(k + step, 0), buttons.length - 1)];
+  buttons.forEach((b) => b.setAttribute("tabindex", -1));
+  next.setAttribute("tabindex", 0);
+  next.focus();
+});
 function choose(j, move) {
   chosen = j;
   for (const button of grid.children) button.setAttribute("aria-pressed", String(Number(button.dataset.atom) === j));
+  stop();
   const atom = data.atoms[j];
   const classes = (atom.classes || []).map((share, c) => [c, share]).filter(([, s]) => s > 0.005).sort((a, b) => b[1] - a[1]);
   detail.replaceChildren(
-    make("h3", {}, `Atom ${j}`),
+    make("h3", { id: "chosen" }, `Atom ${j}`),
     make("p", {}, `Used by ${atom.count} of ${data.count} data; cosine with its estimate ${number(atom.cosine, 3)}, relative residual ${number(atom.residual, 3)}. ` + (atom.lambda === undefined ? "" : `λ ${number(atom.lambda, 3)}. `) +
       (classes.length ? `Energy by class: ${classes.map(([c, s]) => `${c} ${Math.round(100 * s)} %`).join(", ")}. ` : "") +
       (atom.path === undefined ? "" : `Iterating the network from it ends at atom ${atom.path.atom}, cosine ${number(atom.path.cosine, 3)}, with start ${number(atom.path.stayed, 3)}.`)),
@@ -199,14 +218,14 @@ async function take(file) {
     context.drawImage(bitmap, 0, 0, width, height);
     const rgba = context.getImageData(0, 0, width, height).data;
     const exact = bitmap.width === width && bitmap.height === height;
-    let input = Float64Array.from({ length: height * width }, (_, i) => (0.2126 * rgba[4 * i] + 0.7152 * rgba[4 * i + 1] + 0.0722 * rgba[4 * i + 2]) / 255);
+    let input = Float64Array.from({ length: height * width }, (_, i) => (0.299 * rgba[4 * i] + 0.587 * rgba[4 * i + 1] + 0.114 * rgba[4 * i + 2]) / 255);
     const border = input.filter((_, i) => i < width || i >= (height - 1) * width), bright = border.reduce((s, v) => s + v, 0) / border.length > 0.5;
     if (bright) input = input.map((v) => 1 - v);
     const found = explain(await wake(), file.name, input);
     const panel = output(found);
     panel.id = "own"; document.getElementById("own")?.remove(); given.prepend(panel); window.explained = found;
     told.textContent = `${file.name}: explained below.` + (exact ? "" : ` Scaled to ${width}×${height} pixels.`) + (bright ? " Dark on light, so it was inverted." : "");
-  } catch (error) { told.textContent = `${file.name}: no picture that this browser can read.`; }
+  } catch (error) { told.textContent = `${file.name}: could not be explained (${error.message}).`; }
 }
 if (data.live) {
   const drop = document.getElementById("drop");
@@ -219,7 +238,7 @@ if (data.live) {
 // The table.
 const columns = [
   ["atom", (a) => a.number, 0], ["energy", (a) => a.energy, 1], ["uses", (a) => a.count, 0], ["mean code", (a) => a.mean, 3],
-  ...(data.atoms.some((a) => a.classes) ? [["class", (a) => a.class ?? NaN, 0], ["share", (a) => a.share ?? NaN, 3], ["λ", (a) => a.lambda, 3]] : []), ["cosine", (a) => a.cosine, 4], ["residual", (a) => a.residual, 4], ["‖α‖", (a) => a.contributors.norm, 4],
+  ...(data.atoms.some((a) => a.classes) ? [["class", (a) => a.class ?? NaN, 0], ["share", (a) => a.share ?? NaN, 3], ["λ", (a) => a.lambda, 3]] : []), ["cosine", (a) => a.cosine, 4], ["residual", (a) => a.residual, 4], ...(data.atoms.some((a) => a.by_code) ? [["‖α‖", (a) => a.contributors.norm, 4]] : []),
 ];
 let sorted = ["energy", -1];
 function showTable() {
@@ -230,7 +249,7 @@ function showTable() {
   const value = columns.find(([name]) => name === sorted[0])[1], order = (v) => Number.isNaN(v) ? -Infinity : v;
   const rows = [...data.atoms].sort((a, b) => sorted[1] * (order(value(a)) - order(value(b))) || a.number - b.number);
   body.replaceChildren(...rows.map((atom) => make("tr", {}, ...columns.map(([name, get, digits]) =>
-    make("td", {}, name === "atom" ? make("button", { type: "button", onclick: () => choose(atom.number, true) }, String(atom.number)) : number(get(atom), digits))))));
+    make(name === "atom" ? "th" : "td", name === "atom" ? { scope: "row" } : {}, name === "atom" ? make("button", { type: "button", onclick: () => choose(atom.number, true) }, String(atom.number)) : number(get(atom), digits))))));
 }
 
 showGrid();

@@ -11,7 +11,7 @@ use crate::contributors::Contributors;
 use crate::error::Result;
 use crate::patches::{Patches, cut};
 use crate::photo::{PatchOutput, PhotoExplanation, filter_sheet, map_sheet, patch_sheet};
-use crate::tiles::{enlarged, signed};
+use crate::tiles::signed;
 
 /// Training patches that the page shows of each atom and output.
 const SHOWN: usize = 6;
@@ -38,9 +38,9 @@ pub fn write_photo_report(
     folder.write("contributions.csv", &contributions(subject, found))?;
     let first = &found.by_energy[..FILTERS.min(found.by_energy.len())];
     write_sheet(&folder, &filter_sheet(subject, found, first)?)?;
-    for (k, (name, picture)) in found.marked.iter().enumerate() {
+    for (k, (_, picture)) in found.marked.iter().enumerate() {
         let outputs: Vec<&PatchOutput> =
-            found.outputs.iter().filter(|output| output.name == *name).collect();
+            found.outputs.iter().filter(|output| output.photograph == k).collect();
         write_sheet(&folder, &patch_sheet(subject, found, &format!("patches-{k}"), &outputs)?)?;
         write_sheet(&folder, &map_sheet(subject, found, k)?)?;
         folder.write(&format!("figures/photograph-{k}.png"), &picture.clip().to_png()?)?;
@@ -69,6 +69,9 @@ fn content<'a>(
     for datum in data {
         let place = found.places.place(datum);
         let photograph = subject.photograph(place.image)?;
+        // All tiles have one shape, those of photographs that are smaller, too.
+        let side = shape[1] + 2 * (shape[1] / 2);
+        let photograph = photograph.pad_reflect_to(side, side);
         let picture = cut(&photograph, place.top, place.left, shape[1], shape[1] / 2);
         let name = [file(subject, place.image), format!("{}, {}", place.top, place.left)];
         tiles.push(Shown { datum, picture, name });
@@ -101,11 +104,7 @@ fn content<'a>(
         top: SHOWN,
         live: Value::Null,
         attraction: None,
-        pictures: found
-            .marked
-            .iter()
-            .map(|(name, image)| (name.clone(), enlarged(image, 1)))
-            .collect(),
+        pictures: found.marked.iter().map(|(name, image)| (name.clone(), image.clone())).collect(),
     })
 }
 
@@ -115,7 +114,7 @@ fn file(subject: &Patches, image: usize) -> String {
 }
 
 fn atoms(found: &PhotoExplanation) -> Vec<u8> {
-    let header = ["atom", "energy", "uses", "mean", "largest", "cosine", "residual", "alpha_norm"];
+    let header = ["atom", "energy", "uses", "mean", "largest", "cosine", "residual"];
     let rows = found.uses.iter().enumerate().map(|(j, atom)| {
         let figures = [
             atom.energy,
@@ -124,7 +123,6 @@ fn atoms(found: &PhotoExplanation) -> Vec<u8> {
             atom.largest,
             found.identity.cosine(j),
             found.identity.residual_of(j),
-            found.contributors[j].norm,
         ];
         std::iter::once(j.to_string()).chain(figures.map(|f| f.to_string())).collect()
     });
