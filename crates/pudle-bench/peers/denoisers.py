@@ -78,6 +78,8 @@ class Network:
         self.filters = weights["dictionary.atoms"]
         self.analysis = weights.get("analysis.atoms", self.filters)
         self.decoder = weights.get("decoder.atoms", self.filters)
+        if "gain" in weights:
+            self.decoder = self.filters * weights["gain"][:, None, None, None]
         self.stride, self.size = model["dictionary"]["stride"], model["dictionary"]["size"]
         self.layers, self.step = model["layers"], model["step"]
         self.offset = model.get("offset", 0.0)

@@ -113,7 +113,7 @@ fn runs_are_explained() {
         ("explain filters --patch 3,3 -o x", "--input", 2),
         ("explain filters --input own.png --sigma 40 -o x", "trained for", 1),
         ("explain filters --patch 3 --input own.png -o x", "row and a column", 2),
-        ("explain filters --input pictures/0.png --patch 60,3 -o x", "48 rows", 1),
+        ("explain filters --input pictures/0.png --add-noise --patch 60,3 -o x", "48 rows", 1),
         ("explain filters --sigma 300 -o x", "between 0 and 255", 1),
         ("explain filters --photographs 0 -o x", "at least 1", 1),
         ("explain filters --data none -o x", "none", 1),
