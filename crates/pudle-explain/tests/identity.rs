@@ -61,8 +61,8 @@ fn small_and_large_form_agree() {
     let largest = alpha.amax();
     for k in 0..n {
         let shares = identity.shares(codes.row(k));
-        for j in 0..p {
-            assert!((shares[j] - alpha[(k, j)]).abs() < 1e-6 * largest, "α of {k} for {j}");
+        for (j, share) in shares.iter().enumerate() {
+            assert!((share - alpha[(k, j)]).abs() < 1e-6 * largest, "α of {k} for {j}");
         }
     }
     let x = DMatrix::from_fn(784, n, |i, k| f64::from(data[k * 784 + i]));
@@ -178,8 +178,8 @@ fn removing_a_datum_changes_atoms_as_its_share_says() {
         // h = z_kᵀ B z_k, by which a datum pulls its own fit.
         let h: f64 = code.iter().map(|(j, v)| f64::from(v) * shares[j]).sum();
         let fit = whole.output(code);
-        for j in 0..p {
-            let scale = (shares[j] / (1.0 - h)) as f32;
+        for (j, share) in shares.iter().enumerate() {
+            let scale = (share / (1.0 - h)) as f32;
             let x = &data[k * m..(k + 1) * m];
             let predicted = x.iter().zip(&fit).map(|(x, fit)| -scale * (x - fit));
             let actual = less.estimate(j).iter().zip(whole.estimate(j)).map(|(a, b)| a - b);
