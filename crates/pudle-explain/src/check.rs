@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use burn::tensor::Device;
 use nalgebra::DMatrix;
+use pudle_core::Dictionary;
 use pudle_train::{AnyPudle, Checkpoint, Initialization, RunConfig, Schedule, train_watched};
 use rand::SeedableRng;
 use rand::seq::IndexedRandom;
@@ -116,7 +117,7 @@ pub fn check(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Check> {
     let trained = subject.trained();
-    within("checked", options.atoms, 4, subject.dictionary().len())?;
+    within("checked", options.atoms, 4, subject.model().dictionary().count())?;
     within("checked", options.outputs, 4, subject.kept().len().max(1))?;
     let labels = &subject.digits().labels()[trained.clone()];
     let smallest =

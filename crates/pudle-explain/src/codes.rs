@@ -57,6 +57,18 @@ impl SparseCodes {
         self.starts.push(self.support.len());
     }
 
+    /// Adds the data of other codes over as many atoms.
+    ///
+    /// # Panics
+    /// Where they are over another number of atoms.
+    pub fn append(&mut self, other: &SparseCodes) {
+        assert_eq!(self.atoms, other.atoms, "codes over other atoms");
+        let first = self.support.len();
+        self.starts.extend(other.starts[1..].iter().map(|start| first + start));
+        self.support.extend_from_slice(&other.support);
+        self.values.extend_from_slice(&other.values);
+    }
+
     /// Number of atoms `p`.
     pub fn atoms(&self) -> usize {
         self.atoms
@@ -118,6 +130,9 @@ mod tests {
         assert_eq!((codes.row(0).at(3), codes.row(0).at(0)), (-2.0, 0.0));
         assert!(codes.row(1).support.is_empty());
         assert_eq!(codes.by_atom(0..3)[3], [(0, -2.0), (2, 0.5)]);
+        let mut twice = codes.clone();
+        twice.append(&codes);
+        assert_eq!((twice.len(), twice.row(2), twice.row(5)), (6, codes.row(2), codes.row(2)));
         assert!(SparseCodes::new(70_000).is_err());
     }
 }

@@ -83,8 +83,6 @@ pub struct EncodedPhoto {
     pub denoised: Image,
     /// The code at each position, row by row.
     pub codes: SparseCodes,
-    /// Positions, `p` values each, as `codes`.
-    values: Vec<f32>,
 }
 
 impl Patches {
@@ -211,7 +209,7 @@ impl Patches {
         values.chunks_exact(atoms).for_each(|code| codes.push(code.iter().copied()));
         let data = denoised.into_data().iter::<f32>().collect();
         let denoised = Image::new(channels, h, w, data)?;
-        Ok(EncodedPhoto { grid: [rows, columns], noisy, denoised, codes, values })
+        Ok(EncodedPhoto { grid: [rows, columns], noisy, denoised, codes })
     }
 
     /// One pass over the training photographs. `progress` is told of each.
@@ -254,9 +252,7 @@ impl Patches {
             places.starts.push(codes.len());
             places.columns.push(columns);
             let first = codes.len();
-            for code in photo.values.chunks_exact(atoms) {
-                codes.push(code.iter().copied());
-            }
+            codes.append(&photo.codes);
             moments.add(&codes, first..codes.len(), &targets);
             progress(image);
         }

@@ -115,9 +115,8 @@ pub fn explain_photos(
     for (number, (name, noisy, sigma)) in options.inputs.iter().enumerate() {
         let photo = subject.encode(noisy, *sigma)?;
         let (found, picture) =
-            patches_of(subject, &identity, &encoded, options, (name, noisy, &photo))?;
-        outputs
-            .extend(found.into_iter().map(|output| PatchOutput { photograph: number, ..output }));
+            patches_of(subject, &identity, &encoded, options, (number, name, noisy, &photo))?;
+        outputs.extend(found);
         marked.push((name.clone(), picture));
         maps.push(feature_maps(&photo));
     }
@@ -139,7 +138,7 @@ fn patches_of(
     identity: &Identity,
     encoded: &Encoded,
     options: &PhotoOptions,
-    (name, noisy, photo): (&str, &Image, &EncodedPhoto),
+    (photograph, name, noisy, photo): (usize, &str, &Image, &EncodedPhoto),
 ) -> Result<(Vec<PatchOutput>, Image)> {
     let (shape, stride) = (subject.patch_shape(), subject.stride());
     let [rows, columns] = photo.grid;
@@ -180,7 +179,7 @@ fn patches_of(
         outputs.push(PatchOutput {
             weights: contributors.most.iter().map(weight).collect(),
             name: name.to_owned(),
-            photograph: 0,
+            photograph,
             place,
             noisy: surroundings(&photo.noisy, place, shape[1]),
             denoised: surroundings(&photo.denoised, place, shape[1]),
@@ -323,7 +322,7 @@ pub fn patch_sheet(
         name: name.into(),
         title: outputs.first().map_or(String::new(), |output| {
             format!(
-                "{}: training patches behind three of its patches (negative weights in negative)",
+                "{}: training patches behind patches of it (negative weights in negative)",
                 output.name
             )
         }),
