@@ -1,9 +1,7 @@
 //! `⟨D z, x⟩ = ⟨z, Dᵀ x⟩`, shapes, norms and projection of every dictionary.
 
-mod common;
-
+use crate::common::{conv1d, conv2d, dense, model, normal, relative_error, scalar, tensor, values};
 use burn::tensor::{Device, Tensor};
-use common::{conv1d, conv2d, dense, model, normal, relative_error, scalar, tensor, values};
 use pudle_core::{
     Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary, DictionaryConfig,
     PudleConfig,

@@ -1,10 +1,8 @@
 //! The network against a second one written as plain loops in f64: first layer from `z = 0`,
 //! threshold `αλ`, FISTA's sequence, strided synthesis and analysis.
 
-mod common;
-
+use crate::common::{conv1d, conv2d, dense, model, normal, relative_error, values};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use common::{conv1d, conv2d, dense, model, normal, relative_error, values};
 use pudle_core::{
     Algorithm, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
     DictionaryConfig, Proximal, Pudle, PudleConfig, ThresholdConfig,

@@ -1,9 +1,7 @@
 //! Every gradient estimator against finite differences, closed forms and each other, in f64.
 
-mod common;
-
+use crate::common::{conv1d, conv2d, dense, model, normal, relative_error, scalar, tensor, values};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use common::{conv1d, conv2d, dense, model, normal, relative_error, scalar, tensor, values};
 use pudle_core::{
     Algorithm, Banks, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
     DictionaryConfig, GradientEstimator, Kernels, Loss, Proximal, Pudle, PudleConfig, Response,

@@ -1,10 +1,8 @@
 //! The fused pass against the composed one, forward and every gradient, over random problems.
 #![cfg(feature = "flex")]
 
-mod common;
-
+use crate::common::{conv1d, conv2d, dense, normal, values};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use common::{conv1d, conv2d, dense, normal, values};
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -324,12 +322,12 @@ fn shifted_passes_agree() {
         let shape = [2, channels, height, width];
         let x = Tensor::<4>::from_data(normal(&shape, k as u64), (&device, DType::F64));
         let run = |kernels| {
-            let model = common::model::<4, ConvDictionary2d>(&config, 7, &device);
+            let model = crate::common::model::<4, ConvDictionary2d>(&config, 7, &device);
             let model = model.with_kernels(kernels).unwrap();
             values(model.reconstruct_shifted(x.clone(), count))
         };
         let (fused, composed) = (run(Kernels::Fused), run(Kernels::Composed));
-        assert!(common::relative_error(&fused, &composed) < 1e-12, "stride {stride}");
+        assert!(crate::common::relative_error(&fused, &composed) < 1e-12, "stride {stride}");
     }
 }
 
@@ -339,13 +337,13 @@ fn the_mean_over_all_shifts_moves_with_the_picture() {
     let device = Device::flex();
     let config =
         PudleConfig::new(conv2d(8, 1, 4, 2)).with_layers(3).with_step(0.1).with_lambda(0.1);
-    let model = common::model::<4, ConvDictionary2d>(&config, 3, &device);
+    let model = crate::common::model::<4, ConvDictionary2d>(&config, 3, &device);
     let x = Tensor::<4>::from_data(normal(&[1, 1, 40, 40], 4), (&device, DType::F64));
     let crop =
         |x: Tensor<4>, start: usize| x.slice([0..1, 0..1, start..start + 8, start..start + 8]);
     let here = crop(model.reconstruct_shifted(x.clone(), 4), 17);
     let moved = crop(model.reconstruct_shifted(x.slice([0..1, 0..1, 1..40, 1..40]), 4), 16);
-    assert!(common::relative_error(&values(moved), &values(here)) < 1e-12);
+    assert!(crate::common::relative_error(&values(moved), &values(here)) < 1e-12);
 }
 
 /// Over all pairs that can be drawn, the loss of two shifts that stand for all has the mean of the loss of all, and so has
@@ -356,7 +354,7 @@ fn two_shifts_stand_for_all_of_them() {
     let (stride, reach) = (2, 1);
     let config =
         PudleConfig::new(conv2d(6, 1, 4, stride)).with_layers(3).with_step(0.1).with_lambda(0.1);
-    let model = common::model::<4, ConvDictionary2d>(&config, 7, &device);
+    let model = crate::common::model::<4, ConvDictionary2d>(&config, 7, &device);
     let side = 4 + 4 * stride + reach;
     let data =
         |seed| Tensor::<4>::from_data(normal(&[2, 1, side, side], seed), (&device, DType::F64));
@@ -382,7 +380,7 @@ fn two_shifts_stand_for_all_of_them() {
             }
         }
         assert!((mean_loss - loss).abs() < 1e-10 * loss, "{drawn}: {mean_loss}, {loss}");
-        let off = common::relative_error(&mean_gradient, &gradient);
+        let off = crate::common::relative_error(&mean_gradient, &gradient);
         // Burn's derivative of a division by a number rounds it to f32.
         assert!(off < 1e-7, "{drawn}: {off}");
     }
@@ -405,7 +403,7 @@ fn a_mean_over_shifts_is_trained_as_it_is_used() {
         |seed| Tensor::<4>::from_data(normal(&[2, 1, side, side], seed), (&device, DType::F64));
     let starts: Vec<[usize; 2]> = (0..9).map(|k| [k / 3, k % 3]).collect();
     let run = |kernels| {
-        let model = common::model::<4, ConvDictionary2d>(&config, 7, &device);
+        let model = crate::common::model::<4, ConvDictionary2d>(&config, 7, &device);
         let model = model.with_kernels(kernels).unwrap();
         let noise: Vec<f64> = (0..18).map(|k| 1.0 + (k % 2) as f64).collect();
         let objective =
@@ -420,7 +418,7 @@ fn a_mean_over_shifts_is_trained_as_it_is_used() {
     };
     let ((model, fused), (_, composed)) = (run(Kernels::Fused), run(Kernels::Composed));
     for (k, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
-        assert!(common::relative_error(fused, composed) < 1e-12, "result {k}");
+        assert!(crate::common::relative_error(fused, composed) < 1e-12, "result {k}");
     }
     // A picture that reaches as far as the parts do has no reflected border where they have none: the
     // first datum, at its own noise, away from the borders.
@@ -434,7 +432,7 @@ fn a_mean_over_shifts_is_trained_as_it_is_used() {
         (&device, DType::F64),
     );
     let (used, trained) = (inner(used, 6 + reach), inner(trained, 6));
-    let off = common::relative_error(&values(trained), &values(used));
+    let off = crate::common::relative_error(&values(trained), &values(used));
     // Codes near the borders differ, and what they explain reaches inwards, ever less.
     assert!(off < 0.05, "{off}");
 }

@@ -1,8 +1,6 @@
 //! The pass through a matrix against plain loops and finite differences.
 
-mod common;
-
-use common::{Draw, assert_differences, cast, distance, unrolled};
+use crate::common::{Draw, assert_differences, cast, distance, unrolled};
 use pudle_kernels::{Encoder, Real, Schedule, Shrinkage, Wanted, dense_forward};
 
 #[derive(Clone)]

@@ -1,8 +1,6 @@
 //! The convolutional pass against plain loops and finite differences.
 
-mod common;
-
-use common::{Draw, analyze, assert_differences, cast, distance, synthesize, unrolled};
+use crate::common::{Draw, analyze, assert_differences, cast, distance, synthesize, unrolled};
 use pudle_kernels::{Encoder, Geometry, Real, Schedule, Shrinkage, Wanted, conv_forward};
 
 struct Problem {

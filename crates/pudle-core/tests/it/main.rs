@@ -1,0 +1,7 @@
+//! The integration tests of this crate as one program, so that Burn is linked once.
+
+mod adjoint;
+mod common;
+mod fused;
+mod gradients;
+mod naive;

@@ -1,0 +1,4 @@
+//! The integration tests of this crate as one program, so that Burn is linked once.
+
+mod checkpoint;
+mod run;
