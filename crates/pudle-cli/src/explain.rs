@@ -11,9 +11,10 @@ use pudle_explain::{
 };
 use pudle_train::RunConfig;
 
+use crate::arguments::{BackendArg, words};
+use crate::failure::Failure;
 use crate::shipped::load_run;
 use crate::terminal::say;
-use crate::{BackendArg, Failure};
 
 /// Held-out digits that are explained by default.
 const HELD_OUT: usize = 10;

@@ -9,7 +9,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use pudle_core::{Backend, Conv2dConfig, GradientEstimator, PudleConfig};
+use pudle_core::{Backend, ConvConfig, GradientEstimator, PudleConfig};
 use pudle_data::{ColorMode, Image, add_gaussian, scene};
 use pudle_train::{
     DataConfig, Denoiser, Interrupter, RunConfig, Schedule, TrainingConfig, Versions, train,
@@ -42,7 +42,7 @@ fn denoise(checkpoint: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn
 
 /// Trains 32 filters on generated pictures for a minute at most, and looks at what they do.
 fn from_scratch(dir: &Path) -> Result<(), Box<dyn Error>> {
-    let filters = Conv2dConfig { atoms: 32, channels: 1, size: 9, stride: 4 };
+    let filters = ConvConfig { atoms: 32, channels: 1, size: 9, stride: 4 };
     let config = RunConfig {
         seed: 0,
         backend: Backend::Flex,
