@@ -1,8 +1,9 @@
 //! What can go wrong around a model.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use pudle_core::{BackendError, ConfigError};
+use pudle_core::{BackendError, ConfigError, RangeError};
 use pudle_data::DataError;
 use thiserror::Error;
 
@@ -17,15 +18,8 @@ pub enum TrainError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A setting of the run is out of its range.
-    #[error("`{field}` is {value}, but must be {range}")]
-    OutOfRange {
-        /// Path of the field in the configuration.
-        field: &'static str,
-        /// The value that was given.
-        value: String,
-        /// What it must be.
-        range: String,
-    },
+    #[error(transparent)]
+    Range(#[from] RangeError),
     /// A configuration file that is no TOML, lacks a key or has an unknown one.
     #[error("{path}: {reason}")]
     ConfigFile {
@@ -113,8 +107,8 @@ impl TrainError {
     pub(crate) fn range(
         field: &'static str,
         value: impl ToString,
-        range: impl Into<String>,
+        range: impl Into<Cow<'static, str>>,
     ) -> TrainError {
-        TrainError::OutOfRange { field, value: value.to_string(), range: range.into() }
+        RangeError::new(field, value, range).into()
     }
 }

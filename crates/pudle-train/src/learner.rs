@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use pudle_core::{Dictionary, Objective, Pudle};
 
-use crate::data::{DeviceBatch, Shifts};
+use crate::data::{DeviceBatch, ShiftedParts};
 use crate::metrics::StepRecord;
 
 /// A model under training, and the true dictionary where the data come from one.
@@ -47,7 +47,7 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
         let DeviceBatch { input, target, noise, shifts } = batch;
         let objective = match shifts {
             None => self.model.clone().at_noise(&noise).objective(input, target),
-            Some(Shifts { starts, reach, averaged }) => {
+            Some(ShiftedParts { starts, reach, averaged }) => {
                 let model = self.model.clone().at_noise(&noise.repeat(starts.len()));
                 model.shifted_objective(input, target, &starts, reach, averaged)
             }

@@ -27,15 +27,14 @@ mod tiles;
 pub use atoms::atoms_picture;
 pub use checkpoint::{AnyPudle, Checkpoint, Format, import_dictionary};
 pub use config::{
-    AmplitudeConfig, DataConfig, Initialization, Preset, RunConfig, Schedule, TrainingConfig,
-    Versions,
+    Initialization, LearningRateSchedule, Preset, RunConfig, TrainingConfig, Versions,
 };
 pub use denoiser::{Denoiser, Shifts};
 pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, ImageScore, Protocol, Scored, Scoring, evaluate};
 pub use metrics::StepRecord;
-/// Noise levels of data and models.
-pub use pudle_data::Sigma;
+/// What a model is trained on, and noise levels of data and models.
+pub use pudle_data::{DataConfig, Sigma};
 pub use run::{Outcome, resume, train, train_watched};
 pub use ssim::ssim;
 
