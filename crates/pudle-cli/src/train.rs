@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pudle_core::{Backend, GradientEstimator, Kernels};
-use pudle_train::{Interrupter, Outcome, Preset, RunConfig, Schedule};
+use pudle_train::{Interrupter, LearningRateSchedule, Outcome, Preset, RunConfig};
 
 use crate::Failure;
 use crate::terminal::{say, stop_on_ctrl_c};
@@ -43,8 +43,8 @@ pub struct Args {
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Learning rate over the run: constant, or cosine (falling to 0 at the last step).
-    #[arg(long, value_name = "S", value_parser = parse_schedule)]
-    schedule: Option<Schedule>,
+    #[arg(long, value_name = "S", value_parser = |text: &str| text.parse::<LearningRateSchedule>())]
+    schedule: Option<LearningRateSchedule>,
     /// Seed of the initial atoms, the order of the data, crops, flips and noise.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -65,14 +65,6 @@ pub struct Args {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "config", "data", "valid",
           "gradient", "lambda", "batch", "learning_rate", "schedule", "seed", "out"])]
     resume: Option<PathBuf>,
-}
-
-fn parse_schedule(text: &str) -> Result<Schedule, String> {
-    match text {
-        "constant" => Ok(Schedule::Constant),
-        "cosine" => Ok(Schedule::Cosine),
-        other => Err(format!("unknown schedule \"{other}\": it must be constant or cosine")),
-    }
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
@@ -126,10 +118,13 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
         (None, None) => unreachable!("clap asks for one of --preset, --config and --resume"),
     };
     if let Some(dir) = &args.data {
-        config.set_data(absolute(dir))?;
+        config.data.set_folder(absolute(dir))?;
     }
     if let Some(dir) = &args.valid {
-        config.set_valid(absolute(dir))?;
+        config
+            .data
+            .set_validation_folder(absolute(dir))
+            .map_err(|error| format!("{error}: give a folder of photographs with --data"))?;
     }
     if let Some(gradient) = args.gradient {
         config.model.gradient = gradient;
