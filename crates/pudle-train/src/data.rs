@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::DictionaryConfig;
+use pudle_core::{DictionaryConfig, Noise, ShiftedWindows};
 use pudle_data::{Batch, Prefetch, Source, Stream, step_rng};
 
 use crate::config::RunConfig;
@@ -19,21 +19,10 @@ pub struct DeviceBatch<const D: usize> {
     pub input: Tensor<D>,
     /// Target of the reconstruction.
     pub target: Tensor<D>,
-    /// Standard deviation of the noise of each datum on the scale 0 … 255; empty if it is not known.
-    pub noise: Vec<f64>,
-    /// The shifted parts whose reconstructions are averaged, if there are several.
-    pub shifts: Option<ShiftedParts>,
-}
-
-/// Parts of images, shifted against each other, whose reconstructions are averaged.
-#[derive(Clone, Debug)]
-pub struct ShiftedParts {
-    /// First row and column of each part, at most `reach`.
-    pub starts: Vec<[usize; 2]>,
-    /// How many rows and columns the parts are shorter than the images.
-    pub reach: usize,
-    /// Number of parts whose mean the loss estimates, at least as many as there are here.
-    pub averaged: usize,
+    /// Standard deviation of the noise of each datum on the scale 0 … 255.
+    pub noise: Noise,
+    /// The shifted windows whose reconstructions are averaged, if there are several.
+    pub shifts: Option<ShiftedWindows>,
 }
 
 /// Draws the shifts of a step.
@@ -58,12 +47,12 @@ impl ShiftSampler {
     }
 
     /// Different shifts, drawn uniformly.
-    fn draw(self, step: u64) -> ShiftedParts {
+    fn draw(self, step: u64) -> ShiftedWindows {
         let Self { seed, count, averaged, stride } = self;
         let mut rng = step_rng(seed, Stream::Shift, step);
         let places = rand::seq::index::sample(&mut rng, stride * stride, count);
         let starts = places.into_iter().map(|place| [place / stride, place % stride]).collect();
-        ShiftedParts { starts, reach: stride - 1, averaged }
+        ShiftedWindows { starts, reach: stride - 1, averaged }
     }
 }
 
@@ -163,12 +152,15 @@ impl<const D: usize> Iterator for StepIterator<D> {
 
 fn to_device<const D: usize>(
     batch: Batch,
-    shifts: Option<ShiftedParts>,
+    shifts: Option<ShiftedWindows>,
     device: &Device,
 ) -> DeviceBatch<D> {
     let tensor =
         |values: Vec<f32>| Tensor::from_data(TensorData::new(values, batch.shape.clone()), device);
-    let noise = batch.noise.iter().map(|sigma| f64::from(*sigma)).collect();
+    let noise = match batch.noise.is_empty() {
+        true => Noise::Unknown,
+        false => Noise::PerDatum(batch.noise.iter().map(|sigma| f64::from(*sigma)).collect()),
+    };
     DeviceBatch { input: tensor(batch.input), target: tensor(batch.target), noise, shifts }
 }
 
