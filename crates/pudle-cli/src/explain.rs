@@ -100,7 +100,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         checkpoint.model = checkpoint.model.with_kernels(kernels)?;
     }
     if let Some(data) = &args.data {
-        config.set_data(data.clone())?;
+        config.data.set_folder(data.clone())?;
     }
     let options = PatchOptions {
         sigma: args.sigma,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pudle_core::{Backend, GradientEstimator, Kernels};
-use pudle_train::{Interrupter, Outcome, Preset, RunConfig, Schedule};
+use pudle_train::{Interrupter, LearningRateSchedule, Outcome, Preset, RunConfig};
 
 use crate::arguments::{parse_gradient, words};
 use crate::failure::Failure;
@@ -44,8 +44,8 @@ pub struct Args {
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Learning rate over the run: constant, or cosine (falling to 0 at the last step).
-    #[arg(long, value_name = "S", value_parser = words::<Schedule>())]
-    schedule: Option<Schedule>,
+    #[arg(long, value_name = "S", value_parser = words::<LearningRateSchedule>())]
+    schedule: Option<LearningRateSchedule>,
     /// Seed of the initial atoms, the order of the data, crops, flips and noise.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -119,10 +119,13 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
         (None, None) => unreachable!("clap asks for one of --preset, --config and --resume"),
     };
     if let Some(dir) = &args.data {
-        config.set_data(absolute(dir))?;
+        config.data.set_folder(absolute(dir))?;
     }
     if let Some(dir) = &args.valid {
-        config.set_valid(absolute(dir))?;
+        config
+            .data
+            .set_validation_folder(absolute(dir))
+            .map_err(|error| format!("{error}: give a folder of photographs with --data"))?;
     }
     if let Some(gradient) = args.gradient {
         config.model.gradient = gradient;

@@ -7,7 +7,10 @@ use std::sync::atomic::AtomicU64;
 use burn::tensor::Device;
 use nalgebra::DMatrix;
 use pudle_core::Dictionary;
-use pudle_train::{AnyPudle, Checkpoint, Initialization, RunConfig, Schedule, train_watched};
+use pudle_train::{
+    AnyPudle, Checkpoint, Initialization, LearningRateSchedule, RunConfig, TrainError,
+    train_watched,
+};
 use rand::SeedableRng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
@@ -331,14 +334,15 @@ impl Trials<'_> {
         let place =
             tempfile::tempdir().map_err(ExplainError::io(Path::new("a temporary folder")))?;
         let mut config = self.config.clone();
+        let mut without = without.to_vec();
+        without.sort_unstable();
+        config.data.set_without(without).map_err(TrainError::from)?;
         let training = &mut config.training;
         training.initialization = Initialization::Checkpoint { dir: self.dir.to_path_buf() };
         training.steps = self.options.steps;
         training.batch = self.options.batch;
-        training.schedule = Schedule::Cosine;
+        training.schedule = LearningRateSchedule::Cosine;
         training.warm_up = (self.options.steps / 16).min(50);
-        training.without = without.to_vec();
-        training.without.sort_unstable();
         training.checkpoint_every = self.options.steps;
         training.valid_every = u64::MAX;
         let dir = place.path().join("run");

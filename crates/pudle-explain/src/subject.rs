@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use pudle_core::{Banks, DenseDictionary, Dictionary, Pudle};
@@ -53,21 +54,22 @@ impl Subject {
                 checkpoint.config.banks
             )));
         }
-        if !config.training.without.is_empty() {
+        if !config.data.without().is_empty() {
             return Err(ExplainError::Unsuitable(
-                "the run left digits out of its training (training.without), which would be explained by, too".into(),
+                "the run left digits out of its training (data.without), which would be explained by, too".into(),
             ));
         }
         match (checkpoint.model, &config.data) {
             (AnyPudle::Dense(model), DataConfig::Digits { .. } | DataConfig::Strokes { .. }) => {
-                let (digits, trained) = config.digits()?.expect("the data are digits");
-                Ok(Self::Digits(DigitModel::new(model, digits, trained, device)?))
+                let data = config.open_data()?.digits.expect("the data are digits");
+                let digits = Arc::unwrap_or_clone(data.digits);
+                Ok(Self::Digits(DigitModel::new(model, digits, data.trained, device)?))
             }
-            (AnyPudle::Conv2d(model), DataConfig::Photographs { dir, sigma, .. }) => {
-                let sigma = options.sigma.unwrap_or(sigma.middle());
+            (AnyPudle::Conv2d(model), DataConfig::Photographs(photographs)) => {
+                let sigma = options.sigma.unwrap_or(photographs.sigma.middle());
                 Ok(Self::Patches(Patches::open(
                     (model, checkpoint.sigma),
-                    dir,
+                    &photographs.dir,
                     sigma,
                     options,
                     device,

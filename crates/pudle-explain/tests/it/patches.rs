@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use pudle_core::{Banks, Conv2dConfig, ConvDictionary2d, GradientEstimator, Pudle, PudleConfig};
-use pudle_data::{Image, add_validation_noise};
+use pudle_data::{Image, PhotographSettings, add_validation_noise};
 use pudle_explain::{
     PatchOptions, PhotoOptions, Ridge, Subject, explain_photos, write_photo_report,
 };
@@ -32,13 +32,7 @@ fn subject(channels: usize, banks: Banks, dir: &std::path::Path) -> (Checkpoint,
         .with_offset(0.5)
         .with_gradient(GradientEstimator::DEC);
     let model = Pudle::<4, ConvDictionary2d>::new(&config, 5, &Device::flex()).unwrap();
-    let data = DataConfig::Photographs {
-        dir: dir.to_path_buf(),
-        valid: None,
-        crop: 20,
-        sigma: Sigma::At(SIGMA),
-        flips: false,
-    };
+    let data = DataConfig::Photographs(PhotographSettings::new(dir, 20, Sigma::At(SIGMA)));
     let run = RunConfig { model: config.clone(), data, ..Preset::Denoise.config() };
     let model = AnyPudle::Conv2d(model);
     (Checkpoint { config, model, sigma: Some(Sigma::At(SIGMA)) }, run)
