@@ -16,7 +16,15 @@ use super::versions::Versions;
 
 /// A named set of settings.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumString, strum::VariantArray, strum::VariantNames,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantArray,
+    strum::VariantNames,
 )]
 #[strum(serialize_all = "kebab-case", parse_err_fn = unknown_preset, parse_err_ty = String)]
 pub enum Preset {

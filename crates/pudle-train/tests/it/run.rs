@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 use pudle_core::{
-    Banks, Conv1dConfig, Conv2dConfig, DenseConfig, DictionaryConfig, GradientEstimator,
-    PudleConfig, ThresholdConfig,
+    AnyPudle, ConvConfig, DenseConfig, DictionaryConfig, GradientEstimator, PudleConfig,
+    ThresholdConfig, WeightTying,
 };
 use pudle_data::{Amplitude, DeadLeavesSettings, Sigma, SignRule, SparseCodingSettings};
 use pudle_train::{
@@ -30,7 +30,7 @@ fn images(steps: u64) -> RunConfig {
         seed: 3,
         backend: Default::default(),
         versions: Default::default(),
-        model: PudleConfig::conv2d(Conv2dConfig { atoms: 8, channels: 1, size: 5, stride: 2 })
+        model: PudleConfig::conv2d(ConvConfig { atoms: 8, channels: 1, size: 5, stride: 2 })
             .with_layers(3)
             .with_step(0.1)
             .with_threshold(ThresholdConfig::learned(0.1)),
@@ -59,7 +59,7 @@ fn vectors(steps: u64) -> RunConfig {
 }
 
 fn signals(steps: u64) -> RunConfig {
-    let filters = Conv1dConfig { atoms: 4, channels: 2, size: 7, stride: 2 };
+    let filters = ConvConfig { atoms: 4, channels: 2, size: 7, stride: 2 };
     RunConfig {
         model: PudleConfig::conv1d(filters).with_layers(40).with_step(0.2).with_lambda(0.1),
         data: DataConfig::SparseCoding(SparseCodingSettings {
@@ -358,37 +358,41 @@ fn a_run_can_start_from_another() {
     run(from(|_| ()), &same);
     let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
     let (was, is) = (read(&first), read(&same));
-    assert!(near(&was.atoms().0, &is.atoms().0));
-    assert!(near(&was.learned()[0].1, &is.learned()[0].1));
-    assert!(was.learned()[0].1.iter().any(|lambda| (lambda - 0.1).abs() > 1e-4), "it was learned");
+    let lambda = |model: &AnyPudle| model.weight("threshold.lambda").unwrap().to_vec();
+    assert!(near(&was.atoms(), &is.atoms()));
+    assert!(near(&lambda(&was), &lambda(&is)));
+    assert!(lambda(&was).iter().any(|lambda| (lambda - 0.1).abs() > 1e-4), "it was learned");
 
     // Banks of their own start from the dictionary, and thresholds that the other has, too, from its.
     let untied = dir.path().join("untied");
-    run(from(|config| config.model.banks = Banks::Untied), &untied);
+    run(from(|config| config.model.tying = WeightTying::Untied), &untied);
     let is = read(&untied);
-    for (name, values, _) in is.learned() {
-        let expected = if name == "lambda" { was.learned().remove(0).1 } else { was.atoms().0 };
-        assert!(near(&values, &expected), "{name}");
+    let paths: Vec<String> = is.weights().into_iter().map(|weight| weight.path).collect();
+    assert!(paths.iter().any(|path| path == "analysis.atoms"), "{paths:?}");
+    for weight in is.weights() {
+        let of_lambda = weight.path == "threshold.lambda";
+        let expected = if of_lambda { lambda(&was) } else { was.atoms() };
+        assert!(near(&weight.to_vec(), &expected), "{}", weight.path);
     }
 
     // Grey filters start colour ones, and stay as sensitive to noise.
     let colour = dir.path().join("colour");
     run(
         from(|config| {
-            let filters = Conv2dConfig { atoms: 10, channels: 3, size: 5, stride: 2 };
+            let filters = ConvConfig { atoms: 10, channels: 3, size: 5, stride: 2 };
             config.model.dictionary = DictionaryConfig::Conv2d(filters);
         }),
         &colour,
     );
     let is = read(&colour);
-    let (grey, (atoms, shape)) = (was.atoms().0, is.atoms());
-    assert_eq!(shape, [10, 3, 5, 5]);
+    let (grey, atoms) = (was.atoms(), is.atoms());
+    assert_eq!(is.config().dictionary.shape(), [10, 3, 5, 5]);
     for (filter, grey) in atoms.chunks(75).zip(grey.chunks(25)) {
         let spread: Vec<f32> = grey.iter().map(|value| value / 3f32.sqrt()).collect();
         assert!(filter.chunks(25).all(|channel| near(channel, &spread)));
     }
     assert!(atoms.chunks(75).all(|f| (f.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5));
-    let (was_lambda, lambda) = (was.learned().remove(0).1, is.learned().remove(0).1);
+    let (was_lambda, lambda) = (lambda(&was), lambda(&is));
     assert!(near(&lambda[..8], &was_lambda) && near(&lambda[8..], &[0.1, 0.1]));
 
     for (change, word) in [
@@ -400,7 +404,7 @@ fn a_run_can_start_from_another() {
         ),
         (
             |config| {
-                config.model.dictionary = DictionaryConfig::Conv2d(Conv2dConfig {
+                config.model.dictionary = DictionaryConfig::Conv2d(ConvConfig {
                     atoms: 9,
                     channels: 1,
                     size: 5,
