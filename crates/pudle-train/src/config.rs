@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
 use crate::files::write_whole;
+use crate::update::{Update, UpdateRule};
 
 /// Everything that a run depends on; the `config.toml` of a run directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -137,13 +138,14 @@ pub enum AmplitudeConfig {
     },
 }
 
-/// How a model is trained: Adam, with atoms projected after every step.
+/// How a model is trained: the weights are updated and projected at every step.
 ///
 /// | name | default | purpose | range |
 /// | --- | --- | --- | --- |
 /// | `steps` | 1000 | optimisation steps | ≥ 1 |
 /// | `batch` | 1 | data per step | ≥ 1 |
-/// | `learning_rate` | 1e-3 | of Adam | in (0, 1] |
+/// | `update` | `adam` | how a step changes the weights, see [`UpdateRule`] | `adam`; `noodl` for a model whose dictionary is all that it learns |
+/// | `learning_rate` | 1e-3 | of Adam, or η of NOODL | in (0, 1], or in (0, 1000] under `noodl` |
 /// | `schedule` | `constant` | of the learning rate | `constant`, `cosine` (to 0 at `steps`) |
 /// | `beta_1`, `beta_2` | 0.9, 0.999 | of Adam | in [0, 1) |
 /// | `epsilon` | 1e-3 | of Adam | > 0 |
@@ -165,7 +167,9 @@ pub struct TrainingConfig {
     pub steps: u64,
     /// Data per step.
     pub batch: usize,
-    /// Adam's learning rate.
+    /// How a step changes the weights.
+    pub update: UpdateRule,
+    /// Adam's learning rate, or η of NOODL.
     pub learning_rate: f64,
     /// What becomes of it.
     pub schedule: Schedule,
@@ -237,6 +241,7 @@ impl Default for TrainingConfig {
         Self {
             steps: 1000,
             batch: 1,
+            update: UpdateRule::Adam,
             learning_rate: 1e-3,
             schedule: Schedule::Constant,
             beta_1: 0.9,
@@ -253,6 +258,20 @@ impl Default for TrainingConfig {
             valid_every: 500,
             ahead: 4,
             cached_images: 512,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// The update rule with its settings.
+    pub(crate) fn update(&self) -> Update {
+        Update {
+            rule: self.update,
+            learning_rate: self.learning_rate,
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            epsilon: self.epsilon,
+            clip: self.clip,
         }
     }
 }

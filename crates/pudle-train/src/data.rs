@@ -325,7 +325,8 @@ impl<const D: usize> Iterator for StepIterator<D> {
     }
 }
 
-fn to_device<const D: usize>(
+/// A batch as tensors on a device.
+pub(crate) fn to_device<const D: usize>(
     batch: Batch,
     shifts: Option<Shifts>,
     device: &Device,

@@ -2,6 +2,7 @@
 //!
 //! * [`RunConfig`] describes a run completely; [`train`] performs it with Burn's Learner in a run
 //!   directory and [`resume`] continues it, bit for bit as if it had not stopped.
+//! * [`Trainer`] makes the same steps on batches that the caller draws, without a run directory.
 //! * [`Checkpoint`] is a directory with `config.toml` and `model.safetensors`: a run directory is
 //!   one, so is what [`import_dictionary`] makes of a bare one.
 //! * [`Denoiser`] applies a checkpoint to images of any size, [`evaluate`] scores one.
@@ -23,6 +24,8 @@ mod ssim;
 mod start;
 mod strategy;
 mod tiles;
+mod trainer;
+mod update;
 
 pub use atoms::atoms_picture;
 pub use checkpoint::{AnyPudle, Checkpoint, Format, import_dictionary};
@@ -38,6 +41,8 @@ pub use metrics::StepRecord;
 pub use pudle_data::Sigma;
 pub use run::{Outcome, resume, train, train_watched};
 pub use ssim::ssim;
+pub use trainer::Trainer;
+pub use update::{Update, UpdateRule};
 
 /// The handle that ends a training after its current step, from any thread.
 pub use burn::train::Interrupter;

@@ -1,9 +1,10 @@
 //! What a run's settings must be.
 
-use pudle_core::{DictionaryConfig, Response};
+use pudle_core::{Banks, DictionaryConfig, Response, Step, ThresholdConfig};
 
 use super::{AmplitudeConfig, DataConfig, Initialization, RunConfig, TrainingConfig};
 use crate::error::{Result, TrainError};
+use crate::update::UpdateRule;
 
 /// More values than this in one batch (1 GiB), and in all that are loaded ahead, are taken for a slip
 /// of the finger.
@@ -23,6 +24,7 @@ impl RunConfig {
         self.training.validate()?;
         self.validate_memory()?;
         self.validate_shifts()?;
+        self.validate_update()?;
         let digits = matches!(self.data, DataConfig::Digits { .. } | DataConfig::Strokes { .. });
         if !self.training.without.is_empty() && !digits {
             let range = "empty where the data are no digits";
@@ -40,6 +42,26 @@ impl RunConfig {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// NOODL changes the atoms of one dictionary, and nothing else.
+    fn validate_update(&self) -> Result<()> {
+        if self.training.update != UpdateRule::Noodl {
+            return Ok(());
+        }
+        let learned = if self.model.banks != Banks::Tied {
+            "banks are not tied"
+        } else if matches!(self.model.threshold, ThresholdConfig::Learned { .. }) {
+            "thresholds are learned"
+        } else if matches!(self.model.step, Step::Learned(_)) {
+            "step is learned"
+        } else if self.training.shifts > 1 {
+            "training.shifts is above 1"
+        } else {
+            return Ok(());
+        };
+        let range = format!("adam for a run whose {learned}");
+        Err(TrainError::range("training.update", self.training.update, range))
     }
 
     fn validate_shifts(&self) -> Result<()> {
@@ -247,12 +269,10 @@ impl TrainingConfig {
         if !(1..=1024).contains(&self.ahead) {
             return Err(TrainError::range("training.ahead", self.ahead, "between 1 and 1024"));
         }
-        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
-            return Err(TrainError::range(
-                "training.learning_rate",
-                self.learning_rate,
-                "in (0, 1]",
-            ));
+        let largest = self.update.largest_rate();
+        if !(self.learning_rate > 0.0 && self.learning_rate <= largest) {
+            let range = format!("in (0, {largest}] for update rule {}", self.update);
+            return Err(TrainError::range("training.learning_rate", self.learning_rate, range));
         }
         for (field, beta) in [("training.beta_1", self.beta_1), ("training.beta_2", self.beta_2)] {
             if !(0.0..1.0).contains(&beta) {
