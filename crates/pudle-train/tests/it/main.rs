@@ -2,3 +2,4 @@
 
 mod checkpoint;
 mod run;
+mod update;
