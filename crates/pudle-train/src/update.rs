@@ -1,19 +1,19 @@
 //! How a training step changes the weights: Adam on a gradient, or the update of NOODL.
 
-use std::fmt;
 use std::str::FromStr;
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, list_param_ids};
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::Tensor;
-use pudle_core::{Dictionary, Objective, Pudle};
+use pudle_core::{Dictionary, Noise, Objective, Pudle};
 use serde::{Deserialize, Serialize};
 
 /// The rule by which a training step changes the weights. After each step they are projected onto what they
 /// must be, atoms onto unit norm for example.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum UpdateRule {
     /// Adam on the gradient of the model's own estimator.
     #[default]
@@ -35,15 +35,6 @@ impl UpdateRule {
             Self::Adam => 1.0,
             Self::Noodl => 1000.0,
         }
-    }
-}
-
-impl fmt::Display for UpdateRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Adam => "adam",
-            Self::Noodl => "noodl",
-        })
     }
 }
 
@@ -112,11 +103,12 @@ pub(crate) fn noodl<const D: usize, A: Dictionary<D>>(
     model: &Pudle<D, A>,
     input: Tensor<D>,
     target: Tensor<D>,
+    noise: &Noise,
 ) -> (GradientsParams, Objective<D>) {
     let plain = model.valid();
     let (input, target) = (input.inner(), target.inner());
     let (extent, batch) = (target.dims(), target.dims()[0] as f64);
-    let code = plain.encode(input);
+    let code = plain.encode(input, noise);
     let reconstruction = plain.decode(code.clone(), extent);
     let residual = reconstruction.clone() - target;
     let fit = residual.clone().square().sum() * (0.5 / batch);

@@ -1,6 +1,6 @@
 //! What a run's settings must be.
 
-use pudle_core::{Banks, DictionaryConfig, Response, Step, ThresholdConfig};
+use pudle_core::{DictionaryConfig, Response, Step, WeightTying};
 
 use super::{AmplitudeConfig, DataConfig, Initialization, RunConfig, TrainingConfig};
 use crate::error::{Result, TrainError};
@@ -49,9 +49,9 @@ impl RunConfig {
         if self.training.update != UpdateRule::Noodl {
             return Ok(());
         }
-        let learned = if self.model.banks != Banks::Tied {
-            "banks are not tied"
-        } else if matches!(self.model.threshold, ThresholdConfig::Learned { .. }) {
+        let learned = if self.model.tying != WeightTying::Tied {
+            "weights are not tied"
+        } else if self.model.threshold.is_learned() {
             "thresholds are learned"
         } else if matches!(self.model.step, Step::Learned(_)) {
             "step is learned"

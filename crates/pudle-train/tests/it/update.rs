@@ -5,8 +5,8 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use pudle_core::{
-    Banks, Conv2dConfig, ConvDictionary2d, DenseConfig, DenseDictionary, Dictionary, Proximal,
-    Pudle, PudleConfig, Step, ThresholdConfig,
+    ConvConfig, ConvDictionary2d, DenseConfig, DenseDictionary, Dictionary, Noise, Proximal, Pudle,
+    PudleConfig, Step, ThresholdConfig, WeightTying,
 };
 use pudle_data::{Amplitude, Batch, SignRule, Source, SparseCoding, SparseCodingConfig};
 use pudle_train::{
@@ -59,7 +59,7 @@ fn a_noodl_step_on_vectors_is_the_formula() {
     let batch = draws().batch(0).unwrap();
     let before = trainer.model();
     let x = Tensor::from_data(TensorData::new(batch.input.clone(), [BATCH, DIM]), &Device::flex());
-    let (d, z) = (values(before.dictionary().atoms()), values(before.encode(x)));
+    let (d, z) = (values(before.dictionary().atoms()), values(before.encode(x, &Noise::Unknown)));
     let residual = |b: usize, i: usize| {
         let fitted: f64 = (0..ATOMS).map(|k| d[i * ATOMS + k] * z[b * ATOMS + k]).sum();
         fitted - f64::from(batch.input[b * DIM + i])
@@ -93,7 +93,7 @@ fn a_noodl_step_on_pictures_is_the_formula() {
     const SIZE: usize = 3;
     const STRIDE: usize = 2;
     const SIDE: usize = 7;
-    let filters = Conv2dConfig { atoms: 4, channels: 1, size: SIZE, stride: STRIDE };
+    let filters = ConvConfig { atoms: 4, channels: 1, size: SIZE, stride: STRIDE };
     let config = PudleConfig::conv2d(filters).with_step(0.1).with_lambda(0.05).with_layers(5);
     let model = Pudle::<4, ConvDictionary2d>::new(&config, 1, &Device::flex()).unwrap();
     let shape = [2, 1, SIDE, SIDE];
@@ -102,7 +102,7 @@ fn a_noodl_step_on_pictures_is_the_formula() {
     let tensor = |values: &[f32]| {
         Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::flex())
     };
-    let code = model.encode(tensor(&input));
+    let code = model.encode(tensor(&input), &Noise::Unknown);
     let places = code.dims()[2];
     let residual = values(model.decode(code.clone(), shape) - tensor(&target));
     let (z, d) = (values(code), values(model.dictionary().atoms()));
@@ -268,7 +268,7 @@ fn settings_of_update_rules() {
     let changes: [(&dyn Fn(&mut RunConfig), &str); 5] = [
         (&|config| config.training.learning_rate = 1001.0, "in (0, 1000] for update rule noodl"),
         (&|config| config.training.update = UpdateRule::Adam, "in (0, 1] for update rule adam"),
-        (&|config| config.model = dense().with_banks(Banks::Gain), "not tied"),
+        (&|config| config.model = dense().with_tying(WeightTying::Gain), "not tied"),
         (
             &|config| config.model = dense().with_threshold(ThresholdConfig::learned(0.1)),
             "thresholds are learned",
