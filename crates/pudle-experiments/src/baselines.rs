@@ -219,10 +219,9 @@ impl Baselines {
             .with_gradient(GradientEstimator::AE_LS);
         match method {
             Method::Constant => config,
-            Method::Decaying => config.with_threshold(ThresholdConfig::Decaying {
-                lambda: self.lambda,
-                beta: self.beta(step),
-            }),
+            Method::Decaying => {
+                config.with_threshold(ThresholdConfig::decaying(self.lambda, self.beta(step)))
+            }
             Method::Hard | Method::Noodl => {
                 config.with_prox(Proximal::Hard).with_lambda(self.hard_level)
             }

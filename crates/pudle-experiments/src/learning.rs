@@ -180,7 +180,7 @@ mod tests {
         let truth = problem.dictionary();
         let measured = Counter::new(0);
         // β falls at the fourth step, so that a training that goes on has to find the settings again.
-        let decaying = ThresholdConfig::Decaying { lambda: 0.1, beta: 0.9 };
+        let decaying = ThresholdConfig::decaying(0.1, 0.9);
         let change = Change { step: 4, model: config().with_threshold(decaying) };
         let plan = Plan {
             problem: &problem,
