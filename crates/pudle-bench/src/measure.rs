@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use pudle_core::{
     Backend, Configured, ConvDictionary2d, DenseDictionary, GradientEstimator, Kernels, Pudle,
 };

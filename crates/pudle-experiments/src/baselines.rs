@@ -8,13 +8,14 @@ use burn::tensor::Device;
 use pudle_core::{DenseConfig, GradientEstimator, Proximal, PudleConfig, ThresholdConfig};
 use pudle_data::SparseCodingConfig;
 use pudle_plot::{Axis, Chart, Line, Stroke};
+use pudle_train::Update;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{ExperimentError, Result, each_within, within};
 use crate::experiment::{Cell, Experiment, Report, Row, Table, Task};
 use crate::folder;
-use crate::learning::{Plan, Update, learn};
+use crate::learning::{Change, Plan, learn};
 use crate::problem::{Law, Problem, model, norm};
 
 /// Errors that the time to reach is told of.
@@ -218,14 +219,22 @@ impl Baselines {
             .with_gradient(GradientEstimator::AE_LS);
         match method {
             Method::Constant => config,
-            Method::Decaying => config.with_threshold(ThresholdConfig::Decaying {
-                lambda: self.lambda,
-                beta: self.beta(step),
-            }),
+            Method::Decaying => {
+                config.with_threshold(ThresholdConfig::decaying(self.lambda, self.beta(step)))
+            }
             Method::Hard | Method::Noodl => {
                 config.with_prox(Proximal::Hard).with_lambda(self.hard_level)
             }
         }
+    }
+
+    /// When β falls during a training.
+    fn changes(&self, method: Method) -> Vec<Change> {
+        if method != Method::Decaying || self.decay == 0.0 {
+            return Vec::new();
+        }
+        let steps = (self.decay_every..self.steps).step_by(self.decay_every as usize);
+        steps.map(|step| Change { step, model: self.config(method, step) }).collect()
     }
 
     fn problem(&self, sparsity: usize, seed: u64, device: &Device) -> Result<Problem> {
@@ -246,7 +255,7 @@ impl Baselines {
             let problem = self.problem(sparsity, self.seed, device)?;
             let mut x: Vec<f32> = Vec::new();
             for step in 0..self.steps {
-                x.extend(problem.batch(step)?.into_data().iter::<f32>());
+                x.extend(problem.batch(step)?.input);
             }
             let matrix = |d: burn::tensor::Tensor<2>| d.into_data().iter::<f32>().collect();
             let truth: Vec<f32> = matrix(problem.dictionary());
@@ -340,20 +349,16 @@ impl Experiment for Baselines {
         let truth = problem.dictionary();
         let size = norm(truth.clone());
         let start = model(&self.config(key.method, 0), &problem.near(self.perturbation, key.seed))?;
-        let changes = |step: u64| {
-            (key.method == Method::Decaying && step.is_multiple_of(self.decay_every))
-                .then(|| self.config(key.method, step))
-        };
         let plan = Plan {
             problem: &problem,
             steps: self.steps,
             update: match key.method {
-                Method::Noodl => Update::Sign { rate: self.noodl_rate },
-                _ => Update::Adam { learning_rate: self.learning_rate, epsilon: self.epsilon },
+                Method::Noodl => Update::noodl(self.noodl_rate),
+                _ => Update::adam(self.learning_rate).with_epsilon(self.epsilon as f32),
             },
             every: 10,
-            settings: &changes,
-            figures: &|atoms| vec![("error", norm(atoms - truth.clone()) / size)],
+            changes: self.changes(key.method),
+            measure: &|atoms| vec![("error", norm(atoms - truth.clone()) / size)],
             work: self.step_work(key.method),
         };
         let (_, mut cell) = learn(start, &plan, task)?;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use burn::tensor::Tensor;
-use pudle_core::{DenseConfig, GradientEstimator, PudleConfig};
+use pudle_core::{DenseConfig, GradientEstimator, Noise, PudleConfig};
 use pudle_data::SparseCodingConfig;
 use pudle_plot::{Axis, Chart, Line, Stroke};
 use serde::{Deserialize, Serialize};
@@ -133,7 +133,7 @@ impl CodeError {
     }
 
     fn code(&self, d: &Tensor<2>, x: &Tensor<2>, lambda: f64, layers: usize) -> Result<Tensor<2>> {
-        Ok(model(&self.config(lambda, layers), d)?.encode(x.clone()))
+        Ok(model(&self.config(lambda, layers), d)?.encode(x.clone(), &Noise::Unknown))
     }
 }
 
@@ -209,7 +209,7 @@ impl Experiment for CodeError {
                 let limit = self.code(&truth, &x, self.layers_lambda, self.held_layers)?;
                 let model = model(&self.config(self.layers_lambda, self.layers), &truth)?;
                 let mut unrolling = Vec::new();
-                for (t, code) in (1..).zip(model.encode_layers(x.clone())) {
+                for (t, code) in (1..).zip(model.encode_layers(x.clone(), &Noise::Unknown)) {
                     points.push([f64::from(t), error(code.clone(), &z)]);
                     unrolling.push([f64::from(t), error(code, &limit)]);
                 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use pudle_core::{
-    Algorithm, Backend, Banks, Conv2dConfig, DictionaryConfig, PudleConfig, ThresholdConfig,
+    Algorithm, Backend, ConvConfig, Learned, PudleConfig, ThresholdConfig, Weight, WeightTying,
 };
 use pudle_data::{PhotographSettings, Sigma};
 use pudle_plot::{Axis, Chart, Line, Stroke};
 use pudle_train::{
-    DataConfig, Denoiser, LearningRateSchedule, RunConfig, Scoring, Shifts, TrainingConfig,
+    DataConfig, Denoiser, LearningRateSchedule, RunConfig, Scoring, ShiftCount, TrainingConfig,
     Versions, evaluate,
 };
 use serde::{Deserialize, Serialize};
@@ -118,37 +118,37 @@ impl DenoisingIngredients {
     fn run_config(&self, ingredient: Ingredient, backend: Backend) -> RunConfig {
         let has = |other| ingredient >= other;
         let (filters, layers, step) = if has(Ingredient::ManyFilters) {
-            (Conv2dConfig { atoms: 256, channels: 1, size: 11, stride: 8 }, 12, 0.1)
+            (ConvConfig { atoms: 256, channels: 1, size: 11, stride: 8 }, 12, 0.1)
         } else if has(Ingredient::LargeFilters) {
-            (Conv2dConfig { atoms: 175, channels: 1, size: 11, stride: 8 }, 12, 0.15)
+            (ConvConfig { atoms: 175, channels: 1, size: 11, stride: 8 }, 12, 0.15)
         } else {
-            (Conv2dConfig { atoms: 64, channels: 1, size: 9, stride: 4 }, 15, 0.1)
+            (ConvConfig { atoms: 64, channels: 1, size: 9, stride: 4 }, 15, 0.1)
         };
         // The published λ belongs to one step size and unlearned thresholds; learned ones find theirs from lower down.
         let lambda = if has(Ingredient::PerAtom) { 0.1 } else { 0.16 };
         let threshold = match ingredient {
-            _ if has(Ingredient::PerAtom) => ThresholdConfig::Learned {
+            _ if has(Ingredient::PerAtom) => ThresholdConfig::Learned(Learned {
                 lambda,
                 per_layer: has(Ingredient::PerLayer),
                 sigma: has(Ingredient::Blind).then_some(25.0),
-            },
-            _ => ThresholdConfig::Constant { lambda },
+            }),
+            _ => ThresholdConfig::constant(lambda),
         };
-        let banks = match ingredient {
-            Ingredient::OwnDecoder => Banks::Decoder,
-            Ingredient::Untied => Banks::Untied,
-            _ if has(Ingredient::Gain) => Banks::Gain,
-            _ => Banks::Tied,
+        let tying = match ingredient {
+            Ingredient::OwnDecoder => WeightTying::Decoder,
+            Ingredient::Untied => WeightTying::Untied,
+            _ if has(Ingredient::Gain) => WeightTying::Gain,
+            _ => WeightTying::Tied,
         };
         let algorithm = match ingredient {
             Ingredient::Fista => Algorithm::Fista,
             _ => Algorithm::Ista,
         };
-        let model = PudleConfig::new(DictionaryConfig::Conv2d(filters))
+        let model = PudleConfig::conv2d(filters)
             .with_layers(layers)
             .with_step(step)
             .with_threshold(threshold)
-            .with_banks(banks)
+            .with_tying(tying)
             .with_algorithm(algorithm)
             .with_offset(if has(Ingredient::Offset) { 0.5 } else { 0.0 });
         let shifts = if has(Ingredient::Shifts) { 2 } else { 1 };
@@ -237,13 +237,11 @@ impl Experiment for DenoisingIngredients {
         let checkpoint = train_denoiser(self.run_config(ingredient, task.backend), task, 1)?;
         let mut cell = Cell::default();
         cell.curves.insert("test".into(), test_curve(&task.state.join("metrics.csv"))?);
-        let (atoms, _) = checkpoint.model.atoms();
-        let others: usize =
-            checkpoint.model.learned().iter().map(|(_, values, _)| values.len()).sum();
-        cell.values.insert("weights".into(), (atoms.len() + others) as f64);
+        let weights: usize = checkpoint.model.weights().iter().map(Weight::len).sum();
+        cell.values.insert("weights".into(), weights as f64);
         let denoiser = Denoiser::new(checkpoint, key, task.device)?;
         for shifts in [1, self.shifts] {
-            let denoiser = denoiser.clone().with_shifts(Shifts::Count(shifts))?;
+            let denoiser = denoiser.clone().with_shifts(ShiftCount::Count(shifts))?;
             let scores = evaluate(&denoiser, &self.test, Scoring::new(self.sigma), |_| Ok(()))?;
             let psnr = task.finite("the PSNR", scores.mean_psnr)?;
             cell.values.insert(format!("psnr {shifts}"), psnr);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use pudle_core::{Backend, Conv2dConfig, GradientEstimator, Proximal, PudleConfig};
+use pudle_core::{Backend, ConvConfig, GradientEstimator, Proximal, PudleConfig};
 use pudle_data::{PhotographSettings, Sigma};
 use pudle_plot::{Axis, Chart, Line, Stroke};
 use pudle_train::{
@@ -161,7 +161,7 @@ impl DenoisingTable {
             seed: key.seed,
             backend,
             versions: Versions::default(),
-            model: PudleConfig::conv2d(Conv2dConfig { atoms, channels: 1, size, stride })
+            model: PudleConfig::conv2d(ConvConfig { atoms, channels: 1, size, stride })
                 .with_layers(self.layers)
                 .with_step(self.step)
                 .with_lambda(key.lambda)

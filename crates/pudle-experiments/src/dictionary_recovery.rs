@@ -5,11 +5,12 @@ use std::fmt;
 use pudle_core::{DenseConfig, GradientEstimator, PudleConfig};
 use pudle_data::SparseCodingConfig;
 use pudle_plot::{Axis, Chart, Line, Stroke};
+use pudle_train::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, each_within, within};
 use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, mean_sd};
-use crate::learning::{Plan, Update, learn};
+use crate::learning::{Plan, learn};
 use crate::problem::{Law, Problem, model, norm};
 
 /// Settings of the experiment; lists are run through in all combinations.
@@ -280,10 +281,10 @@ impl Experiment for DictionaryRecovery {
         let plan = Plan {
             problem: &problem,
             steps: self.steps,
-            update: Update::Adam { learning_rate: key.learning_rate, epsilon: self.epsilon },
+            update: Update::adam(key.learning_rate).with_epsilon(self.epsilon as f32),
             every: 10,
-            settings: &|_| None,
-            figures: &|atoms| vec![("error", norm(atoms - truth.clone()))],
+            changes: Vec::new(),
+            measure: &|atoms| vec![("error", norm(atoms - truth.clone()))],
             work: step_work(key),
         };
         let (_, mut cell) = learn(start, &plan, task)?;

@@ -1,8 +1,9 @@
 //! What can go wrong in an experiment.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use pudle_core::{BackendError, ConfigError};
+use pudle_core::{BackendError, ConfigError, RangeError};
 use pudle_data::DataError;
 use pudle_plot::PlotError;
 use pudle_train::TrainError;
@@ -28,15 +29,8 @@ pub enum ExperimentError {
     #[error(transparent)]
     Train(#[from] TrainError),
     /// A setting of the experiment is out of its range.
-    #[error("`{field}` is {value}, but must be {range}")]
-    OutOfRange {
-        /// Name of the setting.
-        field: &'static str,
-        /// The value that was given.
-        value: String,
-        /// What it must be.
-        range: String,
-    },
+    #[error(transparent)]
+    Range(#[from] RangeError),
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     Io {
@@ -45,30 +39,28 @@ pub enum ExperimentError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A file of an experiment's folder that is damaged.
-    #[error("{path}: {reason}; remove it to have it made again")]
+    /// A file or a folder of an experiment is damaged.
+    #[error("{path}: {reason}; remove it, and the experiment makes it again")]
     Damaged {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// A folder that holds something else.
-    #[error(
-        "{path}: holds results of other settings ({difference}); name another folder with `--out`"
-    )]
+    /// A folder holds the results of other settings.
+    #[error("{path}: holds results of other settings ({difference})")]
     OtherSettings {
         /// The folder.
         path: PathBuf,
         /// The first setting that differs.
         difference: String,
     },
-    /// A number stopped being finite.
-    #[error("{cell}: {what} is no finite number; a smaller learning rate or step size may help")]
+    /// A measured number is not finite.
+    #[error("{part}: {what} is not finite; a smaller learning rate or step size may help")]
     NotFinite {
         /// The part of the experiment.
-        cell: String,
-        /// Which number.
+        part: String,
+        /// The name of the number.
         what: String,
     },
     /// A chart cannot be drawn.
@@ -89,20 +81,20 @@ impl ExperimentError {
     pub(crate) fn range(
         field: &'static str,
         value: impl ToString,
-        range: impl Into<String>,
+        range: impl Into<Cow<'static, str>>,
     ) -> ExperimentError {
-        ExperimentError::OutOfRange { field, value: value.to_string(), range: range.into() }
+        RangeError::new(field, value, range).into()
     }
 }
 
-/// Refuses a setting outside `low..=high`.
+/// Returns an error if a setting is outside `low..=high`.
 pub(crate) fn within<T: PartialOrd + ToString + Copy>(
     field: &'static str,
     value: T,
     low: T,
     high: T,
 ) -> Result<()> {
-    // Written so that NaN is refused.
+    // NaN is in no range.
     if value >= low && value <= high {
         return Ok(());
     }
@@ -110,7 +102,7 @@ pub(crate) fn within<T: PartialOrd + ToString + Copy>(
     Err(ExperimentError::range(field, value, range))
 }
 
-/// Refuses an empty list, and one with an entry outside `low..=high`.
+/// Returns an error if a list is empty, or if an entry is outside `low..=high`.
 pub(crate) fn each_within<T: PartialOrd + ToString + Copy>(
     field: &'static str,
     values: &[T],

@@ -76,7 +76,7 @@ impl Task<'_> {
         if value.is_finite() {
             return Ok(value);
         }
-        Err(ExperimentError::NotFinite { cell: self.name.clone(), what: what.into() })
+        Err(ExperimentError::NotFinite { part: self.name.clone(), what: what.into() })
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use nalgebra::{DMatrix, SymmetricEigen};
-use pudle_core::{DenseConfig, Dictionary, GradientEstimator, PudleConfig};
+use pudle_core::{DenseConfig, Dictionary, GradientEstimator, Noise, PudleConfig};
 use pudle_data::SparseCodingConfig;
 use pudle_plot::{Axis, Chart, Line, Stroke};
 use serde::{Deserialize, Serialize};
@@ -181,7 +181,7 @@ impl GradientDynamics {
         let (problem, near) = self.problem(seed, task)?;
         let (x, z) = problem.data(self.count);
         let limit = model(&self.config(self.limit, GradientEstimator::DEC), &near)?;
-        let converged = limit.encode(x.clone());
+        let converged = limit.encode(x.clone(), &Noise::Unknown);
         let local = direct(&near, &x, &converged);
         let global = direct(&near, &x, &z);
         let mut cell = Cell::default();
@@ -242,12 +242,12 @@ impl GradientDynamics {
     /// settle, or not long before rounding ends the descent.
     fn rates(&self, near: &Tensor<2>, x: Tensor<2>) -> Result<Option<Rates>> {
         let limit = model(&self.config(LIMIT, GradientEstimator::DEC), near)?;
-        let converged = limit.encode(x.clone());
+        let converged = limit.encode(x.clone(), &Noise::Unknown);
         let support = signs(&converged);
         let local = direct(near, &x, &converged);
         let most = 4 * self.layers;
-        let codes =
-            model(&self.config(most, GradientEstimator::DEC), near)?.encode_layers(x.clone());
+        let codes = model(&self.config(most, GradientEstimator::DEC), near)?
+            .encode_layers(x.clone(), &Noise::Unknown);
         let moving = codes.iter().rposition(|code| signs(code) != support);
         let settled = moving.map_or(1, |t| t + 2);
 
@@ -319,7 +319,7 @@ fn direct(d: &Tensor<2>, x: &Tensor<2>, z: &Tensor<2>) -> Tensor<2> {
 pub(crate) fn gradient_of(model: Dense, x: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
     let model = model.train();
     let x = x.clone().autodiff();
-    let objective = model.objective(x.clone(), x);
+    let objective = model.objective(x.clone(), x, &Noise::Unknown);
     let grads = objective.loss.backward();
     let gradient = model.dictionary().atoms().grad(&grads).expect("atoms are trained");
     (gradient, objective.code.inner())

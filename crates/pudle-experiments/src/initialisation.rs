@@ -5,11 +5,12 @@ use std::fmt;
 use pudle_core::{DenseConfig, GradientEstimator, PudleConfig};
 use pudle_data::{Amplitude, SignRule, SparseCodingConfig};
 use pudle_plot::{Axis, Chart, Line, Stroke};
+use pudle_train::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ExperimentError, Result, within};
 use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, median};
-use crate::learning::{Plan, Update, learn};
+use crate::learning::{Plan, learn};
 use crate::matching::match_atoms;
 use crate::problem::{Dense, Law, Problem, model};
 use crate::spectral::{Pairwise, pairwise};
@@ -211,10 +212,10 @@ impl Experiment for Initialisation {
         let plan = Plan {
             problem: &problem,
             steps: self.steps,
-            update: Update::Adam { learning_rate: self.learning_rate, epsilon: self.epsilon },
+            update: Update::adam(self.learning_rate).with_epsilon(self.epsilon as f32),
             every: 20,
-            settings: &|_| None,
-            figures: &|atoms| {
+            changes: Vec::new(),
+            measure: &|atoms| {
                 let inner: Vec<f64> =
                     match_atoms(&truth, &atoms).iter().map(|m| m.inner.abs()).collect();
                 let recovered = inner.iter().filter(|inner| **inner > RECOVERED).count();

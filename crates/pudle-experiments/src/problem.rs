@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use pudle_core::{DenseDictionary, Pudle, PudleConfig};
-use pudle_data::{Amplitude, SignRule, Source, SparseCoding, SparseCodingConfig};
+use pudle_data::{Amplitude, Batch, SignRule, Source, SparseCoding, SparseCodingConfig};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Result;
@@ -122,13 +122,12 @@ impl Problem {
         (Tensor::from_data(x, &self.device), Tensor::from_data(z, &self.device))
     }
 
-    /// The data of a step, `[batch, m]`.
+    /// The data of a step, `[batch, m]`; step 0 is the first.
     ///
     /// # Errors
-    /// Never for data that are drawn.
-    pub fn batch(&self, step: u64) -> Result<Tensor<2>> {
-        let batch = self.draws.batch(step)?;
-        Ok(Tensor::from_data(TensorData::new(batch.input, batch.shape), &self.device))
+    /// Drawn data never return one.
+    pub fn batch(&self, step: u64) -> Result<Batch> {
+        Ok(self.draws.batch(step)?)
     }
 
     /// Whether every step sees all data.

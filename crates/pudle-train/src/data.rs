@@ -150,7 +150,8 @@ impl<const D: usize> Iterator for StepIterator<D> {
     }
 }
 
-fn to_device<const D: usize>(
+/// A batch as tensors on a device.
+pub(crate) fn to_device<const D: usize>(
     batch: Batch,
     shifts: Option<ShiftedWindows>,
     device: &Device,

@@ -8,7 +8,9 @@ use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use pudle_core::{Dictionary, Objective, Pudle};
 
 use crate::data::DeviceBatch;
+use crate::error::{Result, TrainError};
 use crate::metrics::StepRecord;
+use crate::update::{UpdateRule, noodl};
 
 /// A model under training, and the true dictionary where the data come from one.
 #[derive(Module, Debug)]
@@ -17,12 +19,14 @@ pub(crate) struct Trainee<const D: usize, A: Dictionary<D>> {
     /// `D*`, shaped as the atoms; a parameter that no gradient reaches, so that it moves between
     /// devices with the model.
     truth: Option<Param<Tensor<D>>>,
+    #[module(skip)]
+    rule: UpdateRule,
 }
 
 impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
-    pub fn new(model: Pudle<D, A>, truth: Option<Tensor<D>>) -> Self {
+    pub fn new(model: Pudle<D, A>, truth: Option<Tensor<D>>, rule: UpdateRule) -> Self {
         let truth = truth.map(|atoms| Param::from_tensor(atoms).set_require_grad(false));
-        Self { model, truth }
+        Self { model, truth, rule }
     }
 
     fn record(&self, objective: &Objective<D>, error: Option<Tensor<1>>) -> StepRecord {
@@ -34,8 +38,34 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
         StepRecord::read(objective, error, dictionary_error)
     }
 
+    /// Returns an error if `loss`, of data of shape `extent`, is not finite.
+    pub fn check(&self, loss: f64, step: u64, extent: [usize; D]) -> Result<()> {
+        if loss.is_finite() { Ok(()) } else { Err(self.not_finite(loss, step, extent)) }
+    }
+
+    /// The error that `loss`, or a weight, is not finite, with the likely cause.
+    pub fn not_finite(&self, loss: f64, step: u64, extent: [usize; D]) -> TrainError {
+        let model = self.model.valid();
+        let alpha = model.step(extent);
+        let bound = 1.0 / model.dictionary().squared_norm(extent);
+        let cause = if !bound.is_finite() {
+            "the atoms are no longer finite, so the learning rate is the likely cause".to_owned()
+        } else if alpha > bound {
+            format!(
+                "the likely cause is the step size {alpha:.3e}, above 1/‖D‖² = {bound:.3e}, under which \
+                 the layers diverge"
+            )
+        } else {
+            format!(
+                "the step size {alpha:.3e} is within 1/‖D‖² = {bound:.3e}, so the learning rate or the \
+                 data are the likely cause"
+            )
+        };
+        TrainError::NotFinite { step, loss, cause }
+    }
+
     fn project(self) -> Self {
-        Self { model: self.model.project(), truth: self.truth }
+        Self { model: self.model.project(), ..self }
     }
 }
 
@@ -45,6 +75,10 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
 
     fn step(&self, batch: DeviceBatch<D>) -> TrainOutput<StepRecord> {
         let DeviceBatch { input, target, noise, shifts } = batch;
+        if self.rule == UpdateRule::Noodl {
+            let (grads, objective) = noodl(&self.model, input, target, &noise);
+            return TrainOutput { grads, item: self.record(&objective, None) };
+        }
         let objective = match shifts {
             None => self.model.objective(input, target, &noise),
             Some(windows) => self.model.shifted_objective(input, target, &noise, &windows),

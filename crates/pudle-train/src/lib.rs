@@ -2,6 +2,7 @@
 //!
 //! * [`RunConfig`] describes a run completely; [`train`] performs it with Burn's Learner in a run
 //!   directory and [`resume`] continues it, bit for bit as if it had not stopped.
+//! * [`Trainer`] makes the same steps on batches that the caller draws, without a run directory.
 //! * [`Checkpoint`] is a directory with `config.toml` and `model.safetensors`: a run directory is
 //!   one, so is what [`import_dictionary`] makes of a bare one.
 //! * [`Denoiser`] applies a checkpoint to images of any size, [`evaluate`] scores one.
@@ -27,6 +28,8 @@ mod ssim;
 mod start;
 mod strategy;
 mod tiles;
+mod trainer;
+mod update;
 mod weights_file;
 
 pub use atoms::atoms_picture;
@@ -44,6 +47,8 @@ pub use metrics::StepRecord;
 pub use pudle_data::{DataConfig, Sigma};
 pub use run::{Outcome, resume, train, train_watched};
 pub use ssim::ssim;
+pub use trainer::Trainer;
+pub use update::{Update, UpdateRule};
 
 /// The handle that ends a training after its current step, from any thread.
 pub use burn::train::Interrupter;

@@ -5,9 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
-use burn::optim::AdamConfig;
 use burn::optim::lr_scheduler::composed::ComposedLrSchedulerConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
@@ -214,12 +212,7 @@ fn launch<const D: usize, A: Configured<D>>(
         checkpoints,
         state: Mutex::new(State { metrics, saves, reached: done, failure: None }),
     });
-    let optimizer = AdamConfig::new()
-        .with_beta_1(training.beta_1)
-        .with_beta_2(training.beta_2)
-        .with_epsilon(training.epsilon)
-        .with_grad_clipping(training.clip.map(GradientClippingConfig::Norm))
-        .init();
+    let optimizer = training.update().optimizer();
     let mut supervised = SupervisedTraining::new(dir, Arc::new(loader), Arc::new(valid))
         .with_interrupter(interrupter.clone())
         .with_application_logger(None)
@@ -288,7 +281,7 @@ fn trainee<const D: usize, A: Configured<D>>(
     };
     let truth = truth.filter(|_| knows_order(config));
     let truth = truth.map(|truth| Tensor::from_data(atoms(truth), device));
-    Ok(Trainee::new(model, truth))
+    Ok(Trainee::new(model, truth, config.training.update))
 }
 
 /// Whether atom `j` of the model stands for atom `j` of the true dictionary, so that their distance

@@ -67,37 +67,10 @@ fn advance<const D: usize, A: Dictionary<D>>(
 ) -> Result<StepRecord> {
     let extent = batch.input.dims();
     let output = learner.train_step(batch);
-    if !output.item.loss.is_finite() {
-        return Err(not_finite(&learner.model(), step, output.item.loss, extent));
-    }
+    learner.model().check(output.item.loss, step, extent)?;
     learner.lr_step();
     learner.optimizer_step(output.grads);
     Ok(output.item)
-}
-
-fn not_finite<const D: usize, A: Dictionary<D>>(
-    trainee: &Trainee<D, A>,
-    step: u64,
-    loss: f64,
-    extent: [usize; D],
-) -> TrainError {
-    let model = trainee.model.valid();
-    let alpha = model.step(extent);
-    let bound = 1.0 / model.dictionary().squared_norm(extent);
-    let cause = if !bound.is_finite() {
-        "the atoms are no longer finite, so the learning rate is the likely cause".to_owned()
-    } else if alpha > bound {
-        format!(
-            "the likely cause is the step size {alpha:.3e}, above 1/‖D‖² = {bound:.3e}, under which \
-             the layers diverge"
-        )
-    } else {
-        format!(
-            "the step size {alpha:.3e} is within 1/‖D‖² = {bound:.3e}, so the learning rate or the \
-             data are the likely cause"
-        )
-    };
-    TrainError::NotFinite { step, loss, cause }
 }
 
 /// The figures of every validation batch, or `None` where `visit` ended it early.
@@ -284,7 +257,7 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
                 if model.model.valid().check_weights().is_err() {
                     return Err(result
                         .err()
-                        .unwrap_or_else(|| not_finite(&model, step, f64::NAN, extent)));
+                        .unwrap_or_else(|| model.not_finite(f64::NAN, step, extent)));
                 }
                 state.metrics.flush()?;
                 save(&self.learner, state, reached)?;

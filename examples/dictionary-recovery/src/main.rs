@@ -13,7 +13,9 @@ use std::error::Error;
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{DenseConfig, DenseDictionary, Dictionary, GradientEstimator, Pudle, PudleConfig};
+use pudle_core::{
+    DenseConfig, DenseDictionary, Dictionary, GradientEstimator, Noise, Pudle, PudleConfig,
+};
 use pudle_data::{Amplitude, SignRule, Source, SparseCoding, SparseCodingConfig};
 
 const STEPS: u64 = 600;
@@ -55,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let batch = draws.batch(step)?;
             let x = Tensor::<2>::from_data(TensorData::new(batch.input, batch.shape), &device);
             let x = x.autodiff();
-            let grads = model.objective(x.clone(), x).loss.backward();
+            let grads = model.objective(x.clone(), x, &Noise::Unknown).loss.backward();
             let grads = GradientsParams::from_grads(grads, &model);
             // Atoms go back to unit norm after every update.
             model = adam.step(1e-3, model, grads).project();

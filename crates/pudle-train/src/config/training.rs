@@ -6,13 +6,16 @@ use pudle_core::RangeError;
 use serde::{Deserialize, Serialize};
 use strum::VariantNames;
 
-/// How a model is trained: Adam, with atoms projected after every step.
+use crate::update::{Update, UpdateRule};
+
+/// How a model is trained: the weights are updated and projected at every step.
 ///
 /// | name | default | purpose | range |
 /// | --- | --- | --- | --- |
 /// | `steps` | 1000 | optimisation steps | ≥ 1 |
 /// | `batch` | 1 | data per step | ≥ 1 |
-/// | `learning_rate` | 1e-3 | of Adam | in (0, 1] |
+/// | `update` | `adam` | how a step changes the weights, see [`UpdateRule`] | `adam`; `noodl` for a model that learns nothing but its dictionary |
+/// | `learning_rate` | 1e-3 | of Adam, or η of NOODL | in (0, 1], or in (0, 1000] for `noodl` |
 /// | `schedule` | `constant` | of the learning rate | `constant`, `cosine` (to 0 at `steps`) |
 /// | `beta_1`, `beta_2` | 0.9, 0.999 | of Adam | in [0, 1) |
 /// | `epsilon` | 1e-3 | of Adam | > 0 |
@@ -32,7 +35,9 @@ pub struct TrainingConfig {
     pub steps: u64,
     /// Data per step.
     pub batch: usize,
-    /// Adam's learning rate.
+    /// How a step changes the weights.
+    pub update: UpdateRule,
+    /// Adam's learning rate, or η of NOODL.
     pub learning_rate: f64,
     /// How the learning rate changes over the run.
     pub schedule: LearningRateSchedule,
@@ -116,6 +121,7 @@ impl Default for TrainingConfig {
         Self {
             steps: 1000,
             batch: 1,
+            update: UpdateRule::Adam,
             learning_rate: 1e-3,
             schedule: LearningRateSchedule::Constant,
             beta_1: 0.9,
@@ -135,6 +141,18 @@ impl Default for TrainingConfig {
 }
 
 impl TrainingConfig {
+    /// The update rule with its settings.
+    pub(crate) fn update(&self) -> Update {
+        Update {
+            rule: self.update,
+            learning_rate: self.learning_rate,
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            epsilon: self.epsilon,
+            clip: self.clip,
+        }
+    }
+
     /// Checks what concerns training alone.
     ///
     /// # Errors
@@ -152,8 +170,9 @@ impl TrainingConfig {
         if !(1..=1024).contains(&self.ahead) {
             return Err(RangeError::new("training.ahead", self.ahead, "between 1 and 1024"));
         }
-        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
-            let range = "in (0, 1]";
+        let largest = self.update.largest_rate();
+        if !(self.learning_rate > 0.0 && self.learning_rate <= largest) {
+            let range = format!("in (0, {largest}] for the update rule {}", self.update);
             return Err(RangeError::new("training.learning_rate", self.learning_rate, range));
         }
         for (field, beta) in [("training.beta_1", self.beta_1), ("training.beta_2", self.beta_2)] {

@@ -1,10 +1,11 @@
 //! What the settings of a run must be together.
 
-use pudle_core::{DictionaryConfig, Response};
+use pudle_core::{DictionaryConfig, Response, Step, WeightTying};
 
 use super::run::RunConfig;
 use super::training::Initialization;
 use crate::error::{Result, TrainError};
+use crate::update::UpdateRule;
 
 /// Most values of a batch (1 GiB). More count as a typing error.
 const MOST_VALUES: usize = 1 << 28;
@@ -24,15 +25,36 @@ impl RunConfig {
         self.validate_memory()?;
         self.validate_shifts()?;
         self.validate_crop()?;
+        self.validate_update()?;
         let perturbed = matches!(self.training.initialization, Initialization::Perturbed { .. });
         if perturbed && !self.data.has_dictionary() {
             return Err(TrainError::range(
                 "training.initialization.kind",
                 "perturbed",
-                "random or checkpoint where the true dictionary is unknown",
+                "random or checkpoint if the true dictionary is unknown",
             ));
         }
         Ok(())
+    }
+
+    /// NOODL changes the atoms of one dictionary, and nothing else.
+    fn validate_update(&self) -> Result<()> {
+        if self.training.update != UpdateRule::Noodl {
+            return Ok(());
+        }
+        let learned = if self.model.tying != WeightTying::Tied {
+            "weights are not tied"
+        } else if self.model.threshold.is_learned() {
+            "thresholds are learned"
+        } else if matches!(self.model.step, Step::Learned(_)) {
+            "step is learned"
+        } else if self.training.shifts > 1 {
+            "training.shifts is above 1"
+        } else {
+            return Ok(());
+        };
+        let range = format!("adam for a run whose {learned}");
+        Err(TrainError::range("training.update", self.training.update, range))
     }
 
     /// Checks the number of shifts.

@@ -24,7 +24,11 @@ fn checkpoint(config: PudleConfig) -> Checkpoint {
     Checkpoint { config, model, sigma: None }
 }
 
-fn options(tensor: Option<&str>, stride: Option<usize>, settings: PudleConfig) -> ImportOptions<'_> {
+fn options(
+    tensor: Option<&str>,
+    stride: Option<usize>,
+    settings: PudleConfig,
+) -> ImportOptions<'_> {
     ImportOptions { tensor, stride, settings, sigma: None }
 }
 
@@ -189,7 +193,9 @@ fn imports_hold_the_atoms_as_they_are() {
     assert!(import(Some("v"), Some(4)).unwrap_err().to_string().contains("\"v\""));
 
     write_bank(&path, &[("a", vec![4, 6]), ("b", vec![2, 3, 4]), ("c", vec![2, 1, 3, 4])]);
-    assert!(import(None, None).unwrap_err().to_string().contains("the name of one of them is needed"));
+    assert!(
+        import(None, None).unwrap_err().to_string().contains("the name of one of them is needed")
+    );
     let matrix = import(Some("a"), None).unwrap();
     assert_eq!(matrix.config.dictionary, DictionaryConfig::Dense(DenseConfig { dim: 4, atoms: 6 }));
     assert!(import(Some("a"), Some(1)).unwrap_err().to_string().contains("matrix"));

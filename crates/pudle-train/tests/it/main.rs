@@ -3,3 +3,4 @@
 mod checkpoint;
 mod config;
 mod run;
+mod update;

@@ -1,0 +1,150 @@
+//! Training steps without a run directory.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::optim::{ModuleOptimizer, OptimizerRecord};
+use burn::store::{ModuleRecord, RecordError};
+use burn::tensor::Device;
+use burn::train::TrainStep;
+use pudle_core::{Dictionary, Pudle, PudleConfig};
+use pudle_data::Batch;
+
+use crate::data::to_device;
+use crate::error::{Result, TrainError};
+use crate::learner::Trainee;
+use crate::metrics::StepRecord;
+use crate::update::{Update, UpdateRule};
+
+/// Trains a model on batches that the caller draws. A step is that of a [run](crate::train) at a constant
+/// learning rate: the same forward pass, gradient, update and projection.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use pudle_core::{DenseConfig, DenseDictionary, Pudle, PudleConfig};
+/// use pudle_data::{Amplitude, SignRule, Source, SparseCoding, SparseCodingConfig};
+/// use pudle_train::{Trainer, Update};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let draws = SparseCoding::new(SparseCodingConfig {
+///     dim: 10,
+///     atoms: 15,
+///     sparsity: 2,
+///     count: 100,
+///     batch: 20,
+///     amplitude: Amplitude::Uniform { low: 1.0, high: 2.0, sign: SignRule::PerEntry },
+///     noise_sd: 0.0,
+///     seed: 0,
+/// })?;
+/// let config = PudleConfig::dense(DenseConfig { dim: 10, atoms: 15 }).with_step(0.2);
+/// let model = Pudle::<2, DenseDictionary>::new(&config, 0, &Device::flex())?;
+/// let mut trainer = Trainer::new(model, Update::adam(1e-3));
+/// for step in 0..3 {
+///     let record = trainer.step(draws.batch(step)?)?;
+///     println!("step {step}: loss {}", record.loss);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Trainer<const D: usize, A: Dictionary<D>> {
+    trainee: Trainee<D, A>,
+    optimizer: ModuleOptimizer,
+    update: Update,
+    device: Device,
+    /// Steps that were made.
+    steps: u64,
+}
+
+impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
+    /// Starts from `model`, on its device. Of a model that learns more than a dictionary, [`UpdateRule::Noodl`] leaves the
+    /// rest unchanged.
+    pub fn new(model: Pudle<D, A>, update: Update) -> Self {
+        let trainee = Trainee::new(model, None, update.rule).train();
+        let device = trainee.model.dictionary().atoms().device();
+        Self { trainee, optimizer: update.optimizer(), update, device, steps: 0 }
+    }
+
+    /// Makes one step on `batch`, and returns what its forward pass measured, before the update.
+    ///
+    /// # Errors
+    /// Returns an error if the loss is not finite. The model is then that of before the step.
+    ///
+    /// # Panics
+    /// Panics if the data of `batch` do not have rank `D`, or do not fit the dictionary.
+    pub fn step(&mut self, batch: Batch) -> Result<StepRecord> {
+        let batch = to_device(batch, None, &self.device);
+        let extent = batch.input.dims();
+        let output = TrainStep::step(&self.trainee, batch);
+        self.trainee.check(output.item.loss, self.steps + 1, extent)?;
+        let rate = self.update.learning_rate.into();
+        self.trainee = self.trainee.clone().optimize(&mut self.optimizer, rate, output.grads);
+        self.steps += 1;
+        Ok(output.item)
+    }
+
+    /// Number of steps that were made.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The model after the last step, without autodiff.
+    pub fn model(&self) -> Pudle<D, A> {
+        self.trainee.model.valid()
+    }
+
+    /// Continues under other settings of the model; see [`Pudle::with_config`].
+    ///
+    /// # Errors
+    /// Returns an error if `config` is out of range, or describes another dictionary.
+    pub fn set_config(&mut self, config: PudleConfig) -> Result<()> {
+        self.trainee.model = self.trainee.model.clone().with_config(config)?;
+        Ok(())
+    }
+
+    /// Writes the model and the state of the optimiser into `dir`, as files under the number of steps.
+    ///
+    /// # Errors
+    /// Returns an error if a file cannot be written.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let failed = |path: PathBuf| move |error: RecordError| weights(path, &error);
+        let path = file(dir, "model", self.steps);
+        self.trainee.model.clone().into_record().save(&path).map_err(failed(path))?;
+        if self.has_state() {
+            let path = file(dir, "optim", self.steps);
+            self.optimizer.to_record().save(&path).map_err(failed(path))?;
+        }
+        Ok(())
+    }
+
+    /// Takes model and optimiser from what [`save`](Self::save) wrote into `dir` after `steps` steps. All steps
+    /// from there are the same, bit for bit, as if there had been no interruption.
+    ///
+    /// # Errors
+    /// Returns an error if a file cannot be read, or does not fit the model.
+    pub fn load(&mut self, dir: &Path, steps: u64) -> Result<()> {
+        let path = file(dir, "model", steps);
+        let model = self.trainee.model.clone();
+        let record = ModuleRecord::load(&path).and_then(|record| model.try_load_record(record));
+        self.trainee.model = record.map_err(|error| weights(path, &error))?;
+        if self.has_state() {
+            let path = file(dir, "optim", steps);
+            let record = OptimizerRecord::load(&path).map_err(|error| weights(path, &error))?;
+            self.optimizer = self.optimizer.clone().load_record(record);
+        }
+        self.steps = steps;
+        Ok(())
+    }
+
+    /// Whether the optimiser remembers past steps.
+    fn has_state(&self) -> bool {
+        self.update.rule == UpdateRule::Adam
+    }
+}
+
+fn file(dir: &Path, part: &str, steps: u64) -> PathBuf {
+    dir.join(format!("{part}-{steps}.bpk"))
+}
+
+fn weights(path: PathBuf, error: &RecordError) -> TrainError {
+    TrainError::Weights { path, reason: error.to_string() }
+}
