@@ -90,6 +90,12 @@ impl ExplainError {
         move |source| Self::Io { path, source }
     }
 
+    /// Names the input that an error is about.
+    pub(crate) fn of_input(name: &str) -> impl FnOnce(Self) -> Self {
+        let name = name.to_owned();
+        move |error| Self::Input { name, source: Box::new(error) }
+    }
+
     pub(crate) fn range(
         field: &'static str,
         value: impl ToString,

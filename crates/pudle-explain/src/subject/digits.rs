@@ -143,7 +143,7 @@ impl Subject for DigitSubject {
         let values = Image::read(path, ColorMode::Gray)?;
         let name = path.display().to_string();
         let input = Input { name, number: None, label: None, values, sigma: None };
-        self.check_input(&input)?;
+        self.check_input(&input).map_err(ExplainError::of_input(&input.name))?;
         Ok(input)
     }
 
@@ -152,8 +152,8 @@ impl Subject for DigitSubject {
         let values = &input.values;
         if (values.height, values.width) != (height, width) {
             return Err(ExplainError::Unsuitable(format!(
-                "{}: {}×{} pixels, but the digits have {width}×{height}",
-                input.name, values.width, values.height
+                "{}×{} pixels, but the digits have {width}×{height}",
+                values.width, values.height
             )));
         }
         Ok(())
