@@ -1,0 +1,64 @@
+//! Opens the subject of a run.
+
+use burn::tensor::Device;
+use pudle_core::Banks;
+use pudle_train::{AnyPudle, Checkpoint, DataConfig, RunConfig};
+
+use crate::error::{ExplainError, Result};
+use crate::subject::Subject;
+use crate::subject::digits::DigitSubject;
+use crate::subject::photographs::{PhotographOptions, PhotographSubject};
+
+/// How the data of a run are encoded for an explanation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SubjectOptions {
+    /// The standard deviation of the noise that photographs are given, on the scale 0 … 255; by default that of training, or the
+    /// middle of its range.
+    pub sigma: Option<f32>,
+    /// Number of photographs that are used, counted from the first.
+    pub photographs: usize,
+    /// Seed of the noise.
+    pub seed: u64,
+}
+
+/// Opens the model of a checkpoint with the data of `config`.
+///
+/// # Errors
+/// Returns an error if the data cannot be read, do not fit the model, or are of a kind that cannot be explained.
+pub fn open_subject(
+    checkpoint: Checkpoint,
+    config: &RunConfig,
+    options: SubjectOptions,
+    device: &Device,
+) -> Result<Box<dyn Subject>> {
+    if matches!(checkpoint.config.banks, Banks::Decoder | Banks::Untied) {
+        return Err(ExplainError::Unsuitable(format!(
+            "the model's tying is {}, but the identity is for one dictionary: tied, or with gains",
+            checkpoint.config.banks
+        )));
+    }
+    if !config.training.without.is_empty() {
+        return Err(ExplainError::Unsuitable(
+            "the run left digits out of its training (training.without), so they must not be explained by".into(),
+        ));
+    }
+    match (checkpoint.model, &config.data) {
+        (AnyPudle::Dense(model), DataConfig::Digits { .. } | DataConfig::Strokes { .. }) => {
+            let (digits, trained) = config.digits()?.expect("the data are digits");
+            Ok(Box::new(DigitSubject::new(model, digits, trained, device)?))
+        }
+        (AnyPudle::Conv2d(model), DataConfig::Photographs { dir, sigma, .. }) => {
+            let options = PhotographOptions {
+                sigma: options.sigma.unwrap_or(sigma.middle()),
+                most: options.photographs,
+                seed: options.seed,
+            };
+            let trained_sigma = checkpoint.sigma;
+            Ok(Box::new(PhotographSubject::new(model, trained_sigma, dir, options, device)?))
+        }
+        (AnyPudle::Conv2d(_), DataConfig::DeadLeaves { .. }) => Err(ExplainError::GeneratedData),
+        _ => Err(ExplainError::Unsuitable(
+            "only runs over digits and over photographs can be explained".into(),
+        )),
+    }
+}
