@@ -1,15 +1,26 @@
 //! The choice of a device at run time, among the backends that were compiled in.
 
-use std::fmt;
-use std::str::FromStr;
-
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use strum::IntoEnumIterator;
 use thiserror::Error;
 
-/// A backend of Burn. The default is the first of these that was compiled in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A backend of Burn. The default is the first of these that is compiled in.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::EnumIter,
+    strum::VariantNames,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Backend {
     /// Burn's own CPU backend.
     Flex,
@@ -29,35 +40,26 @@ impl Default for Backend {
             Backend::Wgpu => cfg!(feature = "wgpu"),
             Backend::Cuda => cfg!(feature = "cuda"),
         };
-        Backend::ALL.into_iter().find(compiled).unwrap_or(Backend::Flex)
+        Backend::iter().find(compiled).unwrap_or(Backend::Flex)
     }
 }
 
 /// A backend that cannot be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BackendError {
-    /// No such backend.
-    #[error("unknown backend \"{0}\": it must be flex, ndarray, wgpu or cuda")]
-    Unknown(String),
-    /// The backend exists, but this binary was built without it.
-    #[error(
-        "backend \"{0}\" is not compiled in: build with `--features {0}` \
-         (`cargo run --release --features {0} -- …`)"
-    )]
+    /// The backend exists, but is not compiled into this program.
+    #[error("backend \"{0}\" is not compiled in: build with the cargo feature \"{0}\"")]
     NotCompiled(Backend),
-    /// The backend found nothing to run on.
+    /// The backend finds nothing to run on.
     #[error("backend \"{0}\" finds no device on this machine")]
     NoDevice(Backend),
 }
 
 impl Backend {
-    /// All backends.
-    pub const ALL: [Backend; 4] = [Backend::Flex, Backend::Ndarray, Backend::Wgpu, Backend::Cuda];
-
     /// The backend's default device, without autodiff.
     ///
     /// # Errors
-    /// Where the backend was not compiled in, or has no device here.
+    /// Returns an error if the backend is not compiled in, or finds no device.
     pub fn device(self) -> Result<Device, BackendError> {
         match self {
             #[cfg(feature = "flex")]
@@ -90,27 +92,5 @@ fn present(
     match devices {
         Ok(devices) if !devices.is_empty() => Ok(open()),
         _ => Err(BackendError::NoDevice(backend)),
-    }
-}
-
-impl fmt::Display for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Backend::Flex => "flex",
-            Backend::Ndarray => "ndarray",
-            Backend::Wgpu => "wgpu",
-            Backend::Cuda => "cuda",
-        })
-    }
-}
-
-impl FromStr for Backend {
-    type Err = BackendError;
-
-    fn from_str(text: &str) -> Result<Self, BackendError> {
-        Backend::ALL
-            .into_iter()
-            .find(|backend| backend.to_string() == text)
-            .ok_or_else(|| BackendError::Unknown(text.to_owned()))
     }
 }

@@ -1,43 +1,40 @@
 //! The settings of a model, as they stand in a TOML file.
 
-use std::fmt;
+use serde::{Deserialize, Serialize};
 
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
+use crate::dictionary::{ConvConfig, DenseConfig, DictionaryConfig};
 use crate::encoder::Algorithm;
 use crate::error::ConfigError;
-use crate::fused::Kernels;
 use crate::gradient::{GradientEstimator, Response};
+use crate::kernels::Kernels;
 use crate::proximal::Proximal;
+use crate::step::Step;
 use crate::threshold::ThresholdConfig;
+use crate::tying::WeightTying;
 
-/// More weights than this (1 GiB in f32) are taken for a slip of the finger.
-const MOST_WEIGHTS: usize = 1 << 28;
-
-/// The model: a dictionary, `layers` unrolled layers over it, and the gradient estimator that
+/// A model: a dictionary, `layers` unrolled layers over it, and the gradient estimator that
 /// trains it.
 ///
 /// | name | default | purpose | range |
 /// | --- | --- | --- | --- |
 /// | `layers` | 15 | unrolled layers `T` | 1 to 100,000 |
-/// | `step` | `"auto"` | step size `α`; `"auto"` is `1/‖D‖²`, `"learned:A"` learned from `A` on | > 0 |
-/// | `prox` | `"soft"` | proximal operator `Φ` | `soft`, `relu`, `hard` |
+/// | `step` | `"auto"` | step size `α`; `"auto"` is `1/‖D‖²`, `"learned:A"` is learned and starts at `A` | > 0 |
+/// | `prox` | `"soft"` | proximal operator `Φ` | see [`Proximal`] |
 /// | `algorithm` | `"ista"` | iteration of a layer | `ista`, `fista` |
 /// | `gradient` | `"ae-ls"` | backward pass | see [`GradientEstimator`] |
 /// | `threshold` | constant, λ = 0.1 | sparsity weight | see [`ThresholdConfig`] |
 /// | `dictionary` | — | shape of the dictionary | see [`DictionaryConfig`] |
-/// | `banks` | `"tied"` | which parts share the dictionary | see [`Banks`] |
-/// | `offset` | 0 | taken off the data before they are encoded, and added to the reconstruction | finite |
+/// | `tying` | `"tied"` | parts that share the dictionary (older files call it `banks`) | see [`WeightTying`] |
+/// | `offset` | 0 | number subtracted from the data before they are encoded, and added to the reconstruction | finite |
 /// | `kernels` | `"auto"` | implementation of the pass | `auto`, `fused`, `composed`: see [`Kernels`] |
 /// | `recompute` | `false` | run layers again in the backward pass instead of storing them | |
 ///
 /// The last two change how fast and in how much memory the model runs, not what it computes.
-/// `recompute` keeps about `2√T` layers' codes rather than `T`; it is the fused pass's alone.
+/// With `recompute`, the fused pass stores about `2√T` layers' codes instead of `T`; the composed pass has no such mode.
 ///
-/// [`validate`](Self::validate) refuses anything else, and combinations without a meaning: a learned
-/// `λ` under a hard threshold or with a dropped response, a learned step with a dropped or an implicit
-/// one, and banks of their own with an implicit one, all of which have no gradient then.
+/// [`validate`](Self::validate) returns an error for anything else, and for combinations that have no gradient: a learned
+/// `λ` with a dropped response or under an operator without a gradient in its level, a learned step with a dropped or an
+/// implicit response, and untied weights with an implicit one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PudleConfig {
@@ -59,10 +56,10 @@ pub struct PudleConfig {
     /// Sparsity weight `λ`.
     #[serde(default = "default_threshold")]
     pub threshold: ThresholdConfig,
-    /// Which parts share the dictionary.
-    #[serde(default)]
-    pub banks: Banks,
-    /// Taken off the data before they are encoded, and added to the reconstruction.
+    /// Parts that share the dictionary.
+    #[serde(default, alias = "banks")]
+    pub tying: WeightTying,
+    /// Number subtracted from the data before they are encoded, and added to the reconstruction.
     #[serde(default)]
     pub offset: f64,
     /// Implementation of the pass.
@@ -73,89 +70,6 @@ pub struct PudleConfig {
     pub recompute: bool,
     /// Shape of the dictionary.
     pub dictionary: DictionaryConfig,
-}
-
-/// Which parts of the network have atoms of their own. All start from the same ones; those of the
-/// dictionary alone are kept at unit norm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Banks {
-    /// One dictionary throughout, as the method has it.
-    #[default]
-    Tied,
-    /// One dictionary throughout, of which the decoder takes each atom times a gain of its own, learned from 1 on:
-    /// `x̂ = D diag(g) z`. Makes up for what a soft threshold takes off every code.
-    Gain,
-    /// The layers share the dictionary, the decoder has atoms of its own.
-    Decoder,
-    /// The layers' analysis, their synthesis (the dictionary), and the decoder each have their own: a
-    /// departure from the method, to see what tying costs. A code then solves no lasso of any one
-    /// dictionary.
-    Untied,
-}
-
-/// Shape of a dictionary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum DictionaryConfig {
-    /// A matrix.
-    Dense(DenseConfig),
-    /// Filters along a signal.
-    Conv1d(Conv1dConfig),
-    /// Filters over an image.
-    Conv2d(Conv2dConfig),
-}
-
-/// A matrix of `atoms` columns of `dim` entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DenseConfig {
-    /// Dimension `m` of a datum, ≥ 1.
-    pub dim: usize,
-    /// Number of atoms `p`, ≥ 1.
-    pub atoms: usize,
-}
-
-/// Filters along a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Conv1dConfig {
-    /// Number of filters `p`, ≥ 1.
-    pub atoms: usize,
-    /// Channels `C` of the signal, ≥ 1.
-    pub channels: usize,
-    /// Length `k` of a filter in samples, ≥ 1.
-    pub size: usize,
-    /// Samples between positions of a filter, 1 to `size`.
-    pub stride: usize,
-}
-
-/// Square filters over an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Conv2dConfig {
-    /// Number of filters `p`, ≥ 1.
-    pub atoms: usize,
-    /// Channels `C` of the image, ≥ 1.
-    pub channels: usize,
-    /// Side `k` of a filter in pixels, ≥ 1.
-    pub size: usize,
-    /// Pixels between positions of a filter along both axes, 1 to `size`.
-    pub stride: usize,
-}
-
-/// Step size of a layer: a number in TOML, or `"auto"`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Step {
-    /// `α`, > 0. Descent is guaranteed below `1/‖D‖²`.
-    Given(f64),
-    /// `1/‖D‖²` as [`squared_norm`](crate::Dictionary::squared_norm) estimates it at every encoding,
-    /// hence at most some tenths of a percent above it, far below the `2/‖D‖²` at which ISTA
-    /// diverges; constant in the backward pass.
-    #[default]
-    Auto,
-    /// Learned from this start on, > 0; kept > 0.
-    Learned(f64),
 }
 
 fn default_layers() -> usize {
@@ -171,7 +85,7 @@ fn default_gradient() -> GradientEstimator {
     GradientEstimator::AE_LS
 }
 fn default_threshold() -> ThresholdConfig {
-    ThresholdConfig::Constant { lambda: 0.1 }
+    ThresholdConfig::constant(0.1)
 }
 
 impl PudleConfig {
@@ -184,7 +98,7 @@ impl PudleConfig {
             algorithm: default_algorithm(),
             gradient: default_gradient(),
             threshold: default_threshold(),
-            banks: Banks::default(),
+            tying: WeightTying::default(),
             offset: 0.0,
             kernels: Kernels::default(),
             recompute: false,
@@ -198,12 +112,12 @@ impl PudleConfig {
     }
 
     /// The defaults for filters along a signal.
-    pub fn conv1d(config: Conv1dConfig) -> Self {
+    pub fn conv1d(config: ConvConfig) -> Self {
         Self::new(DictionaryConfig::Conv1d(config))
     }
 
     /// The defaults for filters over an image.
-    pub fn conv2d(config: Conv2dConfig) -> Self {
+    pub fn conv2d(config: ConvConfig) -> Self {
         Self::new(DictionaryConfig::Conv2d(config))
     }
 
@@ -219,19 +133,19 @@ impl PudleConfig {
         self
     }
 
-    /// With a step size that is learned from `start` on.
+    /// With a learned step size that starts at `start`.
     pub fn with_learned_step(mut self, start: f64) -> Self {
         self.step = Step::Learned(start);
         self
     }
 
-    /// With parts that have atoms of their own.
-    pub fn with_banks(mut self, banks: Banks) -> Self {
-        self.banks = banks;
+    /// With another tying of weights.
+    pub fn with_tying(mut self, tying: WeightTying) -> Self {
+        self.tying = tying;
         self
     }
 
-    /// With a number that is taken off the data.
+    /// With a number that is subtracted from the data.
     pub fn with_offset(mut self, offset: f64) -> Self {
         self.offset = offset;
         self
@@ -273,7 +187,7 @@ impl PudleConfig {
         self
     }
 
-    /// With layers run again in the backward pass, or stored.
+    /// With layers run again in the backward pass (`true`) or stored.
     pub fn with_recompute(mut self, recompute: bool) -> Self {
         self.recompute = recompute;
         self
@@ -282,189 +196,71 @@ impl PudleConfig {
     /// Checks every field.
     ///
     /// # Errors
-    /// The first field out of its range, with the value and the range.
+    /// Returns the first field out of its range, with the value and the range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if !(1..=100_000).contains(&self.layers) {
             return Err(ConfigError::range("model.layers", self.layers, "between 1 and 100000"));
         }
-        if let Step::Given(step) | Step::Learned(step) = self.step
-            && !(step > 0.0 && step.is_finite())
-        {
-            let range = "a number > 0, \"auto\", or \"learned:\" and a number > 0";
-            return Err(ConfigError::range("model.step", step, range));
-        }
+        self.step.validate()?;
         if !self.offset.is_finite() {
             return Err(ConfigError::range("model.offset", self.offset, "a finite number"));
         }
+        self.threshold.validate()?;
+        self.dictionary.validate()?;
+        self.prox.validate(self.dictionary.atoms())?;
+        if let Response::Last(k) = self.gradient.response
+            && !(1..=self.layers).contains(&k)
+        {
+            let range = "truncated to between 1 and `model.layers` layers";
+            return Err(ConfigError::range("model.gradient", self.gradient, range));
+        }
+        self.validate_gradients()?;
+        self.validate_kernels()
+    }
+
+    /// Every weight that is learned must have a gradient.
+    fn validate_gradients(&self) -> Result<(), ConfigError> {
         let response = self.gradient.response;
         if matches!(self.step, Step::Learned(_))
             && matches!(response, Response::Dropped | Response::Implicit)
         {
-            return Err(ConfigError::range(
-                "model.step",
-                "learned",
-                "a number or \"auto\" where the gradient does not go through the layers",
-            ));
+            let range = "a number or \"auto\" if the gradient does not go through the layers";
+            return Err(ConfigError::range("model.step", "learned", range));
         }
-        if self.banks != Banks::Tied && response == Response::Implicit {
-            return Err(ConfigError::range(
-                "model.banks",
-                self.banks,
-                "\"tied\" under an implicit gradient: there is no fixed point of one dictionary",
-            ));
+        if self.tying != WeightTying::Tied && response == Response::Implicit {
+            let range =
+                "\"tied\" for an implicit gradient, which is that of one dictionary's fixed point";
+            return Err(ConfigError::range("model.tying", self.tying, range));
         }
-        if self.banks == Banks::Untied && response == Response::Dropped {
-            return Err(ConfigError::range(
-                "model.banks",
-                self.banks,
-                "\"tied\" or \"decoder\" where the gradient drops the code's response: no other bank has one",
-            ));
+        if self.tying == WeightTying::Untied && response == Response::Dropped {
+            let range = "\"tied\", \"gain\" or \"decoder\" if the gradient drops the code's response: other weights have no gradient then";
+            return Err(ConfigError::range("model.tying", self.tying, range));
         }
-        self.threshold.validate()?;
-        self.dictionary.validate()?;
+        if self.threshold.is_learned() && !self.prox.learns_level() {
+            let range = format!(
+                "constant or decaying: the operator \"{}\" has no gradient in its level",
+                self.prox
+            );
+            return Err(ConfigError::range("model.threshold.kind", "learned", range));
+        }
+        if self.threshold.is_learned() && response == Response::Dropped {
+            let range = "constant or decaying if the gradient drops the code's response";
+            return Err(ConfigError::range("model.threshold.kind", "learned", range));
+        }
+        Ok(())
+    }
+
+    /// The wanted implementation of the pass must know the settings.
+    fn validate_kernels(&self) -> Result<(), ConfigError> {
         if self.recompute && self.kernels == Kernels::Composed {
-            return Err(ConfigError::range(
-                "model.recompute",
-                true,
-                "false where `model.kernels` is \"composed\"",
-            ));
+            let range = "false if `model.kernels` is \"composed\"";
+            return Err(ConfigError::range("model.recompute", true, range));
         }
-        if let Response::Last(k) = self.gradient.response
-            && !(1..=self.layers).contains(&k)
-        {
-            return Err(ConfigError::range(
-                "model.gradient",
-                self.gradient,
-                "truncated to between 1 and `model.layers` layers",
-            ));
-        }
-        if let ThresholdConfig::Learned { .. } = self.threshold {
-            if self.prox == Proximal::Hard {
-                return Err(ConfigError::range(
-                    "model.threshold.kind",
-                    "learned",
-                    "constant or decaying under a hard threshold, which has no gradient in its level",
-                ));
-            }
-            if self.gradient.response == Response::Dropped {
-                return Err(ConfigError::range(
-                    "model.threshold.kind",
-                    "learned",
-                    "constant or decaying where the gradient drops the code's response",
-                ));
-            }
+        if self.kernels == Kernels::Fused && self.prox.kernel().is_none() {
+            let range = format!("auto or composed for the operator \"{}\"", self.prox);
+            return Err(ConfigError::range("model.kernels", self.kernels, range));
         }
         Ok(())
-    }
-}
-
-impl DictionaryConfig {
-    /// Number of atoms `p`.
-    pub fn atoms(&self) -> usize {
-        match self {
-            DictionaryConfig::Dense(config) => config.atoms,
-            DictionaryConfig::Conv1d(config) => config.atoms,
-            DictionaryConfig::Conv2d(config) => config.atoms,
-        }
-    }
-
-    /// Shape of the tensor of atoms: `[m, p]`, `[p, C, k]` or `[p, C, k, k]`.
-    pub fn shape(&self) -> Vec<usize> {
-        match *self {
-            DictionaryConfig::Dense(DenseConfig { dim, atoms }) => vec![dim, atoms],
-            DictionaryConfig::Conv1d(Conv1dConfig { atoms, channels, size, .. }) => {
-                vec![atoms, channels, size]
-            }
-            DictionaryConfig::Conv2d(Conv2dConfig { atoms, channels, size, .. }) => {
-                vec![atoms, channels, size, size]
-            }
-        }
-    }
-
-    fn validate(&self) -> Result<(), ConfigError> {
-        let at_least_one = |field, value: usize| match value {
-            0 => Err(ConfigError::range(field, value, "at least 1")),
-            _ => Ok(()),
-        };
-        at_least_one("model.dictionary.atoms", self.atoms())?;
-        match *self {
-            DictionaryConfig::Dense(DenseConfig { dim, .. }) => {
-                at_least_one("model.dictionary.dim", dim)?;
-            }
-            DictionaryConfig::Conv1d(Conv1dConfig { channels, size, stride, .. })
-            | DictionaryConfig::Conv2d(Conv2dConfig { channels, size, stride, .. }) => {
-                at_least_one("model.dictionary.channels", channels)?;
-                at_least_one("model.dictionary.size", size)?;
-                if !(1..=size).contains(&stride) {
-                    return Err(ConfigError::range(
-                        "model.dictionary.stride",
-                        stride,
-                        "between 1 and `model.dictionary.size`, or atoms leave gaps",
-                    ));
-                }
-            }
-        }
-        let weights = self.shape().iter().try_fold(1usize, |n, axis| n.checked_mul(*axis));
-        if weights.is_none_or(|weights| weights > MOST_WEIGHTS) {
-            return Err(ConfigError::range(
-                "model.dictionary",
-                format!("{:?}", self.shape()),
-                "at most 2^28 weights",
-            ));
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Banks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Banks::Tied => "tied",
-            Banks::Gain => "gain",
-            Banks::Decoder => "decoder",
-            Banks::Untied => "untied",
-        })
-    }
-}
-
-impl Serialize for Step {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Step::Given(step) => serializer.serialize_f64(*step),
-            Step::Auto => serializer.serialize_str("auto"),
-            Step::Learned(start) => serializer.serialize_str(&format!("learned:{start}")),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Step {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct StepVisitor;
-        impl Visitor<'_> for StepVisitor {
-            type Value = Step;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a step size, \"auto\", or \"learned:\" and a step size")
-            }
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Step, E> {
-                Ok(Step::Given(value))
-            }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Step, E> {
-                Ok(Step::Given(value as f64))
-            }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Step, E> {
-                Ok(Step::Given(value as f64))
-            }
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Step, E> {
-                let start = value.strip_prefix("learned:").and_then(|start| start.parse().ok());
-                match value {
-                    "auto" => Ok(Step::Auto),
-                    _ if start.is_some() => Ok(start.map_or(Step::Auto, Step::Learned)),
-                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(StepVisitor)
     }
 }
 
@@ -473,7 +269,7 @@ mod tests {
     use super::*;
 
     fn config() -> PudleConfig {
-        PudleConfig::conv2d(Conv2dConfig { atoms: 4, channels: 1, size: 5, stride: 2 })
+        PudleConfig::conv2d(ConvConfig { atoms: 4, channels: 1, size: 5, stride: 2 })
     }
 
     #[test]
@@ -481,7 +277,7 @@ mod tests {
         for config in [
             config().with_step(0.1).with_gradient(GradientEstimator::truncated(3)),
             PudleConfig::dense(DenseConfig { dim: 3, atoms: 4 })
-                .with_threshold(ThresholdConfig::Decaying { lambda: 0.2, beta: 0.9 }),
+                .with_threshold(ThresholdConfig::decaying(0.2, 0.9)),
             config().with_threshold(ThresholdConfig::learned(0.0)),
         ] {
             let text = toml::to_string(&config).unwrap();
@@ -515,7 +311,7 @@ mod tests {
             (config().with_lambda(-1.0), "model.threshold.lambda", "-1"),
             (config().with_lambda(f64::NAN), "model.threshold.lambda", "NaN"),
             (
-                config().with_threshold(ThresholdConfig::Decaying { lambda: 0.1, beta: 1.5 }),
+                config().with_threshold(ThresholdConfig::decaying(0.1, 1.5)),
                 "model.threshold.beta",
                 "1.5",
             ),
@@ -537,7 +333,7 @@ mod tests {
                 "learned",
             ),
             (
-                PudleConfig::conv2d(Conv2dConfig { atoms: 4, channels: 1, size: 5, stride: 6 }),
+                PudleConfig::conv2d(ConvConfig { atoms: 4, channels: 1, size: 5, stride: 6 }),
                 "model.dictionary.stride",
                 "6",
             ),

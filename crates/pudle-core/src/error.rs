@@ -1,21 +1,39 @@
-//! What can be wrong with a configuration.
+//! Errors of settings and of weights.
+
+use std::borrow::Cow;
 
 use thiserror::Error;
 
-/// A setting outside its range. Every variant names the field, the value and the range.
+/// A value outside its range: the one error of this kind in all crates.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("`{field}` is {value}, but must be {range}")]
+pub struct RangeError {
+    /// Path of the setting in its file, `model.threshold.lambda` for example, or the name of an argument.
+    pub field: Cow<'static, str>,
+    /// The value that was given.
+    pub value: String,
+    /// The values that are allowed, in words.
+    pub range: Cow<'static, str>,
+}
+
+impl RangeError {
+    /// An error for `field`, which has `value` and must be `range`.
+    pub fn new(
+        field: impl Into<Cow<'static, str>>,
+        value: impl ToString,
+        range: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { field: field.into(), value: value.to_string(), range: range.into() }
+    }
+}
+
+/// A configuration that describes no model.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// A number, or a combination of settings, that the method does not allow.
-    #[error("`{field}` is {value}, but must be {range}")]
-    OutOfRange {
-        /// Path of the field in the configuration, `model.threshold.lambda` for example.
-        field: &'static str,
-        /// The value that was given.
-        value: String,
-        /// What it must be.
-        range: &'static str,
-    },
+    #[error(transparent)]
+    Range(#[from] RangeError),
     /// A word that is none of the known ones.
     #[error("`{field}` is \"{value}\", but must be one of {known}")]
     Unknown {
@@ -26,7 +44,7 @@ pub enum ConfigError {
         /// The words it may be.
         known: &'static str,
     },
-    /// Weights whose shape is not the one that the configuration describes.
+    /// Weights of another shape than the configuration describes.
     #[error("`{field}` has shape {found:?}, but the configuration asks for {expected:?}")]
     Shape {
         /// Name of the tensor.
@@ -42,8 +60,48 @@ impl ConfigError {
     pub(crate) fn range(
         field: &'static str,
         value: impl ToString,
-        range: &'static str,
+        range: impl Into<Cow<'static, str>>,
     ) -> ConfigError {
-        ConfigError::OutOfRange { field, value: value.to_string(), range }
+        RangeError::new(field, value, range).into()
     }
+}
+
+/// Weights that do not belong to a model, or that no model can have.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum WeightError {
+    /// A weight of the model is not among those given.
+    #[error("no \"{path}\"")]
+    Missing {
+        /// Path of the weight, `dictionary.atoms` for example.
+        path: String,
+    },
+    /// A tensor is given that is none of the model's weights.
+    #[error("\"{path}\" is none of the model's weights ({known})")]
+    Unknown {
+        /// Name of the tensor.
+        path: String,
+        /// Paths of the model's weights.
+        known: String,
+    },
+    /// A weight has another shape than the model's.
+    #[error("\"{path}\" has shape {found:?}, but the configuration describes {expected:?}")]
+    Shape {
+        /// Path of the weight.
+        path: String,
+        /// The shape that was found.
+        found: Vec<usize>,
+        /// The shape that the model has.
+        expected: Vec<usize>,
+    },
+    /// A weight holds a value that its constraint does not allow, or that is not finite.
+    #[error("\"{path}\" holds {value}, but must be {range}")]
+    Value {
+        /// Path of the weight.
+        path: String,
+        /// The first such value.
+        value: f64,
+        /// What every value must be.
+        range: &'static str,
+    },
 }

@@ -12,11 +12,11 @@ use crate::error::ConfigError;
 pub enum Loss {
     /// `½‖x − D z‖²`.
     Fit,
-    /// `½‖x − D z‖² + λ‖z‖₁`.
+    /// `½‖x − D z‖²` plus the penalty of the proximal operator: `λ‖z‖₁` for a soft threshold.
     Lasso,
 }
 
-/// What is done with the response of the code, `∂z_T/∂D`.
+/// How the response of the code, `∂z_T/∂D`, enters the gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Response {
     /// Dropped: `z_T` is a constant, and the encoder records no graph.
@@ -36,7 +36,7 @@ pub enum Response {
 /// | name | loss | response |
 /// | --- | --- | --- |
 /// | `dec` | fit | dropped |
-/// | `ae-lasso` | fit + λ‖z‖₁ | all layers |
+/// | `ae-lasso` | fit + penalty | all layers |
 /// | `ae-ls` | fit | all layers |
 /// | `truncated:K` | fit | last `K` layers |
 /// | `implicit` | fit | of the fixed point |

@@ -1,32 +1,89 @@
 //! The response of the layers' fixed point, by the implicit function theorem.
 //!
-//! At a fixed point `z` with support `S` and signs `σ`, `F(z, θ) = D_Sᵀ(x − D z) − λσ` vanishes
-//! (without the last term for a hard threshold), and `∂F/∂z_S = −D_SᵀD_S`. So
-//! `dz_S = (D_SᵀD_S)⁻¹ ∂F/∂θ dθ`, and a loss with gradient `g` in `z` responds by `uᵀ ∂F/∂θ dθ` with
-//! `D_SᵀD_S u = g_S`.
+//! At a fixed point `z` with support `S`, `F(z, θ) = D_Sᵀ(x − D z) − ∇h(z)_S` vanishes, `h` being the operator's penalty,
+//! and `∂F/∂z_S = −(D_SᵀD_S + ∇²h)`. So `dz_S = (D_SᵀD_S + ∇²h)⁻¹ ∂F/∂θ dθ`, and a loss with gradient `g` in `z` responds by
+//! `uᵀ ∂F/∂θ dθ` with `(D_SᵀD_S + ∇²h) u = g_S`. For `λ‖z‖₁` the gradient is `λ sign(z)` and the second derivative is zero.
 
+use burn::module::Module;
 use burn::tensor::{DType, Tensor};
 
 use crate::dictionary::Dictionary;
+use crate::gradient::Loss;
+use crate::level::Level;
+use crate::model::Pudle;
+use crate::noise::Noise;
 
-/// Solves `D_SᵀD_S u = g_S` for each datum of a batch by conjugate gradients; `u` and `g` have code
-/// shape, `support` is 1 on `S` and 0 elsewhere, `extent` is the data's shape.
+/// Where the response is taken.
+pub(crate) struct FixedPoint<'a, const D: usize> {
+    /// The data, without the offset.
+    pub x: Tensor<D>,
+    /// What the reconstruction is compared with, without the offset.
+    pub target: Tensor<D>,
+    /// The code of `x`, a constant.
+    pub code: Tensor<D>,
+    /// Noise of the data.
+    pub noise: &'a Noise,
+}
+
+impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
+    /// A term of value zero whose gradient is the response of the fixed point.
+    pub(crate) fn implicit_response(&self, point: FixedPoint<'_, D>) -> Tensor<1> {
+        let FixedPoint { x, target, code, noise } = point;
+        let prox = self.config().prox;
+        let extent = x.dims();
+        let constant = self.valid();
+        let z = code.inner();
+        let lambda = self.threshold().lambda(self.config().layers - 1, noise);
+        let weights = lambda.clone().inner();
+        let support = z.clone().sign().abs();
+        let error = constant.dictionary().synthesize(z.clone(), extent) - target.inner();
+        let mut g = constant.dictionary().analyze(error);
+        if self.config().gradient.loss == Loss::Lasso {
+            g = g + prox.penalty_gradient(z.clone(), &weights);
+        }
+        let curvature = |v: Tensor<D>| prox.penalty_curvature(z.clone(), &weights, v);
+        let u = solve_on_support(constant.dictionary(), g, &support, extent, curvature);
+        // ⟨u, F⟩ with u and z constant: its gradient is uᵀ ∂F/∂θ.
+        let (u, z) = (u.autodiff(), z.autodiff());
+        let synthesize = |code| self.dictionary().synthesize(code, extent);
+        let residual = x - synthesize(z.clone());
+        let mut term = (synthesize(u.clone()) * residual).sum();
+        if prox.learns_level()
+            && let Level::PerAtom(_) = lambda
+        {
+            term = term - (u * prox.penalty_gradient(z, &lambda)).sum();
+        }
+        let term = term / extent[0] as f64;
+        term.clone() - term.detach()
+    }
+}
+
+/// Solves `(D_SᵀD_S + C) u = g_S` for each datum of a batch by conjugate gradients; `u` and `g` have code
+/// shape, `support` is 1 on `S` and 0 elsewhere, `extent` is the data's shape, and `curvature` multiplies by `C` (`None`
+/// for zero).
 ///
 /// Ends when every datum's residual fell below `1e-13` (f64; `1e-6` in f32) of its `g`, or after as
-/// many iterations as the support's entries in the largest system, at most 500. Where `D_S` has
-/// dependent columns this is the solution of least norm.
-pub(crate) fn solve_on_support<const D: usize, A: Dictionary<D>>(
+/// many iterations as the support's entries in the largest system, at most 500. If `D_S` has
+/// dependent columns, this is the solution of least norm.
+fn solve_on_support<const D: usize, A: Dictionary<D>>(
     dictionary: &A,
     g: Tensor<D>,
     support: &Tensor<D>,
     extent: [usize; D],
+    curvature: impl Fn(Tensor<D>) -> Option<Tensor<D>>,
 ) -> Tensor<D> {
     let tolerance = match g.dtype() {
         DType::F64 => 1e-13,
         _ => 1e-6,
     };
-    let apply =
-        |v: Tensor<D>| dictionary.analyze(dictionary.synthesize(v, extent)) * support.clone();
+    let apply = |v: Tensor<D>| {
+        let image = dictionary.analyze(dictionary.synthesize(v.clone(), extent));
+        let image = match curvature(v) {
+            Some(more) => image + more,
+            None => image,
+        };
+        image * support.clone()
+    };
     let mut residual = g * support.clone();
     let mut solution = residual.zeros_like();
     let mut direction = residual.clone();

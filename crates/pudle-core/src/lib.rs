@@ -16,7 +16,7 @@
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
-//! use pudle_core::{DenseConfig, DenseDictionary, Pudle, PudleConfig};
+//! use pudle_core::{DenseConfig, DenseDictionary, Noise, Pudle, PudleConfig};
 //!
 //! let config = PudleConfig::dense(DenseConfig { dim: 8, atoms: 12 })
 //!     .with_layers(20)
@@ -24,7 +24,7 @@
 //! let device = Device::flex();
 //! let model = Pudle::<2, DenseDictionary>::new(&config, 0, &device)?;
 //! let x = Tensor::<2>::ones([3, 8], &device);
-//! let z = model.encode(x.clone());
+//! let z = model.encode(x.clone(), &Noise::Unknown);
 //! assert_eq!(z.dims(), [3, 12]);
 //! assert_eq!(model.decode(z, x.dims()).dims(), [3, 8]);
 //! # Ok::<(), pudle_core::ConfigError>(())
@@ -33,6 +33,7 @@
 //! The method is that of *Stable and Interpretable Unrolled Dictionary Learning* (Tolooshams & Ba,
 //! TMLR 08/2022, arXiv 2106.00058).
 
+mod any;
 mod backend;
 mod config;
 mod dictionary;
@@ -41,21 +42,38 @@ mod error;
 mod fused;
 mod gradient;
 mod implicit;
+mod kernels;
+mod level;
 mod model;
+mod noise;
+mod objective;
 mod padding;
+mod pass;
 mod proximal;
 mod shifts;
+mod step;
 mod threshold;
+mod tying;
+mod weight;
+mod weights;
 
+pub use any::{AnyPudle, ModelVisitor};
 pub use backend::{Backend, BackendError};
-pub use config::{
-    Banks, Conv1dConfig, Conv2dConfig, DenseConfig, DictionaryConfig, PudleConfig, Step,
+pub use config::PudleConfig;
+pub use dictionary::{
+    Configured, ConvConfig, ConvDictionary, ConvDictionary1d, ConvDictionary2d, Convolution,
+    DenseConfig, DenseDictionary, Dictionary, DictionaryConfig,
 };
-pub use dictionary::{ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary};
-pub use encoder::{Algorithm, Encoder, Layer, Layers, StepSize};
-pub use error::ConfigError;
-pub use fused::Kernels;
+pub use encoder::{Algorithm, Encoder, Layer};
+pub use error::{ConfigError, RangeError, WeightError};
 pub use gradient::{GradientEstimator, Loss, Response};
-pub use model::{Configured, Objective, Pudle};
-pub use proximal::{Level, Proximal};
-pub use threshold::{Threshold, ThresholdConfig};
+pub use kernels::Kernels;
+pub use level::Level;
+pub use model::Pudle;
+pub use noise::Noise;
+pub use objective::{Objective, ShiftedWindows};
+pub use proximal::{Hard, Proximal, Relu, Soft};
+pub use step::{Step, StepSize};
+pub use threshold::{Constant, Decaying, Learned, Threshold, ThresholdConfig};
+pub use tying::WeightTying;
+pub use weight::{Constraint, Weight};

@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor, TensorData};
 
 /// Grows `x` to `extent` at the end of every axis but the batch's and the channels', by reflection
-/// that does not repeat the edge; repeated as often as needed, also from a single sample.
+/// that does not repeat the edge. It is repeated as often as needed, also from a single sample.
 pub(crate) fn reflect_to<const D: usize>(x: Tensor<D>, extent: [usize; D]) -> Tensor<D> {
     (2..D).fold(x, |x, axis| {
         let length = x.dims()[axis];
@@ -32,7 +32,7 @@ pub(crate) fn reflect_around(x: Tensor<4>, before: [usize; 2], extent: [usize; 2
     })
 }
 
-/// Where position `i` of the grown axis lies on the axis of `length` samples.
+/// The position on an axis of `length` samples that position `i` of the grown axis shows.
 fn reflected(i: usize, length: usize) -> usize {
     let period = (2 * (length - 1)).max(1);
     let i = i % period;

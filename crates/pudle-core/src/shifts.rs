@@ -1,47 +1,50 @@
 //! Reconstructions averaged over shifts of the grid of atoms.
 
+use burn::module::Module;
 use burn::tensor::Tensor;
+use pudle_kernels::ShiftWindows;
 
 use crate::dictionary::{ConvDictionary2d, Dictionary};
 use crate::model::Pudle;
+use crate::noise::Noise;
 use crate::padding::reflect_around;
 
 impl Pudle<4, ConvDictionary2d> {
-    /// The mean of `D z_T` over `count` shifts of the grid of atoms, `[b, C, H, W]`, without a graph. A
-    /// stride leaves every pixel in its own place among the atoms; the mean over shifts does not, and
-    /// is worth some tenths of a decibel to a whole one in denoising.
+    /// The mean of `D z_T` over `count` shifts of the grid of atoms, `[b, C, H, W]`, without a graph. With a
+    /// stride, every pixel has a fixed place among the atoms. The mean over shifts has not, and
+    /// is worth from some tenths of a decibel to a whole one in denoising. `noise` is that of the data.
     ///
-    /// There are `stride²` shifts; fewer are spread as far apart as they can be, and one is
-    /// [`reconstruct`](Self::reconstruct). Around the data are reflections of them.
+    /// There are `stride²` shifts. Fewer are spread as far apart as possible, and one is
+    /// [`reconstruct`](Self::reconstruct). The data are reflected at their edges.
     ///
     /// # Panics
-    /// Where `count` is not between 1 and `stride²`, or `x` has other channels than the atoms.
-    pub fn reconstruct_shifted(&self, x: Tensor<4>, count: usize) -> Tensor<4> {
+    /// Panics if `count` is not between 1 and `stride²`, or if `x` has other channels than the atoms.
+    pub fn reconstruct_shifted(&self, x: Tensor<4>, noise: &Noise, count: usize) -> Tensor<4> {
         let stride = self.dictionary().stride();
         assert!((1..=stride * stride).contains(&count), "{count} shifts of {stride}² there are");
         if count == 1 {
-            return self.reconstruct(x);
+            return self.reconstruct(x, noise);
         }
-        let model = self.inference();
+        let model = self.valid();
         let x = x.inner();
         let [batch, channels, height, width] = x.dims();
-        // Every shift sees a part of this size that holds the data and that atoms cover.
+        // Every shift sees a window of this size, which holds the data and which atoms cover.
         let margin = stride - 1;
         let part = self.dictionary().covering([batch, channels, height + margin, width + margin]);
         let x = reflect_around(x, [margin; 2], [part[2] + margin, part[3] + margin]);
-        let starts: Vec<[usize; 2]> = spread(stride, count)
+        let starts = spread(stride, count)
             .into_iter()
             .map(|[down, across]| [margin - down, margin - across])
             .collect();
-        let window = ([margin; 2], [height, width]);
-        if let Some(mean) = model.fused_shifts(&x, part, &starts, window) {
+        let windows = ShiftWindows { starts, origin: [margin; 2], size: [height, width] };
+        if let Some(mean) = model.fused_shifts(&x, part, &windows, noise) {
             return mean;
         }
         let mut sum = Tensor::zeros([batch, channels, height, width], (&x.device(), x.dtype()));
-        for [top, left] in starts {
+        for [top, left] in windows.starts {
             let seen =
                 x.clone().slice([0..batch, 0..channels, top..top + part[2], left..left + part[3]]);
-            let estimate = model.autoencode(seen);
+            let estimate = model.autoencode(seen, noise);
             let (top, left) = (margin - top, margin - left);
             sum = sum
                 + estimate.slice([0..batch, 0..channels, top..top + height, left..left + width]);
@@ -50,7 +53,7 @@ impl Pudle<4, ConvDictionary2d> {
     }
 }
 
-/// `count` of the `stride²` shifts, from none on; each next one is the farthest from those before it on
+/// `count` of the `stride²` shifts. The first is no shift; each next one is the farthest from those before it on
 /// the torus of shifts.
 fn spread(stride: usize, count: usize) -> Vec<[usize; 2]> {
     let apart = |a: usize, b: usize| {

@@ -12,39 +12,47 @@
 //! * [`conv_shifts`] averages over shifts of the grid of atoms, on one copy of the image.
 //!
 //! Their tapes hold, per recorded layer, the support as bits, the values on it and (for filters) the
-//! residual image; or, where layers are [run again](Schedule::recompute), the codes at every `√T`-th
+//! residual image; or, where layers are [run again](Unrolling::recompute), the codes at every `√T`-th
 //! layer. Nothing depends on the number of threads: work is cut up by shape, and every sum is taken in
 //! one order. Where codes are not sparse, a tile (a group of data) is worked on as if none were zero; the
 //! shares from which on are constants, so that a result does not depend on a stopwatch either.
 //!
-//! With the `burn` feature, [`unrolled`] is this as an operation of Burn's `flex` backend, in `f32` and
-//! `f64`, with its backward pass.
+//! With the `burn` feature, [`Network`] is this as an operation of Burn with its backward pass, in `f32` and `f64`, on the
+//! backends that have one: the CPU's with the feature `flex`.
 //!
 //! ```
-//! use pudle_kernels::{Encoder, Schedule, Shrinkage, Wanted, dense_forward};
+//! use pudle_kernels::{Banks, Encoder, Shrinkage, Unrolling, Wanted, dense_forward};
 //!
-//! let encoder = Encoder { atoms: &[1.0, 0.0, 0.0, 1.0], step: 1.0, levels: &[0.5], level_shape: [1; 3] };
-//! let schedule = Schedule::ista(3, Shrinkage::Soft);
-//! let (output, tape) = dense_forward(2, &[2.0, -0.1], encoder, &schedule, true);
+//! let banks = Banks::tied([1.0, 0.0, 0.0, 1.0].as_slice());
+//! let encoder = Encoder { banks, step: 1.0, levels: &[0.5], level_shape: [1; 3] };
+//! let unrolling = Unrolling::ista(3, Shrinkage::Soft);
+//! let (output, tape) = dense_forward(2, &[2.0, -0.1], encoder, unrolling, true);
 //! assert_eq!(output.code(), [1.5, 0.0]);
 //! let gradients = tape.unwrap().backward(&[1.0, 0.0], None, Wanted::default());
-//! assert_eq!(gradients.atoms.len(), 4);
+//! assert_eq!(gradients.banks.synthesis.len(), 4);
 //! ```
 
+mod aligned;
 mod combine;
 mod conv;
 mod dense;
+mod encoder;
+mod geometry;
 mod matrix;
 #[cfg(feature = "burn")]
 mod op;
+mod plan;
 mod product;
 mod real;
 mod settings;
 mod support;
 
-pub use conv::{ConvTape, Encoder, Geometry, Gradients, Output, Wanted, conv_forward, conv_shifts};
+pub use conv::{ConvTape, ShiftWindows, conv_forward, conv_shifts};
 pub use dense::{DenseTape, dense_forward};
+pub use encoder::{Banks, Encoder, Gradients, Output, Wanted};
+pub use geometry::Geometry;
 #[cfg(feature = "burn")]
-pub use op::{Pass, UnrolledBackend, shifted, supports, unrolled};
+pub use op::{Network, TapedBackend, UnrolledBackend, UnrolledGradients, UnrolledInputs, supports};
+pub use plan::{OwnBanks, Plan};
 pub use real::Real;
-pub use settings::{Problem, Schedule, Shrinkage};
+pub use settings::{Extrapolation, Problem, Shrinkage, Unrolling};

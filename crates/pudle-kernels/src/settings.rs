@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use crate::conv::Geometry;
+use crate::geometry::Geometry;
 use crate::real::Real;
 
 /// The dictionary that a pass runs through.
@@ -30,48 +30,100 @@ pub enum Shrinkage {
     Hard,
 }
 
-/// How a pass runs through its layers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Schedule {
+/// The extrapolation `y_t = z_t + m_t (z_t − z_{t−1})` of the layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extrapolation {
+    /// None: `y_t = z_t` (ISTA).
+    #[default]
+    None,
+    /// `m_t = (s_t − 1)/s_{t+1}` with `s_{t+1} = (1 + √(1 + 4 s_t²))/2`, `s_1 = 1`; `m_0 = 0` (Beck & Teboulle, 2009).
+    Fista,
+}
+
+impl Extrapolation {
+    /// The weights `m_0 … m_{T−1}`; none if no layer extrapolates.
+    pub fn weights(self, layers: usize) -> Vec<f64> {
+        if self == Extrapolation::None {
+            return Vec::new();
+        }
+        let mut s = 1.0;
+        (0..layers)
+            .map(|t| {
+                // Nothing precedes z_0, and s_1 = 1.
+                let next = if t == 0 { s } else { (1.0 + f64::sqrt(1.0 + 4.0 * s * s)) / 2.0 };
+                let weight = (s - 1.0) / next;
+                s = next;
+                weight
+            })
+            .collect()
+    }
+}
+
+/// How a pass is unrolled into layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unrolling {
     /// Unrolled layers `T`, at least 1.
     pub layers: usize,
     /// Non-linearity of a layer.
     pub shrinkage: Shrinkage,
-    /// Weight `m_t` of the extrapolation `y_t = z_t + m_t (z_t − z_{t−1})` in layer `t`; as many as
-    /// there are layers, or none where no layer extrapolates. `m_0` and `m_1` are 0.
-    pub momentum: Vec<f64>,
-    /// How many of the last layers the backward pass goes through: 0 … `layers`.
+    /// Extrapolation between layers.
+    pub extrapolation: Extrapolation,
+    /// The number of last layers through which the backward pass goes: 0 … `layers`.
     pub recorded: usize,
-    /// Whether the backward pass runs the layers again, from every `√T`-th code, rather than to
-    /// store what it needs of each.
+    /// Whether the backward pass runs the layers again, from every `√T`-th code, instead of storing
+    /// what it needs of each.
     pub recompute: bool,
 }
 
-impl Schedule {
+impl Unrolling {
     /// ISTA through `layers` layers, all recorded.
     pub fn ista(layers: usize, shrinkage: Shrinkage) -> Self {
-        Self { layers, shrinkage, momentum: Vec::new(), recorded: layers, recompute: false }
+        let extrapolation = Extrapolation::None;
+        Self { layers, shrinkage, extrapolation, recorded: layers, recompute: false }
+    }
+}
+
+/// The layers of a pass.
+#[derive(Clone, Debug)]
+pub(crate) struct Layers {
+    /// Number of layers `T`.
+    pub count: usize,
+    /// Non-linearity of a layer.
+    pub shrinkage: Shrinkage,
+    /// The number of last layers through which the backward pass goes.
+    pub recorded: usize,
+    /// Whether the backward pass runs the layers again.
+    pub recompute: bool,
+    /// Weights of the extrapolation.
+    weights: Vec<f64>,
+}
+
+impl Layers {
+    pub fn new(unrolling: Unrolling) -> Self {
+        let Unrolling { layers, shrinkage, extrapolation, recorded, recompute } = unrolling;
+        let weights = extrapolation.weights(layers);
+        Self { count: layers, shrinkage, recorded, recompute, weights }
     }
 
     /// The extrapolation weight of layer `t`.
-    pub(crate) fn weight(&self, t: usize) -> f64 {
-        self.momentum.get(t).copied().unwrap_or(0.0)
+    pub fn weight(&self, t: usize) -> f64 {
+        self.weights.get(t).copied().unwrap_or(0.0)
     }
 
     /// Whether any layer extrapolates.
-    pub(crate) fn extrapolates(&self) -> bool {
-        self.momentum.iter().any(|weight| *weight != 0.0)
+    pub fn extrapolates(&self) -> bool {
+        self.weights.iter().any(|weight| *weight != 0.0)
     }
 
     /// The first layer that the backward pass goes through.
-    pub(crate) fn first_recorded(&self) -> usize {
-        self.layers - self.recorded
+    pub fn first_recorded(&self) -> usize {
+        self.count - self.recorded
     }
 
     /// The recorded layers, cut where the backward pass starts again: all of them in one piece
-    /// where they are stored, pieces of about `√T` layers where they are run again.
-    pub(crate) fn segments(&self) -> Vec<Range<usize>> {
-        let (first, end) = (self.first_recorded(), self.layers);
+    /// if they are stored, pieces of about `√T` layers if they are run again.
+    pub fn segments(&self) -> Vec<Range<usize>> {
+        let (first, end) = (self.first_recorded(), self.count);
         let piece = match self.recompute {
             true => (1..).find(|n| n * n >= self.recorded).unwrap_or(1),
             false => self.recorded.max(1),
@@ -156,13 +208,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn extrapolation_is_that_of_fista() {
+        // s = 1, 1, (1 + √5)/2, …: nothing to extrapolate from in the first two layers.
+        let s: Vec<f64> = std::iter::successors(Some(1.0), |s: &f64| {
+            Some((1.0 + (1.0 + 4.0 * s * s).sqrt()) / 2.0)
+        })
+        .take(5)
+        .collect();
+        let expected = [0.0, 0.0, (s[1] - 1.0) / s[2], (s[2] - 1.0) / s[3], (s[3] - 1.0) / s[4]];
+        assert_eq!(Extrapolation::Fista.weights(5), expected);
+        assert!(Extrapolation::None.weights(5).is_empty());
+        let unrolling = Unrolling::ista(5, Shrinkage::Soft);
+        assert!(!Layers::new(unrolling).extrapolates());
+        let fista = Unrolling { extrapolation: Extrapolation::Fista, ..unrolling };
+        assert!(Layers::new(fista).extrapolates());
+    }
+
+    #[test]
     fn segments_cover_the_recorded_layers() {
         for (layers, recorded, recompute) in
             [(1, 1, true), (15, 15, true), (15, 15, false), (100, 37, true), (9, 0, true)]
         {
-            let schedule =
-                Schedule { recorded, recompute, ..Schedule::ista(layers, Shrinkage::Soft) };
-            let segments = schedule.segments();
+            let unrolling =
+                Unrolling { recorded, recompute, ..Unrolling::ista(layers, Shrinkage::Soft) };
+            let segments = Layers::new(unrolling).segments();
             assert_eq!(segments.iter().map(|piece| piece.len()).sum::<usize>(), recorded);
             let most = if recompute { (recorded as f64).sqrt().ceil() as usize } else { recorded };
             assert!(segments.len() <= most.max(1) && segments.iter().all(|p| p.len() <= most));

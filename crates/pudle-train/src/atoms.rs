@@ -1,9 +1,8 @@
 //! The atoms as a picture.
 
-use pudle_core::DictionaryConfig;
+use pudle_core::{AnyPudle, DictionaryConfig};
 use pudle_data::Image;
 
-use crate::checkpoint::AnyPudle;
 use crate::error::Result;
 
 /// Pixels per weight, at least, for small filters to be seen.
@@ -19,12 +18,7 @@ const SMALLEST_TILE: usize = 36;
 /// # Errors
 /// Never in practice: the picture has the shape of its tiles.
 pub fn atoms_picture(model: &AnyPudle) -> Result<Image> {
-    let (values, shape) = model.atoms();
-    let config = match model {
-        AnyPudle::Dense(model) => model.config(),
-        AnyPudle::Conv1d(model) => model.config(),
-        AnyPudle::Conv2d(model) => model.config(),
-    };
+    let (values, config) = (model.atoms(), model.config());
     // Channels, rows and columns of a tile, and where its value (c, y, x) of atom j stands.
     let (count, [channels, rows, columns]) = match config.dictionary {
         DictionaryConfig::Dense(dense) => {
@@ -39,7 +33,7 @@ pub fn atoms_picture(model: &AnyPudle) -> Result<Image> {
         // Channels that are no colours stand below each other.
         DictionaryConfig::Conv2d(conv) => (conv.atoms, [1, conv.channels * conv.size, conv.size]),
     };
-    let dense = shape.len() == 2;
+    let dense = config.dictionary.stride().is_none();
     let size = channels * rows * columns;
     let value = |j: usize, i: usize| {
         if dense { values[i * count + j] } else { values[j * size + i] }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{DenseConfig, DictionaryConfig};
+use pudle_core::{DenseConfig, DictionaryConfig, Noise, ShiftedWindows};
 use pudle_data::{
     Amplitude, Batch, ColorMode, CropConfig, Crops, DeadLeaves, DeadLeavesConfig, DigitBatches,
     DigitPart, Digits, ImageFolder, Prefetch, SignRule, Source, SparseCoding, SparseCodingConfig,
@@ -184,26 +184,15 @@ pub struct DeviceBatch<const D: usize> {
     pub input: Tensor<D>,
     /// What the reconstruction is compared with.
     pub target: Tensor<D>,
-    /// Noise of each datum on the scale 0 … 255; empty where none is known of.
-    pub noise: Vec<f64>,
-    /// Which parts' reconstructions are averaged, where several are.
-    pub shifts: Option<Shifts>,
-}
-
-/// Parts of the data whose reconstructions are averaged.
-#[derive(Clone, Debug)]
-pub struct Shifts {
-    /// First sample of each along the last axes, at most `reach`.
-    pub starts: Vec<[usize; 2]>,
-    /// How much shorter than the data the parts are.
-    pub reach: usize,
-    /// How many parts' mean the loss is to stand for.
-    pub averaged: usize,
+    /// Noise of each datum on the scale 0 … 255.
+    pub noise: Noise,
+    /// Windows whose reconstructions are averaged, if there are several.
+    pub shifts: Option<ShiftedWindows>,
 }
 
 /// How shifts are drawn for a step.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ShiftDraw {
+pub(crate) struct ShiftSampler {
     pub seed: u64,
     pub count: usize,
     /// How many shifts' mean the loss stands for, at least `count`.
@@ -212,7 +201,7 @@ pub(crate) struct ShiftDraw {
     pub stride: usize,
 }
 
-impl ShiftDraw {
+impl ShiftSampler {
     /// What a run averages over, if it does.
     pub fn of(config: &RunConfig) -> Option<Self> {
         let DictionaryConfig::Conv2d(filters) = config.model.dictionary else { return None };
@@ -222,12 +211,12 @@ impl ShiftDraw {
     }
 
     /// Different shifts, at random.
-    fn draw(self, step: u64) -> Shifts {
+    fn draw(self, step: u64) -> ShiftedWindows {
         let Self { seed, count, averaged, stride } = self;
         let mut rng = step_rng(seed, Stream::Shift, step);
         let places = rand::seq::index::sample(&mut rng, stride * stride, count);
         let starts = places.into_iter().map(|place| [place / stride, place % stride]).collect();
-        Shifts { starts, reach: stride - 1, averaged }
+        ShiftedWindows { starts, reach: stride - 1, averaged }
     }
 }
 
@@ -238,7 +227,7 @@ pub(crate) struct StepLoader<const D: usize> {
     steps: Range<u64>,
     ahead: usize,
     device: Device,
-    shifts: Option<ShiftDraw>,
+    shifts: Option<ShiftSampler>,
     rank: PhantomData<[(); D]>,
 }
 
@@ -249,7 +238,7 @@ impl<const D: usize> StepLoader<D> {
     }
 
     /// The same, with shifts for every step.
-    pub fn with_shifts(self, shifts: Option<ShiftDraw>) -> Self {
+    pub fn with_shifts(self, shifts: Option<ShiftSampler>) -> Self {
         Self { shifts, ..self }
     }
 
@@ -305,7 +294,7 @@ struct StepIterator<const D: usize> {
     batches: Option<Prefetch>,
     device: Device,
     first: u64,
-    shifts: Option<ShiftDraw>,
+    shifts: Option<ShiftSampler>,
     done: usize,
     total: usize,
 }
@@ -327,12 +316,15 @@ impl<const D: usize> Iterator for StepIterator<D> {
 
 fn to_device<const D: usize>(
     batch: Batch,
-    shifts: Option<Shifts>,
+    shifts: Option<ShiftedWindows>,
     device: &Device,
 ) -> DeviceBatch<D> {
     let tensor =
         |values: Vec<f32>| Tensor::from_data(TensorData::new(values, batch.shape.clone()), device);
-    let noise = batch.noise.iter().map(|sigma| f64::from(*sigma)).collect();
+    let noise = match batch.noise.is_empty() {
+        true => Noise::Unknown,
+        false => Noise::PerDatum(batch.noise.iter().map(|sigma| f64::from(*sigma)).collect()),
+    };
     DeviceBatch { input: tensor(batch.input), target: tensor(batch.target), noise, shifts }
 }
 

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::str::FromStr;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{ConvDictionary2d, Dictionary, Kernels, Pudle};
+use pudle_core::{AnyPudle, ConvDictionary2d, Dictionary, Kernels, Noise, Pudle};
 use pudle_data::{Image, Sigma};
 
-use crate::checkpoint::{AnyPudle, Checkpoint};
+use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TrainError};
+use crate::sigma::check_sigma;
 
 /// A convolutional dictionary network as an image denoiser.
 #[derive(Clone, Debug)]
@@ -17,45 +18,45 @@ pub struct Denoiser {
     model: Pudle<4, ConvDictionary2d>,
     /// Noise that the model was trained for, on the scale 0 … 255, where known.
     sigma: Option<Sigma>,
-    /// Shifts whose estimates are averaged.
+    /// ShiftCount whose estimates are averaged.
     shifts: usize,
     device: Device,
 }
 
 /// How many shifts of the grid of atoms a denoiser averages over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shifts {
+pub enum ShiftCount {
     /// So many, at least 1.
     Count(usize),
     /// As many as there are, the stride squared.
     All,
 }
 
-impl Default for Shifts {
+impl Default for ShiftCount {
     fn default() -> Self {
-        Shifts::Count(1)
+        ShiftCount::Count(1)
     }
 }
 
-impl FromStr for Shifts {
+impl FromStr for ShiftCount {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         match text {
-            "all" => Ok(Shifts::All),
+            "all" => Ok(ShiftCount::All),
             number => match number.parse() {
-                Ok(count @ 1..) => Ok(Shifts::Count(count)),
+                Ok(count @ 1..) => Ok(ShiftCount::Count(count)),
                 _ => Err(format!("\"{number}\" is neither a number of at least 1 nor \"all\"")),
             },
         }
     }
 }
 
-impl fmt::Display for Shifts {
+impl fmt::Display for ShiftCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Shifts::Count(count) => write!(f, "{count}"),
-            Shifts::All => f.write_str("all"),
+            ShiftCount::Count(count) => write!(f, "{count}"),
+            ShiftCount::All => f.write_str("all"),
         }
     }
 }
@@ -89,12 +90,12 @@ impl Denoiser {
     ///
     /// # Errors
     /// Where there are not as many shifts.
-    pub fn with_shifts(mut self, shifts: Shifts) -> Result<Self> {
+    pub fn with_shifts(mut self, shifts: ShiftCount) -> Result<Self> {
         let most = self.most_shifts();
         self.shifts = match shifts {
-            Shifts::All => most,
-            Shifts::Count(count) if (1..=most).contains(&count) => count,
-            Shifts::Count(count) => {
+            ShiftCount::All => most,
+            ShiftCount::Count(count) if (1..=most).contains(&count) => count,
+            ShiftCount::Count(count) => {
                 let range = format!("between 1 and {most}, the square of the atoms' stride");
                 return Err(TrainError::range("shifts", count, range));
             }
@@ -141,10 +142,7 @@ impl Denoiser {
             (Some(trained), Some(sigma)) => trained.nearest(sigma) / sigma,
             _ => 1.0,
         };
-        let model = match sigma {
-            Some(sigma) => self.model.clone().at_noise(&[f64::from(sigma * ratio)]),
-            None => self.model.clone(),
-        };
+        let noise = sigma.map_or(Noise::Unknown, |sigma| Noise::Same(f64::from(sigma * ratio)));
         let (batch, data) = match (model_channels, channels) {
             (model, image) if model == image => (1, noisy.data.clone()),
             (1, image) => (image, noisy.data.clone()),
@@ -159,11 +157,12 @@ impl Denoiser {
         let x = Tensor::<4>::from_data(TensorData::new(data, shape), &self.device);
         let estimate = match ratio {
             // The common case stays exact.
-            1.0 => model.reconstruct_shifted(x, self.shifts),
+            1.0 => self.model.reconstruct_shifted(x, &noise, self.shifts),
             ratio => {
-                let offset = model.config().offset;
+                let offset = self.model.config().offset;
                 let scaled = (x - offset) * ratio + offset;
-                (model.reconstruct_shifted(scaled, self.shifts) - offset) / ratio + offset
+                (self.model.reconstruct_shifted(scaled, &noise, self.shifts) - offset) / ratio
+                    + offset
             }
         };
         let estimate = match (model_channels, channels) {
@@ -214,13 +213,5 @@ impl Denoiser {
     /// Side of the atoms in pixels.
     pub fn atom_size(&self) -> usize {
         self.model.dictionary().atoms().dims()[2]
-    }
-}
-
-/// Refuses what is no noise level.
-pub(crate) fn check_sigma(field: &'static str, sigma: f32) -> Result<()> {
-    match sigma {
-        0.01..=255.0 => Ok(()),
-        _ => Err(TrainError::range(field, sigma, "between 0.01 and 255")),
     }
 }

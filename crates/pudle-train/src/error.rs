@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pudle_core::{BackendError, ConfigError};
+use pudle_core::{BackendError, ConfigError, RangeError};
 use pudle_data::DataError;
 use thiserror::Error;
 
@@ -17,16 +17,9 @@ pub enum TrainError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A setting of the run is out of its range.
-    #[error("`{field}` is {value}, but must be {range}")]
-    OutOfRange {
-        /// Path of the field in the configuration.
-        field: &'static str,
-        /// The value that was given.
-        value: String,
-        /// What it must be.
-        range: String,
-    },
-    /// A configuration file that is no TOML, lacks a key or has an unknown one.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// A configuration file that is not TOML, lacks a key or has an unknown one.
     #[error("{path}: {reason}")]
     ConfigFile {
         /// The file.
@@ -68,10 +61,32 @@ pub enum TrainError {
     #[error("{0}: no whole checkpoint to resume from (model, optim and scheduler of one step)")]
     NoCheckpoint(PathBuf),
     /// A run directory that already holds a run.
-    #[error(
-        "{0}: already holds a run; continue it with `--resume {0}` or name another with `--out`"
-    )]
+    #[error("{0}: already holds a run")]
     RunExists(PathBuf),
+    /// A file holds several tensors, and none of them is named.
+    #[error("{path}: holds {names}: the name of one of them is needed")]
+    SeveralTensors {
+        /// The file.
+        path: PathBuf,
+        /// The tensors' names.
+        names: String,
+    },
+    /// Filters without the distance between their positions.
+    #[error("{tensor} is a filter bank, {shape:?}: its stride is needed")]
+    NoStride {
+        /// The tensor and its file.
+        tensor: String,
+        /// The tensor's shape.
+        shape: Vec<usize>,
+    },
+    /// A stride for a matrix.
+    #[error("{tensor} is a matrix, {shape:?}: a stride is for filter banks alone")]
+    StrideOfMatrix {
+        /// The tensor and its file.
+        tensor: String,
+        /// The tensor's shape.
+        shape: Vec<usize>,
+    },
     /// The loss or a weight stopped being a finite number.
     #[error("step {step}: the loss is {loss}, no longer a finite number; {cause}")]
     NotFinite {
@@ -82,7 +97,7 @@ pub enum TrainError {
         /// What the likely cause is.
         cause: String,
     },
-    /// The checkpoint is not for what was asked of it.
+    /// A checkpoint, or other input, that does not fit its use.
     #[error("{0}")]
     Unsuitable(String),
     /// Burn's Learner stopped.
@@ -94,6 +109,16 @@ impl TrainError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError {
         let path = path.to_path_buf();
         move |source| TrainError::Io { path, source }
+    }
+
+    /// What is wrong with a file of weights.
+    pub(crate) fn weights(path: &Path, reason: impl ToString) -> TrainError {
+        TrainError::Weights { path: path.to_path_buf(), reason: reason.to_string() }
+    }
+
+    /// The error with the file that the settings come from.
+    pub(crate) fn in_file(path: &Path, source: TrainError) -> TrainError {
+        TrainError::InFile { path: path.to_path_buf(), source: Box::new(source) }
     }
 
     /// What a TOML parser says of the file `path` with this text, in one line with its number.
@@ -115,6 +140,6 @@ impl TrainError {
         value: impl ToString,
         range: impl Into<String>,
     ) -> TrainError {
-        TrainError::OutOfRange { field, value: value.to_string(), range: range.into() }
+        RangeError::new(field, value, range.into()).into()
     }
 }

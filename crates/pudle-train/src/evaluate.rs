@@ -8,8 +8,9 @@ use std::time::Instant;
 use pudle_data::{ColorMode, Image, ImageFolder, add_validation_noise, estimate_sigma};
 use serde::Serialize;
 
-use crate::denoiser::{Denoiser, check_sigma};
+use crate::denoiser::Denoiser;
 use crate::error::{Result, TrainError};
+use crate::sigma::check_sigma;
 use crate::ssim::ssim;
 
 /// How PSNR is taken: on whole pictures, the estimate clipped to [0, 1], with another peak.

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use pudle_core::{Dictionary, Objective, Pudle};
 
-use crate::data::{DeviceBatch, Shifts};
+use crate::data::DeviceBatch;
 use crate::metrics::StepRecord;
 
 /// A model under training, and the true dictionary where the data come from one.
@@ -46,11 +46,8 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
     fn step(&self, batch: DeviceBatch<D>) -> TrainOutput<StepRecord> {
         let DeviceBatch { input, target, noise, shifts } = batch;
         let objective = match shifts {
-            None => self.model.clone().at_noise(&noise).objective(input, target),
-            Some(Shifts { starts, reach, averaged }) => {
-                let model = self.model.clone().at_noise(&noise.repeat(starts.len()));
-                model.shifted_objective(input, target, &starts, reach, averaged)
-            }
+            None => self.model.objective(input, target, &noise),
+            Some(windows) => self.model.shifted_objective(input, target, &noise, &windows),
         };
         let record = self.record(&objective, None);
         TrainOutput::new(self, objective.loss.backward(), record)
@@ -81,8 +78,8 @@ impl<const D: usize, A: Dictionary<D>> InferenceStep for Trainee<D, A> {
 
     fn step(&self, batch: DeviceBatch<D>) -> StepRecord {
         let target = batch.target.inner();
-        let model = self.model.valid().at_noise(&batch.noise);
-        let objective = model.covered_objective(batch.input.inner(), target.clone());
+        let objective =
+            self.model.valid().covered_objective(batch.input.inner(), target.clone(), &batch.noise);
         // Images are scored as they would be saved.
         let error = (D == 4)
             .then(|| (objective.reconstruction.clone().clamp(0.0, 1.0) - target).square().mean());

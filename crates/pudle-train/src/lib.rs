@@ -12,27 +12,34 @@ mod checkpoints;
 mod config;
 mod data;
 mod denoiser;
+mod describe;
 mod error;
 mod evaluate;
+mod export;
 mod files;
+mod import;
 mod learner;
 mod metrics;
 mod progress;
 mod run;
+mod sigma;
 mod ssim;
 mod start;
 mod strategy;
 mod tiles;
+mod weights_file;
 
 pub use atoms::atoms_picture;
-pub use checkpoint::{AnyPudle, Checkpoint, Format, import_dictionary};
+pub use checkpoint::Checkpoint;
 pub use config::{
     AmplitudeConfig, DataConfig, Initialization, Preset, RunConfig, Schedule, TrainingConfig,
     Versions,
 };
-pub use denoiser::{Denoiser, Shifts};
+pub use denoiser::{Denoiser, ShiftCount};
 pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, ImageScore, Protocol, Scored, Scoring, evaluate};
+pub use export::Format;
+pub use import::{ImportOptions, import_dictionary};
 pub use metrics::StepRecord;
 /// Noise levels of data and models.
 pub use pudle_data::Sigma;

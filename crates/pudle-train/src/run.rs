@@ -17,15 +17,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
-use pudle_core::{
-    Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, DictionaryConfig, Pudle,
-};
+use pudle_core::{AnyPudle, Configured, ModelVisitor, Pudle};
 
 use crate::atoms::atoms_picture;
-use crate::checkpoint::{AnyPudle, Checkpoint};
+use crate::checkpoint::Checkpoint;
 use crate::checkpoints::{Checkpoints, SaveAlways};
 use crate::config::{Initialization, RunConfig, Schedule, TrainingConfig};
-use crate::data::{ShiftDraw, Sources, StepLoader};
+use crate::data::{ShiftSampler, Sources, StepLoader};
 use crate::error::{Result, TrainError};
 use crate::files::create_dir;
 use crate::learner::Trainee;
@@ -151,12 +149,21 @@ struct Run<'a> {
     watcher: Option<Arc<AtomicU64>>,
 }
 
-fn dispatch(run: Run) -> Result<Outcome> {
-    match run.config.model.dictionary {
-        DictionaryConfig::Dense(_) => launch::<2, DenseDictionary>(run, AnyPudle::Dense),
-        DictionaryConfig::Conv1d(_) => launch::<3, ConvDictionary1d>(run, AnyPudle::Conv1d),
-        DictionaryConfig::Conv2d(_) => launch::<4, ConvDictionary2d>(run, AnyPudle::Conv2d),
+impl ModelVisitor for Run<'_> {
+    type Output = Result<Outcome>;
+
+    fn visit<const D: usize, A: Configured<D>>(
+        self,
+        _: Option<Pudle<D, A>>,
+        wrap: fn(Pudle<D, A>) -> AnyPudle,
+    ) -> Self::Output {
+        launch(self, wrap)
     }
+}
+
+fn dispatch(run: Run) -> Result<Outcome> {
+    let dictionary = run.config.model.dictionary;
+    dictionary.visit(run)
 }
 
 fn launch<const D: usize, A: Configured<D>>(
@@ -185,7 +192,7 @@ fn launch<const D: usize, A: Configured<D>>(
         training.ahead,
         device.clone(),
     )
-    .with_shifts(ShiftDraw::of(&config));
+    .with_shifts(ShiftSampler::of(&config));
     let valid = match &sources.valid {
         Some((source, count)) => {
             StepLoader::new(source.clone(), 0..*count, training.ahead, device.clone())
@@ -273,7 +280,9 @@ fn trainee<const D: usize, A: Configured<D>>(
             Pudle::from_data(&config.model, atoms(&start), device)?
         }
         // What a resumed run starts from is its own checkpoint.
-        (Initialization::Checkpoint { dir }, _) if !resumes => start_from(config, dir, device)?,
+        (Initialization::Checkpoint { dir }, _) if !resumes => {
+            start_from(&config.model, config.seed, dir, device)?
+        }
         _ => Pudle::new(&config.model, config.seed, device)?,
     };
     let truth = truth.filter(|_| knows_order(config));

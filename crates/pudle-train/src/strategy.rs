@@ -279,10 +279,9 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
             let reached = state.reached;
             let due = reached == total || reached.is_multiple_of(checkpoint_every);
             if (due || stop) && reached > self.saved {
-                // Weights can overflow in an update whose loss was still finite.
+                // Weights can overflow in an update whose loss is still finite.
                 let model = self.learner.model();
-                let atoms = model.model.dictionary().atoms().inner();
-                if !atoms.is_finite().all().into_scalar::<bool>() {
+                if model.model.valid().check_weights().is_err() {
                     return Err(result
                         .err()
                         .unwrap_or_else(|| not_finite(&model, step, f64::NAN, extent)));

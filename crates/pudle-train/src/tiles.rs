@@ -82,16 +82,16 @@ fn spans(length: usize, tile: usize) -> impl Iterator<Item = (usize, usize)> {
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use pudle_core::{Conv2dConfig, Pudle, PudleConfig};
+    use pudle_core::{AnyPudle, ConvConfig, Pudle, PudleConfig};
     use pudle_data::{add_gaussian, scene};
 
     use super::*;
-    use crate::checkpoint::{AnyPudle, Checkpoint};
-    use crate::denoiser::Shifts;
+    use crate::checkpoint::Checkpoint;
+    use crate::denoiser::ShiftCount;
 
     fn denoiser(channels: usize) -> Denoiser {
         let device = Device::flex();
-        let shape = Conv2dConfig { atoms: 20, channels, size: 7, stride: 3 };
+        let shape = ConvConfig { atoms: 20, channels, size: 7, stride: 3 };
         let config = PudleConfig::conv2d(shape).with_layers(4).with_step(0.15).with_lambda(0.08);
         let model = AnyPudle::Conv2d(Pudle::new(&config, 3, &device).unwrap());
         let checkpoint = Checkpoint { config, model, sigma: None };
@@ -101,7 +101,9 @@ mod tests {
     #[test]
     fn tiles_make_no_difference() {
         let clean = scene(101, 86, 1);
-        for (channels, shifts) in [(1, Shifts::Count(1)), (1, Shifts::Count(5)), (3, Shifts::All)] {
+        for (channels, shifts) in
+            [(1, ShiftCount::Count(1)), (1, ShiftCount::Count(5)), (3, ShiftCount::All)]
+        {
             let denoiser = denoiser(channels).with_shifts(shifts).unwrap();
             assert_eq!(denoiser.reach(), 30);
             for picture in [add_gaussian(&clean, 25.0, 2), add_gaussian(&clean.to_gray(), 25.0, 2)]
@@ -125,7 +127,7 @@ mod tests {
     #[test]
     fn nothing_beyond_the_reach_counts() {
         let picture = add_gaussian(&scene(120, 90, 1).to_gray(), 25.0, 2);
-        let denoiser = denoiser(1).with_shifts(Shifts::All).unwrap();
+        let denoiser = denoiser(1).with_shifts(ShiftCount::All).unwrap();
         let mut other = picture.clone();
         let reach = denoiser.reach();
         for y in 0..90 {

@@ -1,8 +1,23 @@
+//! A matrix of atoms.
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use pudle_kernels::Problem;
+use serde::{Deserialize, Serialize};
 
-use super::{Dictionary, map_value};
+use super::kind::KindConfig;
+use super::operator::{Dictionary, map_value};
+use crate::error::RangeError;
+
+/// Shape of a matrix of `atoms` columns of `dim` entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DenseConfig {
+    /// Dimension `m` of a datum, ≥ 1.
+    pub dim: usize,
+    /// Number of atoms `p`, ≥ 1.
+    pub atoms: usize,
+}
 
 /// A matrix of atoms for vectors: `D z` is a matrix product.
 #[derive(Module, Debug)]
@@ -16,6 +31,33 @@ impl DenseDictionary {
     /// [`Dictionary::project`]).
     pub fn new(atoms: Tensor<2>) -> Self {
         Self { atoms: Param::from_tensor(atoms) }
+    }
+}
+
+impl KindConfig<2> for DenseConfig {
+    type Dictionary = DenseDictionary;
+
+    fn atoms(&self) -> usize {
+        self.atoms
+    }
+
+    fn stride(&self) -> Option<usize> {
+        None
+    }
+
+    fn shape(&self) -> Vec<usize> {
+        vec![self.dim, self.atoms]
+    }
+
+    fn validate(&self) -> Result<(), RangeError> {
+        match self.dim {
+            0 => Err(RangeError::new("model.dictionary.dim", 0, "at least 1")),
+            _ => Ok(()),
+        }
+    }
+
+    fn dictionary(&self, atoms: Tensor<2>) -> DenseDictionary {
+        DenseDictionary::new(atoms)
     }
 }
 

@@ -1,16 +1,16 @@
 //! The fused pass against the composed one, forward and every gradient, over random problems.
 #![cfg(feature = "flex")]
 
-use crate::common::{conv1d, conv2d, dense, normal, values};
+use crate::common::{conv1d, conv2d, dense, gradients, normal, values};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use pudle_core::{
-    Algorithm, Banks, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
-    DictionaryConfig, GradientEstimator, Kernels, Loss, Proximal, Pudle, PudleConfig, Response,
-    Step, ThresholdConfig,
+    Algorithm, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
+    DictionaryConfig, GradientEstimator, Kernels, Learned, Loss, Noise, Proximal, Pudle,
+    PudleConfig, Response, ShiftedWindows, Step, ThresholdConfig, WeightTying,
 };
 
 /// Everything about a comparison but its dictionary and data.
@@ -36,12 +36,12 @@ fn threshold() -> impl Strategy<Value = ThresholdConfig> {
     let lambda = prop_oneof![Just(0.0), Just(50.0), 0.01..1.0];
     lambda.prop_flat_map(|lambda: f64| {
         prop_oneof![
-            Just(ThresholdConfig::Constant { lambda }),
-            (0.5..1.0).prop_map(move |beta| ThresholdConfig::Decaying { lambda, beta }),
+            Just(ThresholdConfig::constant(lambda)),
+            (0.5..1.0).prop_map(move |beta| ThresholdConfig::decaying(lambda, beta)),
             Just(ThresholdConfig::learned(lambda)),
-            Just(ThresholdConfig::Learned { lambda, per_layer: true, sigma: None }),
+            Just(ThresholdConfig::Learned(Learned { lambda, per_layer: true, sigma: None })),
             any::<bool>().prop_map(move |per_layer| {
-                ThresholdConfig::Learned { lambda, per_layer, sigma: Some(2.0) }
+                ThresholdConfig::Learned(Learned { lambda, per_layer, sigma: Some(2.0) })
             }),
         ]
     })
@@ -52,9 +52,9 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Tied in half of the cases.
-fn banks() -> impl Strategy<Value = Banks> {
-    let one = |banks| Just(banks);
-    prop_oneof![2 => one(Banks::Tied), 1 => one(Banks::Gain), 1 => one(Banks::Decoder), 1 => one(Banks::Untied)]
+fn tying() -> impl Strategy<Value = WeightTying> {
+    let one = |tying| Just(tying);
+    prop_oneof![2 => one(WeightTying::Tied), 1 => one(WeightTying::Gain), 1 => one(WeightTying::Decoder), 1 => one(WeightTying::Untied)]
 }
 
 fn case(dictionary: DictionaryConfig) -> impl Strategy<Value = Case> {
@@ -62,13 +62,13 @@ fn case(dictionary: DictionaryConfig) -> impl Strategy<Value = Case> {
         let prox = prop_oneof![Just(Proximal::Soft), Just(Proximal::Relu), Just(Proximal::Hard)];
         let algorithm = prop_oneof![Just(Algorithm::Ista), Just(Algorithm::Fista)];
         let network =
-            (threshold(), prox, algorithm, step(), banks(), prop_oneof![Just(0.0), Just(0.3)]);
+            (threshold(), prox, algorithm, step(), tying(), prop_oneof![Just(0.0), Just(0.3)]);
         let all = (gradient(layers), network, any::<bool>(), any::<u64>());
         all.prop_map(move |(gradient, network, recompute, seed)| {
-            let (threshold, prox, algorithm, step, banks, offset) = network;
+            let (threshold, prox, algorithm, step, tying, offset) = network;
             let config = PudleConfig { step, ..PudleConfig::new(dictionary) }
                 .with_layers(layers)
-                .with_banks(banks)
+                .with_tying(tying)
                 .with_offset(offset)
                 .with_gradient(gradient)
                 .with_threshold(threshold)
@@ -86,7 +86,7 @@ fn run<const D: usize, A: Configured<D>>(
     kernels: Kernels,
     extent: [usize; D],
     dtype: DType,
-) -> Vec<(&'static str, Vec<f64>)> {
+) -> Vec<(String, Vec<f64>)> {
     let recompute = case.config.recompute && kernels == Kernels::Fused;
     let config = case.config.clone().with_kernels(kernels).with_recompute(recompute);
     let device = Device::flex().autodiff();
@@ -95,39 +95,31 @@ fn run<const D: usize, A: Configured<D>>(
     let atoms = TensorData::new(atoms, shape).convert_dtype(dtype);
     let model = Pudle::<D, A>::from_data(&config, atoms, &device).unwrap();
     // Noise of each datum's own, of all, or not known.
-    let noise = [vec![], vec![1.5], (0..extent[0]).map(|i| 0.5 + i as f64).collect()];
-    let model = model.at_noise(&noise[case.seed as usize % 3]);
+    let each = (0..extent[0]).map(|i| 0.5 + i as f64).collect();
+    let noise = [Noise::Unknown, Noise::Same(1.5), Noise::PerDatum(each)];
+    let noise = &noise[case.seed as usize % 3];
     let data = |seed| {
         let data = normal(&extent, seed).convert_dtype(dtype);
         Tensor::<D>::from_data(data, (&device, dtype))
     };
     let (x, target) = (data(case.seed ^ 1).require_grad(), data(case.seed ^ 2));
-    let objective = model.objective(x.clone(), target);
+    let objective = model.objective(x.clone(), target, noise);
     let mut results = vec![
-        ("loss", values(objective.loss.clone())),
-        ("code", values(objective.code)),
-        ("reconstruction", values(objective.reconstruction)),
-        ("encode", values(model.encode(x.clone()))),
-        ("reconstruct", values(model.reconstruct(x.clone()))),
+        ("loss".to_owned(), values(objective.loss.clone())),
+        ("code".to_owned(), values(objective.code)),
+        ("reconstruction".to_owned(), values(objective.reconstruction)),
+        ("encode".to_owned(), values(model.encode(x.clone(), noise))),
+        ("reconstruct".to_owned(), values(model.reconstruct(x.clone(), noise))),
     ];
     let grads = objective.loss.backward();
     let zeros = |n| vec![0.0; n];
-    let atoms = model.dictionary().atoms();
-    results.push(("atoms", atoms.grad(&grads).map_or_else(Vec::new, values)));
     let count = extent.iter().product();
-    results.push(("data", x.grad(&grads).map_or_else(|| zeros(count), values)));
-    for (name, bank) in model.own_banks() {
-        results.push((name, bank.atoms().grad(&grads).map_or_else(Vec::new, values)));
-    }
-    if let Some(gain) = model.gain() {
-        results.push(("gain", gain.grad(&grads).map_or_else(Vec::new, values)));
-    }
-    for weights in model.threshold().weights() {
-        let count = weights.dims().iter().product();
-        results.push(("lambda", weights.grad(&grads).map_or_else(|| zeros(count), values)));
-    }
-    if let Some(step) = model.learned_step() {
-        results.push(("step", step.grad(&grads).map_or_else(|| zeros(1), values)));
+    results.push(("data".to_owned(), x.grad(&grads).map_or_else(|| zeros(count), values)));
+    for ((path, gradient), weight) in gradients(&model, &grads).into_iter().zip(model.weights()) {
+        assert_eq!(path, weight.path);
+        // A weight without a gradient has none in either pass, or one of zeros.
+        let gradient = if gradient.is_empty() { zeros(weight.len()) } else { gradient };
+        results.push((path, gradient));
     }
     results
 }
@@ -143,7 +135,7 @@ fn agree<const D: usize, A: Configured<D>>(
     for ((name, fused), (_, composed)) in fused.into_iter().zip(composed) {
         // The implicit response is composed in both, and its linear solve magnifies rounding.
         if case.config.gradient.response == Response::Implicit
-            && ["atoms", "data", "lambda"].contains(&name)
+            && ["dictionary.atoms", "data", "threshold.lambda", "threshold.slope"].contains(&&*name)
         {
             continue;
         }
@@ -233,17 +225,17 @@ fn steps_and_levels_have_the_gradients_of_composed_layers() {
         let weights = tensor([batch, p], 300 + seed);
         let gradients = |fused: bool| {
             let (code, reconstruction) = if fused {
-                let schedule =
-                    pudle_kernels::Schedule::ista(layers, pudle_kernels::Shrinkage::Soft);
-                pudle_kernels::unrolled(
-                    pudle_kernels::Problem::Dense { dim: m },
-                    schedule,
-                    x.clone(),
-                    atoms.clone(),
-                    step.clone(),
-                    levels.clone(),
-                    [batch, p],
-                )
+                let network = pudle_kernels::Network {
+                    problem: pudle_kernels::Problem::Dense { dim: m },
+                    unrolling: pudle_kernels::Unrolling::ista(
+                        layers,
+                        pudle_kernels::Shrinkage::Soft,
+                    ),
+                    banks: pudle_kernels::Banks::tied(atoms.clone()),
+                    step: step.clone(),
+                    levels: levels.clone(),
+                };
+                network.run(x.clone(), [batch, p]).unwrap()
             } else {
                 let mut code = Tensor::<2>::zeros([batch, p], options);
                 for t in 0..layers {
@@ -324,7 +316,7 @@ fn shifted_passes_agree() {
         let run = |kernels| {
             let model = crate::common::model::<4, ConvDictionary2d>(&config, 7, &device);
             let model = model.with_kernels(kernels).unwrap();
-            values(model.reconstruct_shifted(x.clone(), count))
+            values(model.reconstruct_shifted(x.clone(), &Noise::Unknown, count))
         };
         let (fused, composed) = (run(Kernels::Fused), run(Kernels::Composed));
         assert!(crate::common::relative_error(&fused, &composed) < 1e-12, "stride {stride}");
@@ -341,8 +333,11 @@ fn the_mean_over_all_shifts_moves_with_the_picture() {
     let x = Tensor::<4>::from_data(normal(&[1, 1, 40, 40], 4), (&device, DType::F64));
     let crop =
         |x: Tensor<4>, start: usize| x.slice([0..1, 0..1, start..start + 8, start..start + 8]);
-    let here = crop(model.reconstruct_shifted(x.clone(), 4), 17);
-    let moved = crop(model.reconstruct_shifted(x.slice([0..1, 0..1, 1..40, 1..40]), 4), 16);
+    let here = crop(model.reconstruct_shifted(x.clone(), &Noise::Unknown, 4), 17);
+    let moved = crop(
+        model.reconstruct_shifted(x.slice([0..1, 0..1, 1..40, 1..40]), &Noise::Unknown, 4),
+        16,
+    );
     assert!(crate::common::relative_error(&values(moved), &values(here)) < 1e-12);
 }
 
@@ -359,7 +354,8 @@ fn two_shifts_stand_for_all_of_them() {
     let data =
         |seed| Tensor::<4>::from_data(normal(&[2, 1, side, side], seed), (&device, DType::F64));
     let run = |starts: &[[usize; 2]]| {
-        let objective = model.shifted_objective(data(1), data(2), starts, reach, 4);
+        let windows = ShiftedWindows { starts: starts.to_vec(), reach, averaged: 4 };
+        let objective = model.shifted_objective(data(1), data(2), &Noise::Unknown, &windows);
         let grads = objective.loss.backward();
         let gradient = values(model.dictionary().atoms().grad(&grads).unwrap());
         (values(objective.loss)[0], gradient)
@@ -391,7 +387,8 @@ fn two_shifts_stand_for_all_of_them() {
 fn a_mean_over_shifts_is_trained_as_it_is_used() {
     let device = Device::flex().autodiff();
     let (stride, reach) = (3, 2);
-    let threshold = ThresholdConfig::Learned { lambda: 0.1, per_layer: true, sigma: Some(2.0) };
+    let threshold =
+        ThresholdConfig::Learned(Learned { lambda: 0.1, per_layer: true, sigma: Some(2.0) });
     let config = PudleConfig::new(conv2d(9, 1, 5, stride))
         .with_layers(4)
         .with_learned_step(0.1)
@@ -405,15 +402,13 @@ fn a_mean_over_shifts_is_trained_as_it_is_used() {
     let run = |kernels| {
         let model = crate::common::model::<4, ConvDictionary2d>(&config, 7, &device);
         let model = model.with_kernels(kernels).unwrap();
-        let noise: Vec<f64> = (0..18).map(|k| 1.0 + (k % 2) as f64).collect();
-        let objective =
-            model.clone().at_noise(&noise).shifted_objective(data(1), data(2), &starts, reach, 9);
+        let noise = Noise::PerDatum(vec![1.0, 2.0]);
+        let windows = ShiftedWindows { starts: starts.clone(), reach, averaged: 9 };
+        let objective = model.shifted_objective(data(1), data(2), &noise, &windows);
         let grads = objective.loss.backward();
         let mut found = vec![values(objective.loss), values(objective.reconstruction)];
-        found.push(values(model.dictionary().atoms().grad(&grads).unwrap()));
-        found.push(values(model.learned_step().unwrap().grad(&grads).unwrap()));
-        let weights = model.threshold().weights();
-        found.extend(weights.into_iter().map(|weights| values(weights.grad(&grads).unwrap())));
+        found.extend(gradients(&model, &grads).into_iter().map(|(_, gradient)| gradient));
+        assert!(found.iter().all(|values| !values.is_empty()));
         (model, found)
     };
     let ((model, fused), (_, composed)) = (run(Kernels::Fused), run(Kernels::Composed));
@@ -426,7 +421,7 @@ fn a_mean_over_shifts_is_trained_as_it_is_used() {
         let (from, to) = (from, from + side - 2 * reach - 12);
         x.slice([0..1, 0..1, from..to, from..to])
     };
-    let used = model.at_noise(&[1.0]).reconstruct_shifted(data(1), 9);
+    let used = model.reconstruct_shifted(data(1), &Noise::Same(1.0), 9);
     let trained = Tensor::<4>::from_data(
         TensorData::new(fused[1].clone(), [2, 1, side - 2 * reach, side - 2 * reach]),
         (&device, DType::F64),

@@ -3,9 +3,9 @@
 use crate::common::{conv1d, conv2d, dense, model, normal, relative_error, scalar, tensor, values};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use pudle_core::{
-    Algorithm, Banks, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
-    DictionaryConfig, GradientEstimator, Kernels, Loss, Proximal, Pudle, PudleConfig, Response,
-    ThresholdConfig,
+    Algorithm, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
+    DictionaryConfig, GradientEstimator, Kernels, Loss, Noise, Proximal, Pudle, PudleConfig,
+    Response, ThresholdConfig, WeightTying,
 };
 
 const ESTIMATORS: [GradientEstimator; 7] = [
@@ -53,14 +53,18 @@ impl<const D: usize> Problem<D> {
     fn gradient<A: Configured<D>>(&self, gradient: GradientEstimator) -> Vec<f64> {
         let device = Device::flex().autodiff();
         let model = self.model::<A>(gradient, &self.atoms, &device);
-        let objective = model.objective(self.x.clone().autodiff(), self.target.clone().autodiff());
+        let objective = model.objective(
+            self.x.clone().autodiff(),
+            self.target.clone().autodiff(),
+            &Noise::Unknown,
+        );
         let grads = objective.loss.backward();
         values(model.dictionary().atoms().grad(&grads).expect("the atoms have a gradient"))
     }
 
     fn loss<A: Configured<D>>(&self, gradient: GradientEstimator, atoms: &[f64]) -> f64 {
         let model = self.model::<A>(gradient, atoms, &Device::flex());
-        scalar(model.objective(self.x.clone(), self.target.clone()).loss)
+        scalar(model.objective(self.x.clone(), self.target.clone(), &Noise::Unknown).loss)
     }
 
     /// Central finite differences of the loss in every weight.
@@ -123,7 +127,7 @@ fn finite_differences<const D: usize, A: Configured<D>>(
     let base = PudleConfig::new(dictionary).with_step(0.15).with_layers(4);
     for config in [
         base.clone().with_algorithm(Algorithm::Fista).with_lambda(0.3),
-        base.with_threshold(ThresholdConfig::Decaying { lambda: 0.4, beta: 0.8 }),
+        base.with_threshold(ThresholdConfig::decaying(0.4, 0.8)),
     ] {
         for kernels in BOTH {
             Problem::<D>::new::<A>(config.clone().with_kernels(kernels), extent)
@@ -164,10 +168,14 @@ fn learned_thresholds_have_the_gradient_of_finite_differences() {
         let device = Device::flex().autodiff();
         let model =
             problem.model::<ConvDictionary2d>(GradientEstimator::AE_LS, &problem.atoms, &device);
-        let objective =
-            model.objective(problem.x.clone().autodiff(), problem.target.clone().autodiff());
+        let objective = model.objective(
+            problem.x.clone().autodiff(),
+            problem.target.clone().autodiff(),
+            &Noise::Unknown,
+        );
         let grads = objective.loss.backward();
-        let pudle_core::Level::PerAtom(lambda) = model.threshold().lambda(0) else {
+        let pudle_core::Level::PerAtom(lambda) = model.threshold().lambda(0, &Noise::Unknown)
+        else {
             panic!("learned thresholds are per atom");
         };
         let sum: f64 = values(lambda.grad(&grads).expect("λ has a gradient")).iter().sum();
@@ -186,7 +194,7 @@ fn dec_is_its_closed_form() {
             &problem.atoms,
             &Device::flex(),
         );
-        let z = model.encode(problem.x.clone());
+        let z = model.encode(problem.x.clone(), &Noise::Unknown);
         let error = model.decode(z.clone(), [b, m]) - problem.target.clone();
         let closed = values(error.transpose().matmul(z) / b as f64);
         assert!(relative_error(&gradient, &closed) < 1e-10);
@@ -205,7 +213,7 @@ fn conv_dec_is_its_closed_form() {
             &problem.atoms,
             &Device::flex(),
         );
-        let code = model.encode(problem.x.clone());
+        let code = model.encode(problem.x.clone(), &Noise::Unknown);
         let error = values(model.decode(code.clone(), [b, 1, h, w]) - problem.target.clone());
         let [_, _, rows, columns] = code.dims();
         let code = values(code);
@@ -231,13 +239,16 @@ fn gains_have_their_closed_form() {
     for config in configs(conv2d(3, 1, 4, 3), 0.2, 0.2) {
         let problem = Problem::<4>::new::<ConvDictionary2d>(config.clone(), [2, 1, 12, 14]);
         let of_atoms = problem.gradient::<ConvDictionary2d>(GradientEstimator::DEC);
-        let config = config.with_banks(Banks::Gain);
+        let config = config.with_tying(WeightTying::Gain);
         let problem = Problem::<4>::new::<ConvDictionary2d>(config, [2, 1, 12, 14]);
         let device = Device::flex().autodiff();
         let model =
             problem.model::<ConvDictionary2d>(GradientEstimator::DEC, &problem.atoms, &device);
-        let objective =
-            model.objective(problem.x.clone().autodiff(), problem.target.clone().autodiff());
+        let objective = model.objective(
+            problem.x.clone().autodiff(),
+            problem.target.clone().autodiff(),
+            &Noise::Unknown,
+        );
         let grads = objective.loss.backward();
         let gain = values(model.gain().unwrap().grad(&grads).expect("gains have a gradient"));
         let atoms = values(model.dictionary().atoms());
@@ -259,7 +270,7 @@ fn conv1d_dec_is_its_closed_form() {
             &problem.atoms,
             &Device::flex(),
         );
-        let code = model.encode(problem.x.clone());
+        let code = model.encode(problem.x.clone(), &Noise::Unknown);
         let error = values(model.decode(code.clone(), [b, c, n]) - problem.target.clone());
         let positions = code.dims()[2];
         let code = values(code);
@@ -363,10 +374,13 @@ fn implicit_thresholds_have_the_limit_of_the_unrolled_gradient() {
     let gradient = |estimator| {
         let device = Device::flex().autodiff();
         let model = problem.model::<DenseDictionary>(estimator, &problem.atoms, &device);
-        let objective =
-            model.objective(problem.x.clone().autodiff(), problem.target.clone().autodiff());
+        let objective = model.objective(
+            problem.x.clone().autodiff(),
+            problem.target.clone().autodiff(),
+            &Noise::Unknown,
+        );
         let grads = objective.loss.backward();
-        match model.threshold().lambda(0) {
+        match model.threshold().lambda(0, &Noise::Unknown) {
             pudle_core::Level::PerAtom(lambda) => values(lambda.grad(&grads).unwrap()),
             pudle_core::Level::Scalar(_) => panic!("learned thresholds are per atom"),
         }
@@ -391,7 +405,8 @@ fn forward_passes_are_equal<const D: usize, A: Configured<D>>(
                     let lift = |x: &Tensor<D>| {
                         if device.is_autodiff() { x.clone().autodiff() } else { x.clone() }
                     };
-                    let objective = model.objective(lift(&problem.x), lift(&problem.target));
+                    let objective =
+                        model.objective(lift(&problem.x), lift(&problem.target), &Noise::Unknown);
                     if gradient.loss == Loss::Fit {
                         assert_eq!(
                             scalar(objective.loss.inner()),
@@ -423,11 +438,11 @@ fn a_dropped_response_records_no_graph_in_the_encoder() {
     let config = PudleConfig::new(dense(7, 9)).with_gradient(GradientEstimator::DEC);
     let model = Pudle::<2, DenseDictionary>::new(&config, 0, &device).unwrap();
     let x = Tensor::<2>::ones([2, 7], (&device, DType::F32));
-    let objective = model.objective(x.clone(), x.clone());
+    let objective = model.objective(x.clone(), x.clone(), &Noise::Unknown);
     assert!(!objective.code.is_tracked() && objective.reconstruction.is_tracked());
     let config = config.with_gradient(GradientEstimator::AE_LS);
     let model = Pudle::<2, DenseDictionary>::new(&config, 0, &device).unwrap();
-    assert!(model.objective(x.clone(), x).code.is_tracked());
+    assert!(model.objective(x.clone(), x, &Noise::Unknown).code.is_tracked());
 }
 
 #[test]
@@ -436,9 +451,9 @@ fn projected_weights_are_leaves_that_are_trained() {
     let config = PudleConfig::new(dense(7, 9)).with_threshold(ThresholdConfig::learned(0.1));
     let model = Pudle::<2, DenseDictionary>::new(&config, 0, &device).unwrap().project();
     let x = Tensor::<2>::ones([2, 7], (&device, DType::F32));
-    let grads = model.objective(x.clone(), x).loss.backward();
+    let grads = model.objective(x.clone(), x, &Noise::Unknown).loss.backward();
     assert!(model.dictionary().atoms().grad(&grads).is_some());
-    let pudle_core::Level::PerAtom(lambda) = model.threshold().lambda(0) else {
+    let pudle_core::Level::PerAtom(lambda) = model.threshold().lambda(0, &Noise::Unknown) else {
         panic!("learned thresholds are per atom");
     };
     assert!(lambda.grad(&grads).is_some());
@@ -454,9 +469,9 @@ fn layers_end_in_the_code() {
         .with_kernels(Kernels::Composed);
     let model = Pudle::<2, DenseDictionary>::new(&config, 3, &device).unwrap();
     let x = Tensor::<2>::ones([2, 7], &device);
-    let layers = model.encode_layers(x.clone());
+    let layers = model.encode_layers(x.clone(), &Noise::Unknown);
     assert_eq!(layers.len(), 4);
-    assert_eq!(values(layers[3].clone()), values(model.encode(x.clone())));
+    assert_eq!(values(layers[3].clone()), values(model.encode(x.clone(), &Noise::Unknown)));
     let shorter = Pudle::<2, DenseDictionary>::new(&config.with_layers(2), 3, &device).unwrap();
-    assert_eq!(values(layers[1].clone()), values(shorter.encode(x)));
+    assert_eq!(values(layers[1].clone()), values(shorter.encode(x, &Noise::Unknown)));
 }

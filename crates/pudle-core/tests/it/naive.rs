@@ -5,7 +5,7 @@ use crate::common::{conv1d, conv2d, dense, model, normal, relative_error, values
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use pudle_core::{
     Algorithm, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, Dictionary,
-    DictionaryConfig, Proximal, Pudle, PudleConfig, ThresholdConfig,
+    DictionaryConfig, Noise, Proximal, Pudle, PudleConfig, ThresholdConfig,
 };
 
 /// `D` as a full matrix of shape (data × code) for one datum, from the definition of each kind.
@@ -73,7 +73,7 @@ fn naive(config: &PudleConfig, step: f64, d: &[Vec<f64>], x: &[f64]) -> (Vec<f64
     let (mut z, mut y, mut s) = (vec![0.0; p], vec![0.0; p], 1.0f64);
     for t in 0..config.layers {
         let lambda = match config.threshold {
-            ThresholdConfig::Decaying { lambda, beta } => lambda * beta.powi(t as i32),
+            ThresholdConfig::Decaying(decay) => decay.lambda * decay.beta.powi(t as i32),
             other => other.lambda(),
         };
         let residual: Vec<f64> = synthesize(&y).iter().zip(x).map(|(dy, x)| dy - x).collect();
@@ -115,7 +115,7 @@ fn assert_equals_naive<const D: usize, A: Configured<D>>(config: PudleConfig, ex
     let data = TensorData::new(x, extent);
     let code = |model: &Pudle<D, A>, dtype: DType| {
         let x: Tensor<D> = Tensor::from_data(data.clone(), (&device, dtype));
-        let code = model.encode(x.clone());
+        let code = model.encode(x.clone(), &Noise::Unknown);
         (values(code.clone()), values(model.decode(code, x.dims())))
     };
     let (z, reconstruction) = code(&model, DType::F64);
@@ -143,7 +143,7 @@ fn variants(dictionary: DictionaryConfig, step: f64) -> Vec<PudleConfig> {
         }
     }
     variants.push(base.clone().with_layers(1));
-    variants.push(base.with_threshold(ThresholdConfig::Decaying { lambda: 0.6, beta: 0.8 }));
+    variants.push(base.with_threshold(ThresholdConfig::decaying(0.6, 0.8)));
     variants
 }
 
@@ -196,7 +196,7 @@ fn reconstruction_of_an_uncovered_image_is_the_naive_one() {
             TensorData::new(image, [1, 1, height, width]),
             (&device, DType::F64),
         );
-        assert!(relative_error(&values(model.reconstruct(x)), &expected) < 1e-12);
+        assert!(relative_error(&values(model.reconstruct(x, &Noise::Unknown)), &expected) < 1e-12);
     }
 }
 

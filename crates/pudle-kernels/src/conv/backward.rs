@@ -17,21 +17,13 @@
 
 use pulp::Arch;
 
-use crate::conv::filters::{Aligned, zeros};
+use crate::aligned::{AddScaled, Aligned, zeros};
 use crate::conv::forward::{Bank, Network, State, Trace, View, for_each};
-use crate::conv::micro::{AddScaled, Carry, Respond, Scratch, inner};
+use crate::conv::micro::{Carry, Respond, Scratch, inner};
+use crate::encoder::Wanted;
 use crate::real::Real;
 use crate::settings::Shrinkage;
 use crate::support::Sparse;
-
-/// Which gradients are asked for beside the filters'.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// That of the data.
-    pub data: bool,
-    /// Those of step size and levels.
-    pub encoder: bool,
-}
 
 /// What a forward pass leaves for the backward pass of an image.
 pub(crate) struct Tape<T> {
@@ -105,7 +97,7 @@ impl<T: Real> Network<T> {
         wanted: Wanted,
     ) -> ImageGradients<T> {
         let rows = if wanted.encoder { self.levels.layers() } else { 0 };
-        let records = self.schedule.recorded > 0;
+        let records = self.layers.recorded > 0;
         let dense = |on: bool, strip| {
             zeros(if on { self.positions(strip) * self.padded_atoms() } else { 0 })
         };
@@ -114,7 +106,7 @@ impl<T: Real> Network<T> {
             .iter()
             .map(|strip| Part {
                 u: dense(records, strip),
-                v: dense(records && self.schedule.extrapolates(), strip),
+                v: dense(records && self.layers.extrapolates(), strip),
                 filters: self
                     .banks()
                     .iter()
@@ -132,7 +124,7 @@ impl<T: Real> Network<T> {
             self.back(&mut parts, &mut windows, &around, error, code_error, wanted);
         };
         let mut state: Option<State<T>> = None;
-        let segments = self.schedule.segments();
+        let segments = self.layers.segments();
         for (segment, [start, before]) in segments.iter().zip(&tape.starts).rev() {
             let mut again = Trace::default();
             let trace = match &tape.trace {
@@ -160,7 +152,7 @@ impl<T: Real> Network<T> {
             Some([code, before]) => (code, before),
             None => (&tape.code, &Vec::new()),
         };
-        back(Around { t: self.schedule.first_recorded(), before, code, residual: None });
+        back(Around { t: self.layers.first_recorded(), before, code, residual: None });
         self.gather(parts, wanted)
     }
 
@@ -207,7 +199,7 @@ impl<T: Real> Network<T> {
         let jobs = parts.iter_mut().zip(write.iter_mut()).enumerate().collect();
         for_each(self.split_images, jobs, |(k, (part, write)): (usize, (&mut Part<T>, _))| {
             let write: &mut Aligned<T> = write;
-            if around.t == self.schedule.layers {
+            if around.t == self.layers.count {
                 self.through_decoder(k, part, around, error, code_error);
             } else {
                 part.window.fill(T::ZERO);
@@ -271,7 +263,7 @@ impl<T: Real> Network<T> {
     /// Layer `t`'s share of the filters' gradient through `y_t`, and the gradient in `z_t`;
     /// `part.window` holds `w_t`.
     fn through_layer(&self, k: usize, part: &mut Part<T>, around: &Around<'_, T>) {
-        let momentum = T::from_f64(self.schedule.weight(around.t));
+        let momentum = T::from_f64(self.layers.weight(around.t));
         let asked = around.residual.is_some();
         let Part { filters, window, u, v, scratch, .. } = part;
         self.arch.dispatch(Respond {
@@ -322,7 +314,7 @@ impl<T: Real> Network<T> {
             part.step -= inner(write, residual) * sign.to_f64();
             let padded = self.padded_atoms();
             let levels = &mut part.levels[self.levels.row(t) * padded..][..padded];
-            add_levels(self.schedule.shrinkage, code, &part.u, levels);
+            add_levels(self.layers.shrinkage, code, &part.u, levels);
         }
     }
 }

@@ -1,19 +1,11 @@
 //! Filters, laid out for the kernels.
 
-use aligned_vec::{AVec, ConstAlign};
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::conv::geometry::{Geometry, Run};
+use crate::aligned::{Aligned, zeros};
+use crate::geometry::{Geometry, Run};
 use crate::product::panel;
 use crate::real::Real;
-
-/// Numbers that start on a cache line.
-pub(crate) type Aligned<T> = AVec<T, ConstAlign<64>>;
-
-/// `length` zeros.
-pub(crate) fn zeros<T: Real>(length: usize) -> Aligned<T> {
-    aligned_vec::avec![[64]| T::ZERO; length]
-}
 
 /// A vector of a patch, or the part of one that ends a run.
 #[derive(Clone, Copy)]

@@ -5,26 +5,29 @@ use std::ops::Range;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::conv::filters::{Aligned, Filters, zeros};
-use crate::conv::geometry::{Geometry, Strip};
-use crate::conv::micro::{AddScaled, Descend, Scratch, Synthesize};
+use crate::aligned::{AddScaled, Aligned, zeros};
+use crate::conv::filters::Filters;
+use crate::conv::micro::{Descend, Scratch, Synthesize};
+use crate::encoder::{Banks, Encoder};
+use crate::geometry::{Geometry, Strip};
 use crate::real::Real;
-use crate::settings::{Levels, Schedule};
+use crate::settings::{Layers, Levels};
 use crate::support::Sparse;
 
 /// Everything about a pass but its data.
 pub(crate) struct Network<T> {
     pub geometry: Geometry,
     pub strips: Vec<Strip>,
-    /// One bank for all, one for the layers and one for the decoder, or one each for analysis and synthesis
-    /// of the layers and for the decoder.
+    /// The banks of filters that there are.
     banks: Vec<Filters<T>>,
+    /// Where each bank stands among them.
+    places: Banks<usize>,
     /// Where patches start in the window of the highest strip; a lower one uses the first of these.
     pub bases: Vec<usize>,
     /// Step size `α`.
     pub step: T,
     pub levels: Levels<T>,
-    pub schedule: Schedule,
+    pub layers: Layers,
     /// Whether the strips of an image are worth running side by side.
     pub split_images: bool,
     pub arch: Arch,
@@ -121,41 +124,45 @@ pub(crate) fn for_each<I: Send>(parallel: bool, items: Vec<I>, task: impl Fn(I) 
 }
 
 impl<T: Real> Network<T> {
-    pub fn new(
-        geometry: Geometry,
-        atoms: &[T],
-        step: T,
-        levels: (&[T], [usize; 3]),
-        schedule: Schedule,
-        images: usize,
-    ) -> Self {
+    /// Lays out the filters of `encoder` for a batch of `images`.
+    pub fn new(geometry: Geometry, encoder: Encoder<'_, T>, layers: Layers, images: usize) -> Self {
         let strips = geometry.strips();
-        let banks: Vec<_> = atoms
-            .chunks_exact(geometry.atoms * geometry.taps())
-            .map(|bank| Filters::new(&geometry, bank))
-            .collect();
-        assert!((1..=3).contains(&banks.len()), "one to three banks of filters");
-        let levels = Levels::new(levels.0, levels.1, geometry.atoms, banks[0].padded_atoms);
+        let mut banks = Vec::new();
+        let places = encoder.banks.map(|atoms| {
+            assert_eq!(atoms.len(), geometry.atoms * geometry.taps(), "numbers in a bank");
+            banks.push(Filters::new(&geometry, atoms));
+            banks.len() - 1
+        });
+        let padded = banks[0].padded_atoms;
+        let levels = Levels::new(encoder.levels, encoder.level_shape, geometry.atoms, padded);
         Self {
             bases: geometry.bases(&strips[0], geometry.pitch()),
             strips,
             banks,
-            step,
+            places,
+            step: encoder.step,
             levels,
-            schedule,
+            layers,
             split_images: images < 2 * rayon::current_num_threads(),
             arch: Arch::new(),
             geometry,
         }
     }
 
-    /// Which bank has a part.
+    /// Where the filters for a part of the pass stand among the [`banks`](Self::banks).
     pub fn bank(&self, part: Bank) -> usize {
-        match (part, self.banks.len()) {
-            (Bank::Analysis, _) | (_, 1) | (Bank::Synthesis, 2) => 0,
-            (Bank::Decoder, 2) | (Bank::Synthesis, _) => 1,
-            (Bank::Decoder, _) => 2,
-        }
+        let own = match part {
+            Bank::Analysis => self.places.analysis,
+            Bank::Synthesis => None,
+            Bank::Decoder => self.places.decoder,
+        };
+        own.unwrap_or(self.places.synthesis)
+    }
+
+    /// Numbers per bank, by the banks' names.
+    pub fn by_name<U>(&self, numbers: Vec<U>) -> Banks<U> {
+        let mut numbers: Vec<Option<U>> = numbers.into_iter().map(Some).collect();
+        self.places.map(|place| numbers[place].take().expect("every bank has its own place"))
     }
 
     /// The filters that have a part.
@@ -196,7 +203,7 @@ impl<T: Real> Network<T> {
 
     /// The state before layer 0, `z_0 = 0`.
     pub fn start(&self) -> State<T> {
-        let extrapolates = self.schedule.extrapolates();
+        let extrapolates = self.layers.extrapolates();
         State {
             codes: self.dense_codes(),
             previous: if extrapolates { self.dense_codes() } else { Vec::new() },
@@ -221,7 +228,7 @@ impl<T: Real> Network<T> {
     /// The state with these codes, as the layers left it.
     pub fn restore(&self, state: &mut State<T>, code: &[Sparse<T>], before: &[Sparse<T>]) {
         let padded = self.padded_atoms();
-        let extrapolates = self.schedule.extrapolates();
+        let extrapolates = self.layers.extrapolates();
         let mut set = |target: &mut [Aligned<T>], sparse: &[Sparse<T>], synthesis: usize| {
             let windows = &mut state.syntheses[synthesis];
             let mut jobs = Vec::new();
@@ -276,7 +283,7 @@ impl<T: Real> Network<T> {
         mut trace: Option<&mut Trace<T>>,
     ) {
         let padded = self.padded_atoms();
-        let extrapolates = self.schedule.extrapolates();
+        let extrapolates = self.layers.extrapolates();
         let end = layers.end;
         for t in layers {
             let record = trace.is_some() && t > 0;
@@ -315,7 +322,7 @@ impl<T: Real> Network<T> {
         residual: &mut [T],
         fresh: &mut [Sparse<T>],
     ) {
-        let momentum = T::from_f64(self.schedule.weight(t));
+        let momentum = T::from_f64(self.layers.weight(t));
         let levels = self.levels.of(t, i);
         let (next, past) = state.syntheses.split_last_mut().expect("two syntheses or three");
         let mut jobs = Vec::with_capacity(self.strips.len());
@@ -332,7 +339,7 @@ impl<T: Real> Network<T> {
         }
         let past = &*past;
         // What follows the last layer is the decoder.
-        let filters = match t + 1 == self.schedule.layers {
+        let filters = match t + 1 == self.layers.count {
             true => self.filters(Bank::Decoder),
             false => self.filters(Bank::Synthesis),
         };
@@ -353,7 +360,7 @@ impl<T: Real> Network<T> {
                 window,
                 step: self.step,
                 levels,
-                shrinkage: self.schedule.shrinkage,
+                shrinkage: self.layers.shrinkage,
                 momentum,
                 previous,
                 code,

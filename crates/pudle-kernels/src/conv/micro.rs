@@ -2,8 +2,9 @@
 
 use pulp::{Simd, WithSimd};
 
+use crate::aligned::{Aligned, zeros};
 use crate::combine::combine;
-use crate::conv::filters::{Aligned, Filters, Move, zeros};
+use crate::conv::filters::{Filters, Move};
 use crate::product::{AT_ONCE, Factors, panel, product, sums};
 use crate::real::Real;
 use crate::settings::{Shrinkage, shrink};
@@ -643,31 +644,6 @@ impl<T: Real> Patches<T> {
             let row = &codes[i * filters.padded_atoms..][..filters.padded_atoms];
             let patch = &mut self.numbers[i * self.padded..][..self.padded];
             combine(simd, &filters.rows, &index[..count], row, patch);
-        }
-    }
-}
-
-/// `to += factor · from`.
-pub(crate) struct AddScaled<'a, T> {
-    pub factor: T,
-    pub from: &'a [T],
-    pub to: &'a mut [T],
-}
-
-impl<T: Real> WithSimd for AddScaled<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let factor = T::splat(simd, self.factor);
-        let whole = self.to.len().min(self.from.len()) / T::lanes::<S>() * T::lanes::<S>();
-        let (to, to_rest) = self.to.split_at_mut(whole);
-        let (from, from_rest) = self.from.split_at(whole);
-        for (to, from) in T::vectors_mut::<S>(to).iter_mut().zip(T::vectors::<S>(from)) {
-            *to = T::mul_add(simd, *from, factor, *to);
-        }
-        for (to, from) in to_rest.iter_mut().zip(from_rest) {
-            *to += self.factor * *from;
         }
     }
 }

@@ -6,9 +6,10 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::{Datum, GROUP, Network};
+use crate::aligned::{Aligned, zeros};
 use crate::combine::combine;
-use crate::conv::{Aligned, Wanted, zeros};
+use crate::dense::network::{Datum, GROUP, Network};
+use crate::encoder::Wanted;
 use crate::real::Real;
 use crate::settings::Shrinkage;
 use crate::support::Sparse;
@@ -89,8 +90,8 @@ impl<T: Real> Network<T> {
                 levels: vec![T::ZERO; rows * self.padded],
                 step: 0.0,
             }));
-            for (k, layers) in self.schedule.segments().into_iter().enumerate().rev() {
-                let again = self.schedule.recompute.then(|| {
+            for (k, layers) in self.layers.segments().into_iter().enumerate().rev() {
+                let again = self.layers.recompute.then(|| {
                     self.again(state.get_or_insert_with(|| self.start()), first + before, group, k)
                 });
                 for (i, (datum, walk)) in group.iter().zip(&mut walks).enumerate() {
@@ -162,7 +163,7 @@ impl<T: Real> WithSimd for Back<'_, T> {
         for t in layers.clone().rev() {
             sizes[2] = expand(codes, t - layers.start, end, (&mut rows[2], &mut index[2]));
             end -= sizes[2];
-            let momentum = T::from_f64(network.schedule.weight(t));
+            let momentum = T::from_f64(network.layers.weight(t));
             let (one, back) = (T::splat(simd, T::ONE + momentum), T::splat(simd, -momentum));
             let [next, now, before] = rows;
             let support = &index[0][..sizes[0]];
@@ -185,7 +186,7 @@ impl<T: Real> WithSimd for Back<'_, T> {
                     *sum = T::plus(simd, *sum, *u);
                 }
             }
-            if wanted.encoder && network.schedule.shrinkage != Shrinkage::Hard {
+            if wanted.encoder && network.layers.shrinkage != Shrinkage::Hard {
                 let row = network.levels.row(t) * padded;
                 let levels = &mut sums.levels[row..][..padded];
                 for j in support {

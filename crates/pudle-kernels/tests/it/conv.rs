@@ -1,7 +1,9 @@
 //! The convolutional pass against plain loops and finite differences.
 
 use crate::common::{Draw, analyze, assert_differences, cast, distance, synthesize, unrolled};
-use pudle_kernels::{Encoder, Geometry, Real, Schedule, Shrinkage, Wanted, conv_forward};
+use pudle_kernels::{
+    Banks, Encoder, Extrapolation, Geometry, Real, Shrinkage, Unrolling, Wanted, conv_forward,
+};
 
 struct Problem {
     geometry: Geometry,
@@ -13,7 +15,7 @@ struct Problem {
     step: f64,
     levels: Vec<f64>,
     level_shape: [usize; 3],
-    schedule: Schedule,
+    unrolling: Unrolling,
     target: Vec<f64>,
     weights: Vec<f64>,
 }
@@ -46,13 +48,10 @@ impl Problem {
             step: 0.1,
             levels: draw.numbers(level_shape.iter().product(), 0.0, high + 1e-300),
             level_shape,
-            schedule: Schedule {
+            unrolling: Unrolling {
                 layers,
                 shrinkage: draw.pick(&[Shrinkage::Soft, Shrinkage::Relu, Shrinkage::Hard]),
-                momentum: match draw.pick(&[false, true]) {
-                    true => (0..layers).map(|t| if t < 2 { 0.0 } else { 0.1 * t as f64 }).collect(),
-                    false => Vec::new(),
-                },
+                extrapolation: draw.pick(&[Extrapolation::None, Extrapolation::Fista]),
                 recorded: draw.count(0..=layers),
                 recompute: draw.pick(&[false, true]),
             },
@@ -64,10 +63,20 @@ impl Problem {
 
     fn encoder(&self) -> Encoder<'_, f64> {
         Encoder {
-            atoms: &self.atoms,
+            banks: self.banks_of(&self.atoms),
             step: self.step,
             levels: &self.levels,
             level_shape: self.level_shape,
+        }
+    }
+
+    /// The banks in a list of all their numbers.
+    fn banks_of<'a, T>(&self, numbers: &'a [T]) -> Banks<&'a [T]> {
+        let mut banks = numbers.chunks_exact(numbers.len() / self.banks);
+        Banks {
+            analysis: if self.banks == 3 { banks.next() } else { None },
+            synthesis: banks.next().expect("one bank at least"),
+            decoder: banks.next(),
         }
     }
 
@@ -87,7 +96,7 @@ impl Problem {
         let (mut codes, mut images) = (Vec::new(), Vec::new());
         for i in 0..self.batch {
             let zero = (vec![0.0; n], vec![0.0; n]);
-            let first = self.schedule.layers - self.schedule.recorded;
+            let first = self.unrolling.layers - self.unrolling.recorded;
             let run = |problem: &Problem, range, start| {
                 let x = &problem.x[i * g.pixels()..][..g.pixels()];
                 let gradient = |y: &[f64]| {
@@ -96,10 +105,10 @@ impl Problem {
                     analyze(g, problem.bank(0), &r)
                 };
                 let atom = |k| k / positions;
-                unrolled((n, i), &problem.encoder(), &self.schedule, range, start, gradient, atom)
+                unrolled((n, i), &problem.encoder(), &self.unrolling, range, start, gradient, atom)
             };
             let state = run(constant, 0..first, zero);
-            let (z, _) = run(self, first..self.schedule.layers, state);
+            let (z, _) = run(self, first..self.unrolling.layers, state);
             images.extend(synthesize(g, self.bank(2), &z));
             codes.extend(z);
         }
@@ -111,7 +120,7 @@ impl Problem {
         let fit: f64 = image.iter().zip(&self.target).map(|(a, b)| 0.5 * (a - b).powi(2)).sum();
         // The code of a dropped response is a constant.
         let direct: f64 = code.iter().zip(&self.weights).map(|(z, w)| z * w).sum();
-        fit + if self.schedule.recorded > 0 { direct } else { 0.0 }
+        fit + if self.unrolling.recorded > 0 { direct } else { 0.0 }
     }
 
     fn copy(&self) -> Problem {
@@ -119,7 +128,7 @@ impl Problem {
             x: self.x.clone(),
             atoms: self.atoms.clone(),
             levels: self.levels.clone(),
-            schedule: self.schedule.clone(),
+            unrolling: self.unrolling,
             target: self.target.clone(),
             weights: self.weights.clone(),
             ..*self
@@ -133,12 +142,12 @@ fn forward_is_naive<T: Real>(seed: u64, tolerance: f64) {
     let (x, atoms, levels) =
         (cast::<T>(&problem.x), cast::<T>(&problem.atoms), cast::<T>(&problem.levels));
     let encoder = Encoder {
-        atoms: &atoms,
+        banks: problem.banks_of(&atoms),
         step: T::from_f64(problem.step),
         levels: &levels,
         level_shape: problem.level_shape,
     };
-    let (output, _) = conv_forward(problem.geometry, &x, encoder, &problem.schedule, false);
+    let (output, _) = conv_forward(problem.geometry, &x, encoder, problem.unrolling, false);
     assert!(distance(output.code(), &cast(&code)) < tolerance, "seed {seed}: code");
     assert!(distance(output.reconstruction(), &cast(&image)) < tolerance, "seed {seed}: image");
 }
@@ -153,7 +162,7 @@ fn forward_equals_plain_loops() {
 #[test]
 fn forward_equals_plain_loops_in_single_precision() {
     // A hard threshold jumps where rounding does; those have their own tolerance in f64 above.
-    for seed in (0..60).filter(|s| Problem::draw(*s).schedule.shrinkage != Shrinkage::Hard) {
+    for seed in (0..60).filter(|s| Problem::draw(*s).unrolling.shrinkage != Shrinkage::Hard) {
         forward_is_naive::<f32>(seed, 1e-5);
     }
 }
@@ -163,7 +172,7 @@ fn gradients_equal_finite_differences() {
     for seed in 100..160 {
         let problem = Problem::draw(seed);
         let (output, tape) =
-            conv_forward(problem.geometry, &problem.x, problem.encoder(), &problem.schedule, true);
+            conv_forward(problem.geometry, &problem.x, problem.encoder(), problem.unrolling, true);
         let error: Vec<f64> =
             output.reconstruction().iter().zip(&problem.target).map(|(a, b)| a - b).collect();
         let wanted = Wanted { data: true, encoder: true };
@@ -175,10 +184,13 @@ fn gradients_equal_finite_differences() {
                 of(&mut moved)[k] += change;
                 moved.loss(&problem)
             };
-            let what = format!("seed {seed}, {name}, {:?}", problem.schedule);
+            let what = format!("seed {seed}, {name}, {:?}", problem.unrolling);
             assert_differences(&mut draw, given, loss, what);
         };
-        check("atoms", &gradients.atoms, &|p| &mut p.atoms);
+        let Banks { analysis, synthesis, decoder } = gradients.banks;
+        let banks: Vec<f64> =
+            [analysis, Some(synthesis), decoder].into_iter().flatten().flatten().collect();
+        check("atoms", &banks, &|p| &mut p.atoms);
         check("data", gradients.data.as_ref().unwrap(), &|p| &mut p.x);
         check("step", &[gradients.step.unwrap()], &|p| std::slice::from_mut(&mut p.step));
         if problem.levels.iter().all(|level| *level > 1e-5) {
@@ -193,8 +205,8 @@ fn numbers_that_overflow_are_no_panic() {
         let mut problem = Problem::draw(seed);
         problem.step = 1e200;
         problem.x[0] = [f64::INFINITY, f64::NAN, 1e300][seed as usize % 3];
-        let Problem { geometry, x, schedule, .. } = &problem;
-        let (output, tape) = conv_forward(*geometry, x, problem.encoder(), schedule, true);
+        let Problem { geometry, x, unrolling, .. } = &problem;
+        let (output, tape) = conv_forward(*geometry, x, problem.encoder(), *unrolling, true);
         let wanted = Wanted { data: true, encoder: true };
         tape.unwrap().backward(output.reconstruction(), Some(output.code()), wanted);
     }

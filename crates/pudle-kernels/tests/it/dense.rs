@@ -1,7 +1,9 @@
 //! The pass through a matrix against plain loops and finite differences.
 
 use crate::common::{Draw, assert_differences, cast, distance, unrolled};
-use pudle_kernels::{Encoder, Real, Schedule, Shrinkage, Wanted, dense_forward};
+use pudle_kernels::{
+    Banks, Encoder, Extrapolation, Real, Shrinkage, Unrolling, Wanted, dense_forward,
+};
 
 #[derive(Clone)]
 struct Problem {
@@ -13,7 +15,7 @@ struct Problem {
     step: f64,
     levels: Vec<f64>,
     level_shape: [usize; 3],
-    schedule: Schedule,
+    unrolling: Unrolling,
     target: Vec<f64>,
     weights: Vec<f64>,
 }
@@ -35,13 +37,10 @@ impl Problem {
             step: 0.1,
             levels: draw.numbers(level_shape.iter().product(), 0.0, high + 1e-300),
             level_shape,
-            schedule: Schedule {
+            unrolling: Unrolling {
                 layers,
                 shrinkage: draw.pick(&[Shrinkage::Soft, Shrinkage::Relu, Shrinkage::Hard]),
-                momentum: match draw.pick(&[false, true]) {
-                    true => (0..layers).map(|t| if t < 2 { 0.0 } else { 0.1 * t as f64 }).collect(),
-                    false => Vec::new(),
-                },
+                extrapolation: draw.pick(&[Extrapolation::None, Extrapolation::Fista]),
                 recorded: draw.count(0..=layers),
                 recompute: draw.pick(&[false, true]),
             },
@@ -52,7 +51,7 @@ impl Problem {
 
     fn encoder(&self) -> Encoder<'_, f64> {
         Encoder {
-            atoms: &self.d,
+            banks: Banks::tied(&self.d),
             step: self.step,
             levels: &self.levels,
             level_shape: self.level_shape,
@@ -68,7 +67,7 @@ impl Problem {
         let (mut codes, mut data) = (Vec::new(), Vec::new());
         for i in 0..self.batch {
             let zero = (vec![0.0; self.atoms], vec![0.0; self.atoms]);
-            let first = self.schedule.layers - self.schedule.recorded;
+            let first = self.unrolling.layers - self.unrolling.recorded;
             let run = |problem: &Problem, range, start| {
                 let x = &problem.x[i * self.dim..][..self.dim];
                 let gradient = |y: &[f64]| {
@@ -79,10 +78,10 @@ impl Problem {
                         .collect()
                 };
                 let n = self.atoms;
-                unrolled((n, i), &problem.encoder(), &self.schedule, range, start, gradient, |k| k)
+                unrolled((n, i), &problem.encoder(), &self.unrolling, range, start, gradient, |k| k)
             };
             let state = run(constant, 0..first, zero);
-            let (z, _) = run(self, first..self.schedule.layers, state);
+            let (z, _) = run(self, first..self.unrolling.layers, state);
             data.extend(self.synthesize(&z));
             codes.extend(z);
         }
@@ -93,7 +92,7 @@ impl Problem {
         let (code, data) = self.naive(constant);
         let fit: f64 = data.iter().zip(&self.target).map(|(a, b)| 0.5 * (a - b).powi(2)).sum();
         let direct: f64 = code.iter().zip(&self.weights).map(|(z, w)| z * w).sum();
-        fit + if self.schedule.recorded > 0 { direct } else { 0.0 }
+        fit + if self.unrolling.recorded > 0 { direct } else { 0.0 }
     }
 }
 
@@ -102,12 +101,12 @@ fn forward_is_naive<T: Real>(seed: u64, tolerance: f64) {
     let (code, data) = problem.naive(&problem);
     let (x, d, levels) = (cast::<T>(&problem.x), cast::<T>(&problem.d), cast(&problem.levels));
     let encoder = Encoder {
-        atoms: &d,
+        banks: Banks::tied(&d),
         step: T::from_f64(problem.step),
         levels: &levels,
         level_shape: problem.level_shape,
     };
-    let (output, _) = dense_forward(problem.dim, &x, encoder, &problem.schedule, false);
+    let (output, _) = dense_forward(problem.dim, &x, encoder, problem.unrolling, false);
     assert!(distance(output.code(), &cast(&code)) < tolerance, "seed {seed}: code");
     assert!(distance(output.reconstruction(), &cast(&data)) < tolerance, "seed {seed}: data");
 }
@@ -121,7 +120,7 @@ fn forward_equals_plain_loops() {
 
 #[test]
 fn forward_equals_plain_loops_in_single_precision() {
-    for seed in (0..60).filter(|s| Problem::draw(*s).schedule.shrinkage != Shrinkage::Hard) {
+    for seed in (0..60).filter(|s| Problem::draw(*s).unrolling.shrinkage != Shrinkage::Hard) {
         forward_is_naive::<f32>(seed, 1e-5);
     }
 }
@@ -131,7 +130,7 @@ fn gradients_equal_finite_differences() {
     for seed in 100..180 {
         let problem = Problem::draw(seed);
         let (output, tape) =
-            dense_forward(problem.dim, &problem.x, problem.encoder(), &problem.schedule, true);
+            dense_forward(problem.dim, &problem.x, problem.encoder(), problem.unrolling, true);
         let error: Vec<f64> =
             output.reconstruction().iter().zip(&problem.target).map(|(a, b)| a - b).collect();
         let wanted = Wanted { data: true, encoder: true };
@@ -143,10 +142,10 @@ fn gradients_equal_finite_differences() {
                 of(&mut moved)[k] += change;
                 moved.loss(&problem)
             };
-            let what = format!("seed {seed}, {name}, {:?}", problem.schedule);
+            let what = format!("seed {seed}, {name}, {:?}", problem.unrolling);
             assert_differences(&mut draw, given, loss, what);
         };
-        check("atoms", &gradients.atoms, &|p| &mut p.d);
+        check("atoms", &gradients.banks.synthesis, &|p| &mut p.d);
         check("data", gradients.data.as_ref().unwrap(), &|p| &mut p.x);
         check("step", &[gradients.step.unwrap()], &|p| std::slice::from_mut(&mut p.step));
         if problem.levels.iter().all(|level| *level > 1e-5) {
@@ -161,8 +160,8 @@ fn numbers_that_overflow_are_no_panic() {
         let mut problem = Problem::draw(seed);
         problem.step = 1e200;
         problem.x[0] = [f64::INFINITY, f64::NAN, 1e300][seed as usize % 3];
-        let Problem { dim, x, schedule, .. } = &problem;
-        let (output, tape) = dense_forward(*dim, x, problem.encoder(), schedule, true);
+        let Problem { dim, x, unrolling, .. } = &problem;
+        let (output, tape) = dense_forward(*dim, x, problem.encoder(), *unrolling, true);
         let wanted = Wanted { data: true, encoder: true };
         tape.unwrap().backward(output.reconstruction(), Some(output.code()), wanted);
     }

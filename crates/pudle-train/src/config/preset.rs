@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use pudle_core::{
-    Algorithm, Backend, Banks, Conv2dConfig, DenseConfig, DictionaryConfig, GradientEstimator,
-    Proximal, PudleConfig, ThresholdConfig,
+    Algorithm, Backend, ConvConfig, DenseConfig, DictionaryConfig, GradientEstimator, Learned,
+    Proximal, PudleConfig, ThresholdConfig, WeightTying,
 };
 
 use pudle_data::Sigma;
@@ -52,7 +52,7 @@ impl Preset {
         };
         match self {
             Preset::Denoise => run(
-                PudleConfig::conv2d(Conv2dConfig { atoms: 64, channels: 1, size: 9, stride: 4 })
+                PudleConfig::conv2d(ConvConfig { atoms: 64, channels: 1, size: 9, stride: 4 })
                     .with_step(0.1)
                     .with_lambda(0.16),
                 DataConfig::DeadLeaves {
@@ -65,15 +65,15 @@ impl Preset {
                 TrainingConfig { steps: 4320, ..TrainingConfig::default() },
             ),
             Preset::DenoiseBlind => run(
-                PudleConfig::conv2d(Conv2dConfig { atoms: 256, channels: 1, size: 11, stride: 8 })
+                PudleConfig::conv2d(ConvConfig { atoms: 256, channels: 1, size: 11, stride: 8 })
                     .with_layers(12)
                     .with_step(0.1)
-                    .with_threshold(ThresholdConfig::Learned {
+                    .with_threshold(ThresholdConfig::Learned(Learned {
                         lambda: 0.1,
                         per_layer: true,
                         sigma: Some(25.0),
-                    })
-                    .with_banks(Banks::Gain)
+                    }))
+                    .with_tying(WeightTying::Gain)
                     .with_offset(0.5),
                 DataConfig::DeadLeaves {
                     side: 180,
@@ -98,7 +98,7 @@ impl Preset {
             ),
             Preset::DenoiseColor => {
                 let grey = Preset::DenoiseBlind.config();
-                let filters = Conv2dConfig { atoms: 320, channels: 3, size: 11, stride: 8 };
+                let filters = ConvConfig { atoms: 320, channels: 3, size: 11, stride: 8 };
                 RunConfig {
                     model: PudleConfig {
                         dictionary: DictionaryConfig::Conv2d(filters),

@@ -1,10 +1,9 @@
 //! What the tests share: draws, reading tensors, and models in f64.
 #![allow(dead_code)]
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use pudle_core::{
-    Configured, Conv1dConfig, Conv2dConfig, DenseConfig, DictionaryConfig, Pudle, PudleConfig,
-};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
+use pudle_core::{Configured, ConvConfig, DenseConfig, DictionaryConfig, Pudle, PudleConfig};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -44,11 +43,11 @@ pub fn dense(dim: usize, atoms: usize) -> DictionaryConfig {
 }
 
 pub fn conv1d(atoms: usize, channels: usize, size: usize, stride: usize) -> DictionaryConfig {
-    DictionaryConfig::Conv1d(Conv1dConfig { atoms, channels, size, stride })
+    DictionaryConfig::Conv1d(ConvConfig { atoms, channels, size, stride })
 }
 
 pub fn conv2d(atoms: usize, channels: usize, size: usize, stride: usize) -> DictionaryConfig {
-    DictionaryConfig::Conv2d(Conv2dConfig { atoms, channels, size, stride })
+    DictionaryConfig::Conv2d(ConvConfig { atoms, channels, size, stride })
 }
 
 /// `max |a − b| / max |b|`.
@@ -58,4 +57,31 @@ pub fn relative_error(a: &[f64], b: &[f64]) -> f64 {
     let error = a.iter().zip(b).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
     assert!(error.is_finite());
     if scale == 0.0 { error } else { error / scale }
+}
+
+/// The gradient of every weight, by its path; empty if it has none.
+pub fn gradients<const D: usize, A: Configured<D>>(
+    model: &Pudle<D, A>,
+    grads: &Gradients,
+) -> Vec<(String, Vec<f64>)> {
+    struct Visitor<'a> {
+        path: Vec<String>,
+        grads: &'a Gradients,
+        found: Vec<(String, Vec<f64>)>,
+    }
+    impl ModuleVisitor for Visitor<'_> {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const K: usize>(&mut self, param: &Param<Tensor<K>>) {
+            let gradient = param.val().grad(self.grads).map_or_else(Vec::new, values);
+            self.found.push((self.path.join("."), gradient));
+        }
+    }
+    let mut visitor = Visitor { path: Vec::new(), grads, found: Vec::new() };
+    model.visit(&mut visitor);
+    visitor.found
 }

@@ -1,7 +1,7 @@
 //! Plain loops to hold the kernels to.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use pudle_kernels::{Encoder, Geometry, Real, Schedule, Shrinkage};
+use pudle_kernels::{Encoder, Geometry, Real, Shrinkage, Unrolling};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -50,20 +50,21 @@ pub fn level(encoder: &Encoder<'_, f64>, t: usize, i: usize, j: usize) -> f64 {
 pub fn unrolled(
     (codes, i): (usize, usize),
     encoder: &Encoder<'_, f64>,
-    schedule: &Schedule,
+    unrolling: &Unrolling,
     range: std::ops::Range<usize>,
     (mut z, mut previous): (Vec<f64>, Vec<f64>),
     gradient: impl Fn(&[f64]) -> Vec<f64>,
     atom: impl Fn(usize) -> usize,
 ) -> (Vec<f64>, Vec<f64>) {
+    let weights = unrolling.extrapolation.weights(unrolling.layers);
     for t in range {
-        let m = schedule.momentum.get(t).copied().unwrap_or(0.0);
+        let m = weights.get(t).copied().unwrap_or(0.0);
         let y: Vec<f64> = z.iter().zip(&previous).map(|(z, p)| z + m * (z - p)).collect();
         let g = gradient(&y);
         let next = (0..codes)
             .map(|k| {
                 let theta = level(encoder, t, i, atom(k));
-                shrink(schedule.shrinkage, y[k] - encoder.step * g[k], theta)
+                shrink(unrolling.shrinkage, y[k] - encoder.step * g[k], theta)
             })
             .collect();
         previous = std::mem::replace(&mut z, next);

@@ -1,0 +1,179 @@
+//! The objectives that train a model: plain, of a mean over shifted windows, and over data of any extent.
+
+use burn::tensor::Tensor;
+
+use crate::dictionary::Dictionary;
+use crate::fused::Pass;
+use crate::gradient::{Loss, Response};
+use crate::implicit::FixedPoint;
+use crate::model::Pudle;
+use crate::noise::Noise;
+use crate::padding::reflect_to;
+use crate::step::StepSize;
+
+/// What a training step computes from a batch.
+#[derive(Clone, Debug)]
+pub struct Objective<const D: usize> {
+    /// The loss of the configured [`Loss`], mean over the batch, `[1]`. Its `backward` is the
+    /// configured gradient estimator.
+    pub loss: Tensor<1>,
+    /// `½‖target − D z‖²`, mean over the batch, `[1]`.
+    pub fit: Tensor<1>,
+    /// The code `z_T`.
+    pub code: Tensor<D>,
+    /// The reconstruction `D z_T`, in the shape of the data.
+    pub reconstruction: Tensor<D>,
+}
+
+/// Windows of the data whose reconstructions are averaged, each moved back to its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShiftedWindows {
+    /// First sample of each window along the last axes, at most `reach`. A signal has the first number only.
+    pub starts: Vec<[usize; 2]>,
+    /// How much shorter than the data the windows are along each axis.
+    pub reach: usize,
+    /// Number of windows whose mean the loss stands for, at least as many as there are `starts`.
+    pub averaged: usize,
+}
+
+impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
+    /// The forward pass of `x` against `target` (the datum itself, or the clean datum behind a
+    /// noisy `x`), with the graph that the configured gradient estimator needs and no more. `noise` is that of `x`.
+    ///
+    /// # Panics
+    /// Panics if the atoms do not fit `x`.
+    pub fn objective(&self, x: Tensor<D>, target: Tensor<D>, noise: &Noise) -> Objective<D> {
+        let (x, target) = (self.centred(x), self.centred(target));
+        let step = self.step_size(x.dims());
+        let Pass { code, reconstruction } = self.pass(&x, &step, noise, self.recorded());
+        let batch = x.dims()[0];
+        let fit = squares(reconstruction.clone(), target.clone(), batch);
+        let mut loss = self.loss(fit.clone(), code.clone(), batch, &step, noise);
+        if self.config().gradient.response == Response::Implicit && x.is_autodiff() {
+            let point = FixedPoint { x, target, code: code.clone(), noise };
+            loss = loss + self.implicit_response(point);
+        }
+        Objective { loss, fit, code, reconstruction: self.restored(reconstruction) }
+    }
+
+    /// The [`objective`](Self::objective) of the mean of reconstructions of several windows of `x`, as
+    /// [`reconstruct_shifted`](Pudle::reconstruct_shifted) takes it. What is compared with
+    /// the target, and returned, is what all windows have in common: `x` without `reach` samples on every side. The
+    /// codes of all windows come one after the other.
+    ///
+    /// The fit is that of the mean of `averaged` windows, of which `starts` are a draw without repetition. With
+    /// `S` of `K` drawn and errors `e_k`,
+    /// `½ (a ⟨‖e_k‖²⟩ + b ‖⟨e_k⟩‖²)`, `b = (1 − 1/K)/(1 − 1/S)`, `a = 1/K − b/S`, has the expectation
+    /// `½ ‖(1/K) Σ e_k‖²`: `⟨‖e‖²⟩` counts each window's own error, and `‖⟨e⟩‖²` minus `1/S` of it only what windows
+    /// have in common. For `K = S` the fit is that of the mean of the drawn windows. A single draw can be below zero.
+    ///
+    /// # Panics
+    /// Panics if a start is beyond `reach`, if `starts` is empty or a single one for more `averaged`, if data are vectors, or
+    /// if the gradient is an implicit one.
+    pub fn shifted_objective(
+        &self,
+        x: Tensor<D>,
+        target: Tensor<D>,
+        noise: &Noise,
+        windows: &ShiftedWindows,
+    ) -> Objective<D> {
+        let ShiftedWindows { starts, reach, averaged } = windows;
+        let (reach, averaged, drawn) = (*reach, *averaged, starts.len());
+        assert!(D > 2, "vectors have no axis to shift along");
+        assert!(averaged >= drawn, "{drawn} windows were drawn of {averaged}");
+        assert!(drawn > 1 || averaged == drawn, "one window does not tell what windows share");
+        assert!(
+            self.config().gradient.response != Response::Implicit,
+            "there is no implicit gradient of a mean"
+        );
+        let narrow = |x: Tensor<D>, start: &dyn Fn(usize) -> usize, shorter: usize| {
+            (2..D).fold(x, |x, axis| {
+                let length = x.dims()[axis] - shorter;
+                x.narrow(axis, start(axis), length)
+            })
+        };
+        let (x, target) = (self.centred(x), self.centred(target));
+        let target = narrow(target, &|_| reach, 2 * reach);
+        let cut = starts.iter().map(|at| narrow(x.clone(), &|axis| at[axis - 2], reach));
+        let x = Tensor::cat(cut.collect(), 0);
+        let (step, noise) = (self.step_size(x.dims()), noise.repeat(drawn));
+        let pass = self.pass(&x, &step, &noise, self.recorded());
+        let batch = target.dims()[0];
+        let moved = starts.iter().zip(pass.reconstruction.split(batch, 0));
+        let moved: Vec<Tensor<D>> =
+            moved.map(|(at, part)| narrow(part, &|axis| reach - at[axis - 2], reach)).collect();
+        let sum = moved.iter().cloned().reduce(|sum, part| sum + part);
+        let reconstruction = sum.expect("at least one window") / drawn as f64;
+        let mut fit = squares(reconstruction.clone(), target.clone(), batch);
+        if averaged > drawn {
+            let [drawn, averaged] = [drawn, averaged].map(|count| count as f64);
+            let shared = (1.0 - 1.0 / averaged) / (1.0 - 1.0 / drawn);
+            let own = 1.0 / averaged - shared / drawn;
+            let each = moved.into_iter().map(|part| squares(part, target.clone(), batch));
+            let each = each.reduce(|sum, part| sum + part).expect("at least one window");
+            fit = fit * shared + each * (own / drawn);
+        }
+        let loss = self.loss(fit.clone(), pass.code.clone(), batch * drawn, &step, &noise);
+        Objective { loss, fit, code: pass.code, reconstruction: self.restored(reconstruction) }
+    }
+
+    /// The [`objective`](Self::objective) on data of any extent, for validation. Both are reflected as in
+    /// [`reconstruct`](Self::reconstruct). The reconstruction is cropped back, and fit and loss count
+    /// the data alone.
+    ///
+    /// # Panics
+    /// Panics if `x` has other channels, or another dimension, than the atoms.
+    pub fn covered_objective(
+        &self,
+        x: Tensor<D>,
+        target: Tensor<D>,
+        noise: &Noise,
+    ) -> Objective<D> {
+        let extent = x.dims();
+        let covered = self.dictionary().covering(extent);
+        if covered == extent {
+            return self.objective(x, target, noise);
+        }
+        let padded =
+            self.objective(reflect_to(x, covered), reflect_to(target.clone(), covered), noise);
+        let reconstruction = padded.reconstruction.slice(extent.map(|length| 0..length));
+        let fit = squares(reconstruction.clone(), target, extent[0]);
+        let loss = padded.loss - padded.fit + fit.clone();
+        Objective { loss, fit, code: padded.code, reconstruction }
+    }
+
+    /// The number of last layers through which the configured gradient estimator goes.
+    fn recorded(&self) -> usize {
+        let layers = self.config().layers;
+        match self.config().gradient.response {
+            Response::All => layers,
+            Response::Last(k) => k.min(layers),
+            Response::Dropped | Response::Implicit => 0,
+        }
+    }
+
+    /// The configured loss, mean over the batch: the fit, and for the lasso loss the operator's penalty with the last
+    /// layer's `λ`. `codes` data share the penalty. Learned `λ` are constants here: the loss is smallest without any, and
+    /// would drive them to zero.
+    fn loss(
+        &self,
+        fit: Tensor<1>,
+        code: Tensor<D>,
+        codes: usize,
+        step: &StepSize,
+        noise: &Noise,
+    ) -> Tensor<1> {
+        match self.config().gradient.loss {
+            Loss::Fit => fit,
+            Loss::Lasso => {
+                let lambda = self.threshold().lambda(self.config().layers - 1, noise).detach();
+                fit + self.config().prox.penalty(code, &lambda, step) / codes as f64
+            }
+        }
+    }
+}
+
+/// `½‖a − b‖²`, mean over the batch, `[1]`.
+fn squares<const D: usize>(a: Tensor<D>, b: Tensor<D>, batch: usize) -> Tensor<1> {
+    (a - b).square().sum() * (0.5 / batch as f64)
+}

@@ -1,0 +1,128 @@
+//! The forward pass: encoding and decoding.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::dictionary::Dictionary;
+use crate::encoder::{Encoder, Layer};
+use crate::fused::Pass;
+use crate::level::along_atoms;
+use crate::model::Pudle;
+use crate::noise::Noise;
+use crate::padding::reflect_to;
+use crate::step::StepSize;
+
+impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
+    /// The code `z_T` of `x`, recorded through all layers on an autodiff device. `noise` is that of the data.
+    ///
+    /// # Panics
+    /// Panics if the atoms do not fit `x`: [`Dictionary::code_shape`] is `None`.
+    pub fn encode(&self, x: Tensor<D>, noise: &Noise) -> Tensor<D> {
+        let x = self.centred(x);
+        let (step, layers) = (self.step_size(x.dims()), self.config().layers);
+        match self.fused(&x, &step, noise, layers) {
+            Some(pass) => pass.code,
+            None => self.composed_code(&x, &step, noise, layers),
+        }
+    }
+
+    /// The codes `z_1, …, z_T` of every layer.
+    ///
+    /// # Panics
+    /// As [`encode`](Self::encode).
+    pub fn encode_layers(&self, x: Tensor<D>, noise: &Noise) -> Vec<Tensor<D>> {
+        let x = self.centred(x);
+        let layers = self.config().layers;
+        let mut codes = Vec::with_capacity(layers);
+        let encoder = self.encoder(self.step_size(x.dims()), noise);
+        encoder.run(&x, None, 0..layers, |layer| codes.push(layer.code.clone()));
+        codes
+    }
+
+    /// The decoder `D z`, in the shape `extent` of the data, with the configured offset added.
+    pub fn decode(&self, code: Tensor<D>, extent: [usize; D]) -> Tensor<D> {
+        self.restored(self.synthesize(code, extent))
+    }
+
+    /// `D z_T` of `x`, without a graph, for data of any extent: `x` is reflected at the end of each axis
+    /// until the atoms cover it, and the result is cropped back. `noise` is that of the data.
+    ///
+    /// # Panics
+    /// Panics if `x` has other channels, or another dimension, than the atoms.
+    pub fn reconstruct(&self, x: Tensor<D>, noise: &Noise) -> Tensor<D> {
+        let extent = x.dims();
+        let x = reflect_to(x.inner(), self.dictionary().covering(extent));
+        self.valid().autoencode(x, noise).slice(extent.map(|length| 0..length))
+    }
+
+    /// `D z_T` of data that the atoms cover.
+    pub(crate) fn autoencode(&self, x: Tensor<D>, noise: &Noise) -> Tensor<D> {
+        let x = self.centred(x);
+        let step = self.step_size(x.dims());
+        self.restored(self.pass(&x, &step, noise, 0).reconstruction)
+    }
+
+    /// Code and reconstruction of `x`, which is without the offset. The graph, if there is one, goes through the last
+    /// `recorded` layers and the decoder.
+    pub(crate) fn pass(
+        &self,
+        x: &Tensor<D>,
+        step: &StepSize,
+        noise: &Noise,
+        recorded: usize,
+    ) -> Pass<D> {
+        self.fused(x, step, noise, recorded).unwrap_or_else(|| {
+            let code = self.composed_code(x, step, noise, recorded);
+            Pass { code: code.clone(), reconstruction: self.synthesize(code, x.dims()) }
+        })
+    }
+
+    /// The layers with the weights that they share.
+    pub(crate) fn encoder<'a>(&'a self, step: StepSize, noise: &'a Noise) -> Encoder<'a, A> {
+        Encoder {
+            analysis: self.analysis(),
+            synthesis: self.dictionary(),
+            threshold: self.threshold(),
+            proximal: self.config().prox,
+            algorithm: self.config().algorithm,
+            step,
+            noise,
+        }
+    }
+
+    /// The code by composed operations, recorded through the last `recorded` layers only.
+    fn composed_code(
+        &self,
+        x: &Tensor<D>,
+        step: &StepSize,
+        noise: &Noise,
+        recorded: usize,
+    ) -> Tensor<D> {
+        let layers = self.config().layers;
+        let first_recorded = layers - recorded;
+        let recording = x.is_autodiff();
+        let run = |model: &Self, x: &Tensor<D>, step: StepSize, from: Option<Layer<D>>, range| {
+            let state = model.encoder(step, noise).run(x, from, range, |_| ());
+            state.expect("a validated configuration has at least one layer")
+        };
+        let constant = (first_recorded > 0).then(|| {
+            let state =
+                run(&self.valid(), &x.clone().inner(), step.constant(), None, 0..first_recorded);
+            // The rest of the graph is on the device of x.
+            state.map(|tensor| if recording { tensor.autodiff() } else { tensor })
+        });
+        match constant {
+            Some(state) if first_recorded == layers => state.code,
+            state => run(self, x, step.clone(), state, first_recorded..layers).code,
+        }
+    }
+
+    /// `D diag(g) z`, without the offset.
+    pub(crate) fn synthesize(&self, code: Tensor<D>, extent: [usize; D]) -> Tensor<D> {
+        let code = match self.gain() {
+            Some(gain) => code * along_atoms(&gain.unsqueeze()),
+            None => code,
+        };
+        self.decoder().synthesize(code, extent)
+    }
+}

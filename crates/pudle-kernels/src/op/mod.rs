@@ -1,0 +1,15 @@
+//! The pass as one operation of Burn.
+//!
+//! [`Network`] is what models use; it gives `None` if the backend of the data has no fused pass. A backend has
+//! one if it implements [`UnrolledBackend`] and [`TapedBackend`], in a file of its own here, and is named in `border.rs`:
+//! in the list of the extension, and in [`supports`].
+
+mod autodiff;
+mod border;
+#[cfg(feature = "flex")]
+mod flex;
+mod network;
+mod shifted;
+
+pub use border::{TapedBackend, UnrolledBackend, UnrolledGradients, UnrolledInputs, supports};
+pub use network::Network;

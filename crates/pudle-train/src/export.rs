@@ -1,0 +1,55 @@
+//! A checkpoint's weights in other formats.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use crate::atoms::atoms_picture;
+use crate::checkpoint::Checkpoint;
+use crate::error::{Result, TrainError};
+use crate::files::write_whole;
+use crate::weights_file::{array_name, array_shape, to_safetensors};
+
+/// A file format of [`Checkpoint::export`].
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumString, strum::VariantNames,
+)]
+#[strum(serialize_all = "lowercase")]
+pub enum Format {
+    /// Named tensors for Python, Rust and others, under their paths in the model.
+    Safetensors,
+    /// NumPy arrays: `atoms`, and if they are learned `analysis`, `decoder`, `gain` (`[p]`), `lambda` (`[p]` or `[T, p]`),
+    /// `lambda_slope` (the same) and `step` (`[1]`).
+    Npz,
+    /// A picture of the atoms.
+    Png,
+}
+
+impl Checkpoint {
+    /// Writes the weights as one file of another format, whole or not at all.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be written.
+    pub fn export(&self, format: Format, path: &Path) -> Result<()> {
+        match format {
+            Format::Safetensors => write_whole(path, &to_safetensors(&self.model, path)?),
+            Format::Npz => write_whole(path, &self.to_npz().map_err(TrainError::io(path))?),
+            Format::Png => write_whole(path, &atoms_picture(&self.model)?.to_png()?),
+        }
+    }
+
+    fn to_npz(&self) -> std::io::Result<Vec<u8>> {
+        use npyz::WriterBuilder;
+        let mut archive = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
+        for weight in self.model.weights() {
+            let shape: Vec<u64> = array_shape(&weight).iter().map(|axis| *axis as u64).collect();
+            let mut writer = archive
+                .array(array_name(&weight), Default::default())?
+                .default_dtype()
+                .shape(&shape)
+                .begin_nd()?;
+            writer.extend(weight.to_vec())?;
+            writer.finish()?;
+        }
+        Ok(archive.zip_writer().finish()?.into_inner())
+    }
+}

@@ -1,0 +1,81 @@
+//! Weights as a safetensors file.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::tensor::{DType, TensorData};
+use pudle_core::{AnyPudle, Weight};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::error::{Result, TrainError};
+
+/// The weights of a model in the bytes of a safetensors file, f32; `path` stands for the file in errors.
+pub(crate) fn to_safetensors(model: &AnyPudle, path: &Path) -> Result<Vec<u8>> {
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = model
+        .weights()
+        .into_iter()
+        .map(|weight| {
+            let bytes = weight.to_vec().iter().flat_map(|value| value.to_le_bytes()).collect();
+            (weight.path, weight.values.shape().to_vec(), bytes)
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
+    });
+    let views = views.collect::<std::result::Result<Vec<_>, _>>();
+    // One entry at most: the order of several would be a hash map's, and equal weights must give equal files.
+    let metadata = HashMap::from([("project".to_owned(), "pudle".to_owned())]);
+    views
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|error| TrainError::weights(path, error))
+}
+
+/// The model with the weights of a safetensors file; `path` stands for the file in errors.
+///
+/// # Errors
+/// Returns an error if the file is damaged, or if its tensors are not the model's weights.
+pub(crate) fn from_safetensors(model: AnyPudle, bytes: &[u8], path: &Path) -> Result<AnyPudle> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| TrainError::weights(path, error))?;
+    let tensors = file.iter().map(|(name, view)| Ok((name.to_owned(), data(path, name, &view)?)));
+    let tensors: Vec<_> = tensors.collect::<Result<_>>()?;
+    model.with_weights(tensors).map_err(|error| TrainError::weights(path, error))
+}
+
+/// A tensor of a safetensors file.
+///
+/// # Errors
+/// Returns an error if it does not hold floating-point numbers.
+pub(crate) fn data(path: &Path, name: &str, view: &TensorView<'_>) -> Result<TensorData> {
+    let dtype = match view.dtype() {
+        Dtype::F32 => DType::F32,
+        Dtype::F64 => DType::F64,
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::BF16,
+        other => {
+            let reason =
+                format!("\"{name}\" is of type {other:?}, but must be F32, F64, F16 or BF16");
+            return Err(TrainError::weights(path, reason));
+        }
+    };
+    Ok(TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype))
+}
+
+/// The name of a weight outside the model, in NumPy archives for example: `atoms`, `analysis` and `decoder` for banks of
+/// atoms, `lambda` and `lambda_slope` for thresholds, otherwise its path.
+pub(crate) fn array_name(weight: &Weight) -> &str {
+    match weight.path.as_str() {
+        "dictionary.atoms" => "atoms",
+        "threshold.lambda" => "lambda",
+        "threshold.slope" => "lambda_slope",
+        path => path.strip_suffix(".atoms").unwrap_or(path),
+    }
+}
+
+/// The shape of a weight outside the model: that of thresholds that are the same in all layers is `[p]`.
+pub(crate) fn array_shape(weight: &Weight) -> Vec<usize> {
+    match weight.values.shape().to_vec()[..] {
+        [1, p] if weight.path.starts_with("threshold.") => vec![p],
+        ref shape => shape.to_vec(),
+    }
+}
