@@ -1,7 +1,7 @@
 //! Atoms as attractors of the network.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use pudle_core::{DenseDictionary, Dictionary, Pudle};
+use pudle_core::{DenseDictionary, Dictionary, Noise, Pudle};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -50,7 +50,7 @@ pub fn iterate(
     let offset = model.config().offset;
     let mut moves: Vec<Vec<f32>> = Vec::with_capacity(steps);
     for _ in 0..steps {
-        let next = scaled(model.reconstruct(x.clone() + offset) - offset);
+        let next = scaled(model.reconstruct(x.clone() + offset, &Noise::Unknown) - offset);
         let moved = (next.clone() - x).square().sum_dim(1).sqrt();
         moves.push(moved.into_data().iter::<f32>().collect());
         x = next;

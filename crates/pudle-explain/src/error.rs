@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pudle_core::{BackendError, ConfigError};
+use pudle_core::{BackendError, ConfigError, RangeError};
 use pudle_data::DataError;
 use pudle_plot::PlotError;
 use pudle_train::TrainError;
@@ -33,15 +33,8 @@ pub enum ExplainError {
     #[error(transparent)]
     Plot(#[from] PlotError),
     /// A value is out of its range.
-    #[error("`{field}` is {value}, but must be {range}")]
-    OutOfRange {
-        /// The setting.
-        field: &'static str,
-        /// Its value.
-        value: String,
-        /// The range that it must lie in.
-        range: String,
-    },
+    #[error(transparent)]
+    Range(#[from] RangeError),
     /// `Z Zᵀ` with the ridge on its diagonal cannot be inverted.
     #[error(
         "the codes' Gram matrix is singular at a ridge of {ridge} ({unused} of {atoms} atoms are never used)"
@@ -101,7 +94,7 @@ impl ExplainError {
         value: impl ToString,
         range: impl Into<String>,
     ) -> Self {
-        Self::OutOfRange { field, value: value.to_string(), range: range.into() }
+        RangeError::new(field, value, range.into()).into()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Opens the subject of a run.
 
 use burn::tensor::Device;
-use pudle_core::Banks;
-use pudle_train::{AnyPudle, Checkpoint, DataConfig, RunConfig};
+use pudle_core::{AnyPudle, WeightTying};
+use pudle_train::{Checkpoint, DataConfig, RunConfig};
 
 use crate::error::{ExplainError, Result};
 use crate::subject::Subject;
@@ -31,10 +31,10 @@ pub fn open_subject(
     options: SubjectOptions,
     device: &Device,
 ) -> Result<Box<dyn Subject>> {
-    if matches!(checkpoint.config.banks, Banks::Decoder | Banks::Untied) {
+    if matches!(checkpoint.config.tying, WeightTying::Decoder | WeightTying::Untied) {
         return Err(ExplainError::Unsuitable(format!(
             "the model's tying is {}, but the identity is for one dictionary: tied, or with gains",
-            checkpoint.config.banks
+            checkpoint.config.tying
         )));
     }
     if !config.training.without.is_empty() {

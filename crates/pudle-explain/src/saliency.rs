@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{Configured, Pudle};
+use pudle_core::{Configured, Noise, Pudle};
 
 use crate::error::{ExplainError, Result};
 
@@ -30,7 +30,7 @@ pub fn saliency<const D: usize, A: Configured<D>>(
     for &entry in entries {
         // A backward pass uses up its graph.
         let x = x.clone().detach().require_grad();
-        let code: Tensor<1> = model.encode(x.clone()).flatten(0, D - 1);
+        let code: Tensor<1> = model.encode(x.clone(), &Noise::Unknown).flatten(0, D - 1);
         let length = code.dims()[0];
         if entry >= length {
             let range = format!("below {length}, the length of the code");

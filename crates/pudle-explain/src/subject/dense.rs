@@ -1,7 +1,7 @@
 //! A dense model, shared by the subjects whose data are vectors.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{DenseDictionary, Dictionary, Level, Proximal, Pudle};
+use pudle_core::{DenseDictionary, Dictionary, Level, Noise, Pudle, StepSize};
 
 use crate::attractors::{Attraction, Starts, attraction};
 use crate::codes::SparseCodes;
@@ -55,7 +55,7 @@ impl DenseModel {
     pub fn encode(&self, data: &[f32]) -> Result<SparseCodes> {
         let shape = [data.len() / self.dim(), self.dim()];
         let x = Tensor::<2>::from_data(TensorData::new(data.to_vec(), shape), &self.device);
-        let code = self.model.encode(x);
+        let code = self.model.encode(x, &Noise::Unknown);
         let code = match self.model.gain() {
             Some(gain) => code * gain.unsqueeze(),
             None => code,
@@ -83,7 +83,7 @@ impl DenseModel {
 
     /// The thresholds `λ` of the last layer, one for each atom if they are learned, else one.
     pub fn thresholds(&self) -> Vec<f32> {
-        match self.model.threshold().lambda(self.model.config().layers - 1) {
+        match self.model.threshold().lambda(self.model.config().layers - 1, &Noise::Unknown) {
             Level::Scalar(lambda) => vec![lambda as f32],
             Level::PerAtom(lambda) => lambda.into_data().iter::<f32>().collect(),
         }
@@ -93,14 +93,12 @@ impl DenseModel {
     pub fn network(&self) -> Network {
         let config = self.model.config();
         let step = self.model.step([1, self.dim()]);
-        let scale = if config.prox == Proximal::Hard { 1.0 } else { step };
-        let level = |layer| match self.model.threshold().lambda(layer) {
-            Level::Scalar(lambda) => vec![lambda * scale],
-            Level::PerAtom(lambda) => {
-                lambda.into_data().iter::<f64>().map(|lambda| lambda * scale).collect()
-            }
+        let (threshold, size) = (self.model.threshold(), StepSize::Given(step));
+        let level = |layer| match threshold.level(layer, config.prox, &size, &Noise::Unknown) {
+            Level::Scalar(level) => vec![level],
+            Level::PerAtom(levels) => levels.into_data().iter::<f64>().collect(),
         };
-        let schedule = if self.model.threshold().is_adaptive() {
+        let schedule = if config.threshold.depends_on_noise() {
             "noise-adaptive".to_owned()
         } else {
             let schedule = serde_json::to_value(config.threshold).expect("settings are plain");
@@ -111,7 +109,7 @@ impl DenseModel {
             algorithm: config.algorithm.to_string(),
             prox: config.prox.to_string(),
             schedule,
-            tying: config.banks.to_string(),
+            tying: config.tying.to_string(),
             step,
             offset: config.offset,
             levels: (0..config.layers).map(level).collect(),

@@ -4,9 +4,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use burn::tensor::Device;
-use pudle_core::{DenseDictionary, Pudle};
+use pudle_core::{AnyPudle, DenseDictionary, Pudle};
 use pudle_data::{ColorMode, Digits, Image};
-use pudle_train::AnyPudle;
 
 use crate::attractors::{Attraction, Starts};
 use crate::data::{Batch, DataKind, EncodedInput, Input, InputNoise, Source, Split};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{ConvDictionary2d, Dictionary, Pudle};
+use pudle_core::{ConvDictionary2d, Dictionary, Noise, Pudle};
 use pudle_data::{
     ColorMode, Image, ImageFolder, Raster, Sigma, add_gaussian, add_validation_noise,
     estimate_sigma,
@@ -130,7 +130,7 @@ impl PhotographSubject {
         let noisy = noisy.pad_reflect_to(h, w);
         let extent = [1, channels, h, w];
         let x = Tensor::<4>::from_data(TensorData::new(noisy.data.clone(), extent), &self.device);
-        let code = self.model.clone().at_noise(&[f64::from(sigma)]).encode(x);
+        let code = self.model.encode(x, &Noise::Same(f64::from(sigma)));
         let denoised = self.model.decode(code.clone(), extent);
         let [_, atoms, rows, columns] = code.dims();
         let code = match self.model.gain() {
