@@ -48,7 +48,9 @@ pub enum ExplainError {
         atoms: usize,
     },
     /// The training data were generated, so there are no files to name as contributors.
-    #[error("the run was trained on generated pictures, which are no files that a report could name")]
+    #[error(
+        "the run was trained on generated pictures, which are no files that a report could name"
+    )]
     GeneratedData,
     /// The folder for the report holds a report already.
     #[error("{0}: a report is there already")]

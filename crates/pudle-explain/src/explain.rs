@@ -173,7 +173,6 @@ fn accuracy(subject: &dyn Subject, encoded: &Encoded) -> Result<Option<Accuracy>
     }
     let held_out = subject.encode(Split::HeldOut, &mut |_| ())?;
     let training = LabelledCodes { codes: &encoded.codes, labels };
-    let held_out =
-        LabelledCodes { codes: &held_out.codes, labels: subject.labels(Split::HeldOut) };
+    let held_out = LabelledCodes { codes: &held_out.codes, labels: subject.labels(Split::HeldOut) };
     Ok(Some(classify(training, held_out, subject.device())))
 }

@@ -60,9 +60,7 @@ pub use contributors::{
     Contribution, Contributors, by_code_of_atoms, by_code_of_outputs, of_atoms, of_outputs,
     shares_of_atoms, shares_of_outputs,
 };
-pub use data::{
-    Batch, DataKind, Encoded, EncodedInput, Input, InputNoise, Source, Split, Windows,
-};
+pub use data::{Batch, DataKind, Encoded, EncodedInput, Input, InputNoise, Source, Split, Windows};
 pub use depict::{Depict, OutputViews, Words};
 pub use error::{ExplainError, Result};
 pub use explain::{ExplainOptions, Explanation, Progress, explain};

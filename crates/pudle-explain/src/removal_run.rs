@@ -28,11 +28,7 @@ impl ContinuedTraining {
     ///
     /// # Errors
     /// Returns an error if the run cannot be read or trained further.
-    pub fn run(
-        &self,
-        device: &Device,
-        adjust: impl FnOnce(&mut RunConfig),
-    ) -> Result<Checkpoint> {
+    pub fn run(&self, device: &Device, adjust: impl FnOnce(&mut RunConfig)) -> Result<Checkpoint> {
         let folder =
             tempfile::tempdir().map_err(ExplainError::io(Path::new("a temporary folder")))?;
         let mut config = self.config.clone();

@@ -211,8 +211,7 @@ impl Trials<'_> {
             codes.append(&self.subject.encode_input(input)?.codes);
         }
         let rows: Vec<_> = codes.rows().collect();
-        let contributors =
-            of_outputs(self.identity, &self.encoded.codes, &rows, self.removed);
+        let contributors = of_outputs(self.identity, &self.encoded.codes, &rows, self.removed);
         let mut removals = Vec::with_capacity(inputs.len());
         for (k, (input, contributors)) in inputs.iter().zip(&contributors).enumerate() {
             let named = data(contributors);
@@ -237,7 +236,10 @@ impl Trials<'_> {
             predicted.iter_mut().zip(moved).for_each(|(p, m)| *p += value * m);
         }
         let after = self.train(without)?;
-        Ok(Change { predicted, actual: difference(&after.output(input)?, &self.base.output(input)?) })
+        Ok(Change {
+            predicted,
+            actual: difference(&after.output(input)?, &self.base.output(input)?),
+        })
     }
 
     fn predict(&self, without: &[usize]) -> Vec<Vec<f32>> {

@@ -84,8 +84,7 @@ pub fn ranked(uses: &[Use], figure: impl Fn(&Use) -> f64) -> Vec<usize> {
 pub fn nearest(codes: &SparseCodes, code: Row<'_>, count: usize) -> Vec<(usize, f64)> {
     let mut dense = vec![0.0f64; codes.atoms()];
     code.iter().for_each(|(atom, value)| dense[atom] = f64::from(value));
-    let norm =
-        |row: Row<'_>| row.values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    let norm = |row: Row<'_>| row.values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     let own = norm(code);
     let mut all: Vec<(usize, f64)> = codes
         .rows()

@@ -71,7 +71,11 @@ impl<'a> Source<'a> {
             learned: atoms.clone().map(|j| picture(identity.atom(j))).collect(),
             estimates: atoms.clone().map(|j| picture(identity.estimate(j))).collect(),
             atoms: atoms.map(|j| self.atom(j)).collect(),
-            outputs: found.outputs.iter().map(|output| self.output(output)).collect::<Result<_>>()?,
+            outputs: found
+                .outputs
+                .iter()
+                .map(|output| self.output(output))
+                .collect::<Result<_>>()?,
             top: found.contributors.first().map_or(0, |c| c.most.len().min(self.most)),
             network,
             attraction: self.attraction(),
@@ -195,11 +199,7 @@ impl<'a> Source<'a> {
         let outputs = found.outputs.iter();
         let outputs = outputs.flat_map(|o| std::iter::once(&o.contributors).chain(&o.by_code));
         let nearest = found.outputs.iter().flat_map(|output| &output.nearest);
-        atoms
-            .chain(outputs)
-            .flat_map(shown)
-            .chain(nearest.map(|(datum, _)| *datum))
-            .collect()
+        atoms.chain(outputs).flat_map(shown).chain(nearest.map(|(datum, _)| *datum)).collect()
     }
 
     /// What attractors were found, in a sentence or two.
@@ -230,14 +230,15 @@ impl<'a> Source<'a> {
         let Some(network) = self.subject.network().filter(|_| fits) else { return Value::Null };
         let mut values = serde_json::to_value(network).expect("settings are plain");
         let mut starts = vec![0u32];
-        codes.rows().for_each(|row| starts.push(starts[starts.len() - 1] + row.values.len() as u32));
+        codes
+            .rows()
+            .for_each(|row| starts.push(starts[starts.len() - 1] + row.values.len() as u32));
         let support = codes.rows().flat_map(|row| row.support);
         let encoded = |bytes: Vec<u8>| json!(BASE64_STANDARD.encode(bytes));
         let floats = |values: &mut dyn Iterator<Item = f32>| {
             encoded(values.flat_map(f32::to_le_bytes).collect())
         };
-        values["dictionary"] =
-            floats(&mut (0..p).flat_map(|j| identity.atom(j)).copied());
+        values["dictionary"] = floats(&mut (0..p).flat_map(|j| identity.atom(j)).copied());
         values["inverse"] = floats(&mut identity.inverse().iter().map(|b| *b as f32));
         values["starts"] = encoded(starts.into_iter().flat_map(u32::to_le_bytes).collect());
         values["support"] = encoded(support.flat_map(|j| j.to_le_bytes()).collect());

@@ -29,10 +29,8 @@ fn atom_columns(found: &Explanation) -> Vec<Column<'_>> {
     if uses.iter().any(|atom| !atom.classes.is_empty()) {
         let class = |j: usize| uses[j].class();
         let text = |value: Option<String>| value.unwrap_or_default();
-        columns.push((
-            "class",
-            Box::new(move |j| text(class(j).map(|(class, _)| class.to_string()))),
-        ));
+        columns
+            .push(("class", Box::new(move |j| text(class(j).map(|(class, _)| class.to_string())))));
         columns.push((
             "class_share",
             Box::new(move |j| text(class(j).map(|(_, share)| share.to_string()))),
