@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use pudle_explain::{
-    ContinuedTraining, ExplainError, ExplainOptions, InputNoise, Progress, RemovalOptions,
-    ReportOptions, Ridge, Subject, SubjectOptions, Summary, check_place, explain, growth,
-    open_subject, removal_test, write_removal_test, write_report,
+    ContinuedTraining, ExplainOptions, InputNoise, Progress, RemovalOptions, ReportOptions, Ridge,
+    Subject, SubjectOptions, Summary, check_place, explain, growth, open_subject, removal_test,
+    write_removal_test, write_report,
 };
 use pudle_train::RunConfig;
 
+use crate::arguments::BackendArg;
+use crate::failure::Failure;
 use crate::shipped::load_run;
 use crate::terminal::say;
-use crate::{BackendArg, Failure};
 
 /// Held-out digits that are explained by default.
 const HELD_OUT: usize = 10;
@@ -92,17 +93,14 @@ fn parse_pixel(text: &str) -> Result<[usize; 2], String> {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    run_command(&args).map_err(with_hint)
-}
-
-fn run_command(args: &Args) -> Result<(), Failure> {
+    let args = &args;
     let device = args.backend.backend.device()?;
     let (mut checkpoint, mut config) = load_run(&args.run, &device)?;
     if let Some(kernels) = args.backend.kernels {
         checkpoint.model = checkpoint.model.with_kernels(kernels)?;
     }
     if let Some(data) = &args.data {
-        config.set_data(data.clone())?;
+        config.data.set_folder(data.clone())?;
     }
     let options = SubjectOptions {
         sigma: args.sigma,
@@ -121,17 +119,6 @@ fn run_command(args: &Args) -> Result<(), Failure> {
     } else {
         report(args, &config, subject)
     }
-}
-
-/// Adds the flag that solves the problem to errors that have one.
-fn with_hint(failure: Failure) -> Failure {
-    let hint = match failure.downcast_ref::<ExplainError>() {
-        Some(ExplainError::ReportExists(_)) => "give --force to replace it",
-        Some(ExplainError::Singular { .. }) => "give a larger --ridge",
-        Some(ExplainError::GeneratedData) => "give the photographs to explain it by with --data",
-        _ => return failure,
-    };
-    format!("{failure}: {hint}").into()
 }
 
 fn report(args: &Args, config: &RunConfig, subject: &dyn Subject) -> Result<(), Failure> {

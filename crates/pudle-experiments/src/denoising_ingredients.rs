@@ -6,10 +6,11 @@ use clap::ValueEnum;
 use pudle_core::{
     Algorithm, Backend, Banks, Conv2dConfig, DictionaryConfig, PudleConfig, ThresholdConfig,
 };
-use pudle_data::Sigma;
+use pudle_data::{PhotographSettings, Sigma};
 use pudle_plot::{Axis, Chart, Line, Stroke};
 use pudle_train::{
-    DataConfig, Denoiser, RunConfig, Schedule, Scoring, Shifts, TrainingConfig, Versions, evaluate,
+    DataConfig, Denoiser, LearningRateSchedule, RunConfig, Scoring, Shifts, TrainingConfig,
+    Versions, evaluate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -162,10 +163,14 @@ impl DenoisingIngredients {
                 Ingredient::OwnDecoder | Ingredient::Untied => 1e-3,
                 _ => 2e-3,
             },
-            schedule: Schedule::Cosine,
+            schedule: LearningRateSchedule::Cosine,
             valid_every: self.steps.div_ceil(4),
             shifts,
             ..TrainingConfig::default()
+        };
+        let sigma = match has(Ingredient::Blind) {
+            true => Sigma::Between([5.0, 55.0]),
+            false => Sigma::At(self.sigma),
         };
         let training = match has(Ingredient::Optimiser) {
             true => {
@@ -178,16 +183,10 @@ impl DenoisingIngredients {
             backend,
             versions: Versions::default(),
             model,
-            data: DataConfig::Photographs {
-                dir: self.train.clone(),
+            data: DataConfig::Photographs(PhotographSettings {
                 valid: Some(self.test.clone()),
-                crop,
-                sigma: match has(Ingredient::Blind) {
-                    true => Sigma::Between([5.0, 55.0]),
-                    false => Sigma::At(self.sigma),
-                },
-                flips: true,
-            },
+                ..PhotographSettings::new(&self.train, crop, sigma)
+            }),
             training,
         }
     }

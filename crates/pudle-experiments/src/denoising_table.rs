@@ -4,11 +4,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 use pudle_core::{Backend, Conv2dConfig, GradientEstimator, Proximal, PudleConfig};
-use pudle_data::Sigma;
+use pudle_data::{PhotographSettings, Sigma};
 use pudle_plot::{Axis, Chart, Line, Stroke};
 use pudle_train::{
-    DataConfig, Denoiser, Format, Protocol, RunConfig, Schedule, Scoring, TrainingConfig, Versions,
-    evaluate,
+    DataConfig, Denoiser, Format, LearningRateSchedule, Protocol, RunConfig, Scoring,
+    TrainingConfig, Versions, evaluate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -167,18 +167,15 @@ impl DenoisingTable {
                 .with_lambda(key.lambda)
                 .with_prox(key.prox)
                 .with_gradient(key.gradient),
-            data: DataConfig::Photographs {
-                dir: self.train.clone(),
+            data: DataConfig::Photographs(PhotographSettings {
                 valid: Some(self.test.clone()),
-                crop: self.crop,
-                sigma: Sigma::At(self.sigma),
-                flips: true,
-            },
+                ..PhotographSettings::new(&self.train, self.crop, Sigma::At(self.sigma))
+            }),
             training: TrainingConfig {
                 steps: self.steps,
                 batch: self.batch,
                 learning_rate: self.learning_rate,
-                schedule: Schedule::Cosine,
+                schedule: LearningRateSchedule::Cosine,
                 epsilon: self.epsilon,
                 valid_every: self.steps.div_ceil(self.points),
                 ..TrainingConfig::default()

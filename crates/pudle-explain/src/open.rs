@@ -1,5 +1,7 @@
 //! Opens the subject of a run.
 
+use std::sync::Arc;
+
 use burn::tensor::Device;
 use pudle_core::{AnyPudle, WeightTying};
 use pudle_train::{Checkpoint, DataConfig, RunConfig};
@@ -37,24 +39,25 @@ pub fn open_subject(
             checkpoint.config.tying
         )));
     }
-    if !config.training.without.is_empty() {
+    if !config.data.without().is_empty() {
         return Err(ExplainError::Unsuitable(
-            "the run left digits out of its training (training.without), so they must not be explained by".into(),
+            "the run left digits out of its training (data.without), so they must not be explained by".into(),
         ));
     }
     match (checkpoint.model, &config.data) {
         (AnyPudle::Dense(model), DataConfig::Digits { .. } | DataConfig::Strokes { .. }) => {
-            let (digits, trained) = config.digits()?.expect("the data are digits");
-            Ok(Box::new(DigitSubject::new(model, digits, trained, device)?))
+            let data = config.open_data()?.digits.expect("the data are digits");
+            let digits = Arc::unwrap_or_clone(data.digits);
+            Ok(Box::new(DigitSubject::new(model, digits, data.trained, device)?))
         }
-        (AnyPudle::Conv2d(model), DataConfig::Photographs { dir, sigma, .. }) => {
+        (AnyPudle::Conv2d(model), DataConfig::Photographs(photographs)) => {
             let options = PhotographOptions {
-                sigma: options.sigma.unwrap_or(sigma.middle()),
+                sigma: options.sigma.unwrap_or(photographs.sigma.middle()),
                 most: options.photographs,
                 seed: options.seed,
             };
-            let trained_sigma = checkpoint.sigma;
-            Ok(Box::new(PhotographSubject::new(model, trained_sigma, dir, options, device)?))
+            let (trained, dir) = (checkpoint.sigma, &photographs.dir);
+            Ok(Box::new(PhotographSubject::new(model, trained, dir, options, device)?))
         }
         (AnyPudle::Conv2d(_), DataConfig::DeadLeaves { .. }) => Err(ExplainError::GeneratedData),
         _ => Err(ExplainError::Unsuitable(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use burn::tensor::Device;
-use pudle_train::{Checkpoint, Initialization, RunConfig, Schedule, train_watched};
+use pudle_train::{Checkpoint, Initialization, LearningRateSchedule, RunConfig, train_watched};
 
 use crate::error::{ExplainError, Result};
 
@@ -28,7 +28,11 @@ impl ContinuedTraining {
     ///
     /// # Errors
     /// Returns an error if the run cannot be read or trained further.
-    pub fn run(&self, device: &Device, adjust: impl FnOnce(&mut RunConfig)) -> Result<Checkpoint> {
+    pub fn run(
+        &self,
+        device: &Device,
+        adjust: impl FnOnce(&mut RunConfig) -> Result<()>,
+    ) -> Result<Checkpoint> {
         let folder =
             tempfile::tempdir().map_err(ExplainError::io(Path::new("a temporary folder")))?;
         let mut config = self.config.clone();
@@ -36,11 +40,11 @@ impl ContinuedTraining {
         training.initialization = Initialization::Checkpoint { dir: self.dir.clone() };
         training.steps = self.steps;
         training.batch = self.batch;
-        training.schedule = Schedule::Cosine;
+        training.schedule = LearningRateSchedule::Cosine;
         training.warm_up = (self.steps / 16).min(50);
         training.checkpoint_every = self.steps;
         training.valid_every = u64::MAX;
-        adjust(&mut config);
+        adjust(&mut config)?;
         let dir = folder.path().join("run");
         train_watched(config, &dir, Arc::new(AtomicU64::new(0)))?;
         Ok(Checkpoint::read(&dir, device)?)

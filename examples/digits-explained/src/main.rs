@@ -23,7 +23,7 @@ use pudle_train::{Checkpoint, Preset, train_watched};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Preset::Digits.config();
     if let Some(folder) = std::env::args_os().nth(1) {
-        config.set_data(folder.into())?;
+        config.data.set_folder(folder.into())?;
     }
     config.training.steps = 2000;
     let run = Path::new("runs/digits-explained");

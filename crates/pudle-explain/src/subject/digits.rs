@@ -7,6 +7,8 @@ use burn::tensor::Device;
 use pudle_core::{AnyPudle, DenseDictionary, Pudle};
 use pudle_data::{ColorMode, Digits, Image};
 
+use pudle_train::TrainError;
+
 use crate::attractors::{Attraction, Starts};
 use crate::data::{Batch, DataKind, EncodedInput, Input, InputNoise, Source, Split};
 use crate::depict::{Depict, OutputViews, Words};
@@ -200,9 +202,10 @@ impl Retraining for DigitSubject {
         training: &ContinuedTraining,
         without: &[usize],
     ) -> Result<Box<dyn Subject>> {
+        let mut without = without.to_vec();
+        without.sort_unstable();
         let checkpoint = training.run(self.device(), |config| {
-            config.training.without = without.to_vec();
-            config.training.without.sort_unstable();
+            Ok(config.data.set_without(without).map_err(TrainError::from)?)
         })?;
         let AnyPudle::Dense(model) = checkpoint.model else {
             unreachable!("the model that training started from is dense")

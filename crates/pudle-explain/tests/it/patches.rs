@@ -5,7 +5,7 @@ use pudle_core::{
     AnyPudle, ConvConfig, ConvDictionary2d, GradientEstimator, Noise, Pudle, PudleConfig,
     WeightTying,
 };
-use pudle_data::{ColorMode, Image, Sigma, add_gaussian, add_validation_noise};
+use pudle_data::{ColorMode, Image, PhotographSettings, Sigma, add_gaussian, add_validation_noise};
 use pudle_explain::{
     ExplainOptions, Input, ReportOptions, Ridge, Source, Split, SubjectOptions, explain,
     open_subject, write_report,
@@ -36,13 +36,7 @@ fn subject(channels: usize, tying: WeightTying, dir: &std::path::Path) -> (Check
         .with_offset(0.5)
         .with_gradient(GradientEstimator::DEC);
     let model = Pudle::<4, ConvDictionary2d>::new(&config, 5, &Device::flex()).unwrap();
-    let data = DataConfig::Photographs {
-        dir: dir.to_path_buf(),
-        valid: None,
-        crop: 20,
-        sigma: Sigma::At(SIGMA),
-        flips: false,
-    };
+    let data = DataConfig::Photographs(PhotographSettings::new(dir, 20, Sigma::At(SIGMA)));
     let run = RunConfig { model: config.clone(), data, ..Preset::Denoise.config() };
     let model = AnyPudle::Conv2d(model);
     (Checkpoint { config, model, sigma: Some(Sigma::At(SIGMA)) }, run)

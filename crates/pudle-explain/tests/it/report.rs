@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use burn::tensor::Device;
+use pudle_data::StrokeSettings;
 use pudle_explain::{
     ExplainOptions, Explanation, ReportOptions, Ridge, Split, Subject, SubjectOptions, explain,
     open_subject, write_report,
@@ -23,7 +24,7 @@ fn trained(dir: &Path) -> RunConfig {
         unreachable!("digits have a dense dictionary")
     };
     dense.atoms = 40;
-    config.data = DataConfig::Strokes { count: 500, classes: vec![0, 1, 2] };
+    config.data = DataConfig::Strokes(StrokeSettings::new(500, [0, 1, 2]));
     config.training.steps = 600;
     train(config.clone(), dir, Interrupter::new()).unwrap();
     config

@@ -1,4 +1,5 @@
 //! The integration tests of this crate as one program, so that Burn is linked once.
 
 mod checkpoint;
+mod config;
 mod run;

@@ -6,14 +6,24 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 use pudle_core::{
-    Banks, Conv2dConfig, DenseConfig, DictionaryConfig, GradientEstimator, PudleConfig,
-    ThresholdConfig,
+    Banks, Conv1dConfig, Conv2dConfig, DenseConfig, DictionaryConfig, GradientEstimator,
+    PudleConfig, ThresholdConfig,
 };
-use pudle_data::Sigma;
+use pudle_data::{Amplitude, DeadLeavesSettings, Sigma, SignRule, SparseCodingSettings};
 use pudle_train::{
-    AmplitudeConfig, Checkpoint, DataConfig, Initialization, Interrupter, Outcome, RunConfig,
-    Schedule, TrainError, TrainingConfig, resume, train,
+    Checkpoint, DataConfig, Initialization, Interrupter, LearningRateSchedule, Outcome, RunConfig,
+    TrainError, TrainingConfig, resume, train,
 };
+
+fn leaves(crop: usize) -> DeadLeavesSettings {
+    let settings = DeadLeavesSettings::new(crop, Sigma::At(25.0));
+    DeadLeavesSettings { side: 40, count: 5, ..settings }
+}
+
+fn draws(count: usize, noise: f32) -> SparseCodingSettings {
+    let amplitude = Amplitude::Uniform { low: 1.0, high: 2.0, sign: SignRule::PerEntry };
+    SparseCodingSettings { sparsity: 2, count, length: None, amplitude, noise }
+}
 
 fn images(steps: u64) -> RunConfig {
     RunConfig {
@@ -24,13 +34,7 @@ fn images(steps: u64) -> RunConfig {
             .with_layers(3)
             .with_step(0.1)
             .with_threshold(ThresholdConfig::learned(0.1)),
-        data: DataConfig::DeadLeaves {
-            side: 40,
-            count: 5,
-            crop: 33,
-            sigma: Sigma::At(25.0),
-            flips: true,
-        },
+        data: DataConfig::DeadLeaves(leaves(33)),
         training: TrainingConfig {
             steps,
             batch: 2,
@@ -44,15 +48,29 @@ fn images(steps: u64) -> RunConfig {
 fn vectors(steps: u64) -> RunConfig {
     RunConfig {
         model: PudleConfig::dense(DenseConfig { dim: 12, atoms: 18 }).with_step(0.2),
-        data: DataConfig::SparseCoding {
-            sparsity: 2,
-            count: 40,
-            amplitude: AmplitudeConfig::Uniform { low: 1.0, high: 2.0, sign_per_datum: false },
-            noise: 0.01,
-        },
+        data: DataConfig::SparseCoding(draws(40, 0.01)),
         training: TrainingConfig {
             batch: 10,
             initialization: Initialization::Perturbed { sd: 0.1 },
+            ..images(steps).training
+        },
+        ..images(steps)
+    }
+}
+
+fn signals(steps: u64) -> RunConfig {
+    let filters = Conv1dConfig { atoms: 4, channels: 2, size: 7, stride: 2 };
+    RunConfig {
+        model: PudleConfig::conv1d(filters).with_layers(40).with_step(0.2).with_lambda(0.1),
+        data: DataConfig::SparseCoding(SparseCodingSettings {
+            sparsity: 3,
+            length: Some(45),
+            ..draws(200, 0.0)
+        }),
+        training: TrainingConfig {
+            batch: 20,
+            learning_rate: 3e-3,
+            initialization: Initialization::Perturbed { sd: 0.05 },
             ..images(steps).training
         },
         ..images(steps)
@@ -82,7 +100,7 @@ fn assert_same_end(a: &Path, b: &Path) {
 
 #[test]
 fn a_resumed_run_ends_as_the_uninterrupted_one() {
-    for config in [images, vectors] {
+    for config in [images, vectors, signals] {
         let dir = tempfile::tempdir().unwrap();
         let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
         assert_eq!(run(config(11), &whole), Outcome::Finished);
@@ -98,7 +116,7 @@ fn a_resumed_run_ends_as_the_uninterrupted_one() {
 fn a_run_stopped_at_any_moment_ends_as_the_uninterrupted_one() {
     let config = || {
         let mut config = images(60);
-        config.training.schedule = Schedule::Cosine;
+        config.training.schedule = LearningRateSchedule::Cosine;
         config
     };
     let dir = tempfile::tempdir().unwrap();
@@ -242,21 +260,26 @@ fn divergence_stops_with_the_step_and_the_cause() {
 
 #[test]
 fn training_recovers_the_dictionary() {
-    let dir = tempfile::tempdir().unwrap();
     let mut config = vectors(150);
     config.model = PudleConfig::dense(DenseConfig { dim: 40, atoms: 50 })
         .with_layers(60)
         .with_step(0.2)
         .with_lambda(0.2);
-    config.data = DataConfig::SparseCoding {
-        sparsity: 2,
-        count: 400,
-        amplitude: AmplitudeConfig::Uniform { low: 1.0, high: 2.0, sign_per_datum: false },
-        noise: 0.0,
-    };
+    config.data = DataConfig::SparseCoding(draws(400, 0.0));
     config.training.learning_rate = 3e-3;
     config.training.batch = 40;
     config.training.initialization = Initialization::Perturbed { sd: 0.05 };
+    assert_recovered(config);
+}
+
+#[test]
+fn training_recovers_filters_of_signals() {
+    assert_recovered(signals(150));
+}
+
+/// Trains for 150 steps and compares the dictionary errors of the first and the last.
+fn assert_recovered(config: RunConfig) {
+    let dir = tempfile::tempdir().unwrap();
     run(config, dir.path());
     let metrics = String::from_utf8(read(dir.path(), "metrics.csv")).unwrap();
     let errors: Vec<f64> = metrics
@@ -305,13 +328,7 @@ fn unsuitable_settings_are_refused_before_anything_is_written() {
         config.training.initialization = Initialization::Perturbed { sd: 0.1 };
     });
     with("data.crop", |config| {
-        config.data = DataConfig::DeadLeaves {
-            side: 40,
-            count: 5,
-            crop: 3,
-            sigma: Sigma::At(25.0),
-            flips: true,
-        };
+        config.data = DataConfig::DeadLeaves(leaves(3));
     });
     with("model.dictionary.kind", |config| {
         config.model.dictionary = DictionaryConfig::Dense(DenseConfig { dim: 5, atoms: 5 });
