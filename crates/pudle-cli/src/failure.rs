@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use pudle_core::BackendError;
+use pudle_explain::ExplainError;
 use pudle_train::TrainError;
 
 /// Any error. It is told in one line.
@@ -29,6 +30,18 @@ fn way_out(error: &(dyn Error + 'static)) -> Option<String> {
             TrainError::NoStride { .. } => Some("give it with --stride".into()),
             TrainError::StrideOfMatrix { .. } => Some("leave out --stride".into()),
             TrainError::Backend(error) => way_out(error),
+            _ => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<ExplainError>() {
+        return match error {
+            ExplainError::ReportExists(_) => Some("give --force to replace it".into()),
+            ExplainError::Singular { .. } => Some("give a larger --ridge".into()),
+            ExplainError::GeneratedData => {
+                Some("give the photographs to explain it by with --data".into())
+            }
+            ExplainError::Train(error) => way_out(error),
+            ExplainError::Backend(error) => way_out(error),
             _ => None,
         };
     }
