@@ -9,6 +9,7 @@ use pudle_experiments::{
     GradientDynamics, Initialisation, perform,
 };
 
+use crate::arguments::words;
 use crate::failure::Failure;
 use crate::terminal::{say, say_json};
 

@@ -13,7 +13,7 @@ use pudle_data::{Image, Photo, Raster, add_gaussian, scene};
 use pudle_train::{Denoiser, ShiftCount};
 use serde::Serialize;
 
-use crate::arguments::{BackendArg, words};
+use crate::arguments::BackendArg;
 use crate::failure::Failure;
 use crate::shipped;
 use crate::terminal::{say, say_json};
