@@ -23,8 +23,9 @@ fn model<const D: usize, A: Configured<D>>(
     gradient: GradientEstimator,
     device: &Device,
 ) -> (Pudle<D, A>, Tensor<D>) {
-    let config = workload.config.clone().with_kernels(kernels).with_gradient(gradient);
-    let model = Pudle::from_data(&config, workload.inputs.atoms.clone(), device);
+    let mut workload = workload.clone();
+    workload.config = workload.config.with_kernels(kernels).with_gradient(gradient);
+    let model = workload.model(device);
     let x = Tensor::from_data(workload.inputs.x.clone(), device);
     (model.expect("a valid workload"), x)
 }
@@ -36,13 +37,14 @@ fn passes<const D: usize, A: Configured<D>>(criterion: &mut Criterion, workload:
     for kernels in BOTH {
         let (model, x) = model::<D, A>(workload, kernels, GradientEstimator::DEC, &Device::flex());
         group.bench_function(BenchmarkId::new("forward", kernels), |bencher| {
-            bencher.iter(|| model.reconstruct(x.clone()));
+            bencher.iter(|| model.reconstruct(x.clone(), &workload.inputs.noise));
         });
         for gradient in ESTIMATORS {
             let device = Device::flex().autodiff();
             let (model, x) = self::model::<D, A>(workload, kernels, gradient, &device);
             group.bench_function(BenchmarkId::new(gradient.to_string(), kernels), |bencher| {
-                bencher.iter(|| model.objective(x.clone(), x.clone()).loss.backward());
+                let noise = &workload.inputs.noise;
+                bencher.iter(|| model.objective(x.clone(), x.clone(), noise).loss.backward());
             });
         }
     }
@@ -73,7 +75,8 @@ fn image(criterion: &mut Criterion) {
         for shifts in [1, 16] {
             let id = BenchmarkId::new(format!("{shifts} shifts"), kernels);
             group.bench_function(id, |bencher| {
-                bencher.iter(|| model.reconstruct_shifted(x.clone(), shifts));
+                bencher
+                    .iter(|| model.reconstruct_shifted(x.clone(), &workload.inputs.noise, shifts));
             });
         }
     }

@@ -8,4 +8,4 @@ mod memory;
 mod workload;
 
 pub use measure::{Measurement, Results, measure};
-pub use workload::{Case, Inputs, Size, Workload, WorkloadError};
+pub use workload::{Case, Inputs, Size, Trained, Workload, WorkloadError};

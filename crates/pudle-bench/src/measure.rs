@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use pudle_core::{
     Backend, Configured, ConvDictionary2d, DenseDictionary, GradientEstimator, Kernels, Pudle,
 };
@@ -48,26 +48,24 @@ pub struct Measurement {
 /// came out: `reconstruction` and, where there is a step, `code` and `gradient`.
 ///
 /// # Errors
-/// Where the backend cannot run it.
+/// Returns an error if the backend is not compiled in, finds no device, or does not run the workload.
 pub fn measure(
     workload: &Workload,
     gradient: GradientEstimator,
-    (backend, device): (Backend, &Device),
+    backend: Backend,
     repetitions: usize,
 ) -> Result<(Measurement, Results), WorkloadError> {
     let mut workload = workload.clone();
     workload.config.gradient = gradient;
     workload.config.validate()?;
     match workload.case {
-        Case::Dense => {
-            run::<2, DenseDictionary>(&workload, (backend, device), repetitions, |m, x| {
-                m.reconstruct(x)
-            })
-        }
+        Case::Dense => run::<2, DenseDictionary>(&workload, backend, repetitions, |m, x| {
+            m.reconstruct(x, &workload.inputs.noise)
+        }),
         Case::Conv | Case::Image => {
             let shifts = workload.shifts;
-            run::<4, ConvDictionary2d>(&workload, (backend, device), repetitions, |m, x| {
-                m.reconstruct_shifted(x, shifts)
+            run::<4, ConvDictionary2d>(&workload, backend, repetitions, |m, x| {
+                m.reconstruct_shifted(x, &workload.inputs.noise, shifts)
             })
         }
     }
@@ -75,13 +73,15 @@ pub fn measure(
 
 fn run<const D: usize, A: Configured<D>>(
     workload: &Workload,
-    (backend, device): (Backend, &Device),
+    backend: Backend,
     repetitions: usize,
     forward: impl Fn(&Pudle<D, A>, Tensor<D>) -> Tensor<D>,
 ) -> Result<(Measurement, Results), WorkloadError> {
+    let device = &backend.device()?;
     let sync = || device.sync().expect("the device answers");
     let mut results = Results::new();
-    let model = Pudle::<D, A>::from_data(&workload.config, workload.inputs.atoms.clone(), device)?;
+    let model = workload.model::<D, A>(device)?;
+    let noise = &workload.inputs.noise;
     let x = Tensor::<D>::from_data(workload.inputs.x.clone(), device);
     let forward = || {
         let estimate = forward(&model, x.clone());
@@ -92,11 +92,10 @@ fn run<const D: usize, A: Configured<D>>(
     let before = forget_peak().then(resident_mib).flatten();
     let (step_ms, peak_mib) = if steps {
         let device = device.clone().autodiff();
-        let model =
-            Pudle::<D, A>::from_data(&workload.config, workload.inputs.atoms.clone(), &device)?;
+        let model = workload.model::<D, A>(&device)?;
         let x = x.clone().autodiff();
         let step = || {
-            let objective = model.objective(x.clone(), x.clone());
+            let objective = model.objective(x.clone(), x.clone(), noise);
             let grads = objective.loss.backward();
             let gradient = model.dictionary().atoms().grad(&grads);
             sync();
@@ -116,7 +115,7 @@ fn run<const D: usize, A: Configured<D>>(
     let code = match workload.case {
         Case::Image => {
             let covered = Tensor::<D>::from_data(workload.inputs.x.clone(), device);
-            model.encode(covered).into_data()
+            model.encode(covered, noise).into_data()
         }
         _ => results[0].1.clone(),
     };

@@ -1,18 +1,30 @@
 //! What is timed: a model and the data that it sees.
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
-use burn::tensor::TensorData;
-use pudle_core::{Conv2dConfig, DenseConfig, DictionaryConfig, PudleConfig};
+use burn::tensor::{Device, TensorData};
+use pudle_core::{
+    ConfigError, Configured, ConvConfig, DenseConfig, DictionaryConfig, Noise, Pudle, PudleConfig,
+    RangeError, Weight,
+};
 use pudle_data::{Amplitude, SignRule, SparseCoding, SparseCodingConfig, add_gaussian, scene};
 use serde::Serialize;
 use thiserror::Error;
 
 /// A kind of workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantNames,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Case {
     /// A training step of the published denoiser: 129×129 pixels, 64 filters of 9×9, stride 4, T = 15.
     Conv,
@@ -22,48 +34,21 @@ pub enum Case {
     Image,
 }
 
-impl FromStr for Case {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "conv" => Ok(Case::Conv),
-            "dense" => Ok(Case::Dense),
-            "image" => Ok(Case::Image),
-            other => Err(format!("unknown case \"{other}\": it must be conv, dense or image")),
-        }
-    }
-}
-
-impl fmt::Display for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Case::Conv => "conv",
-            Case::Dense => "dense",
-            Case::Image => "image",
-        })
-    }
-}
-
-/// A workload that cannot be had.
+/// A workload that does not exist.
 #[derive(Debug, Error)]
 pub enum WorkloadError {
     /// A number out of its range.
-    #[error("`{field}` is {value}, but must be {range}")]
-    Range {
-        /// Name of the setting.
-        field: &'static str,
-        /// The value that was given.
-        value: usize,
-        /// What it must be.
-        range: String,
-    },
-    /// A setting that the model refuses.
     #[error(transparent)]
-    Config(#[from] pudle_core::ConfigError),
-    /// A model over something else.
+    Range(#[from] RangeError),
+    /// A setting that the model does not allow.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A model that is not over images.
     #[error("a model over images is needed for this case")]
     NotImages,
+    /// A backend that cannot be used.
+    #[error(transparent)]
+    Backend(#[from] pudle_core::BackendError),
     /// Data that cannot be drawn.
     #[error(transparent)]
     Data(#[from] pudle_data::DataError),
@@ -77,7 +62,7 @@ pub enum WorkloadError {
     },
 }
 
-/// What of a case can be varied; the case's own where `None`.
+/// Sizes that replace those of a case; `None` keeps the case's own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Size {
     /// Data per batch, 1 to 4096.
@@ -92,6 +77,15 @@ pub struct Size {
     pub shifts: Option<usize>,
 }
 
+/// A trained model: its settings and weights.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The settings.
+    pub config: PudleConfig,
+    /// All learned weights.
+    pub weights: Vec<Weight>,
+}
+
 /// Numbers that a workload runs on.
 #[derive(Clone, Debug)]
 pub struct Inputs {
@@ -99,6 +93,8 @@ pub struct Inputs {
     pub atoms: TensorData,
     /// Data, a batch of them.
     pub x: TensorData,
+    /// Noise of the data, on the scale 0 … 255.
+    pub noise: Noise,
 }
 
 /// A model and its data.
@@ -114,6 +110,17 @@ pub struct Workload {
     pub shifts: usize,
     /// What it runs on.
     pub inputs: Inputs,
+    /// The trained model whose weights are timed; the atoms of `inputs` with the start values of all other weights if
+    /// there is none.
+    trained: Option<Trained>,
+}
+
+impl Trained {
+    /// The atoms of the dictionary, flat.
+    fn atoms(&self) -> Vec<f32> {
+        let atoms = self.weights.iter().find(|weight| weight.path == "dictionary.atoms");
+        atoms.map(Weight::to_vec).unwrap_or_default()
+    }
 }
 
 /// Noise of the images, on the scale 0 … 255.
@@ -125,22 +132,22 @@ impl Workload {
     /// denoiser's shape with random filters else.
     ///
     /// # Errors
-    /// Where a size is out of its range, or the model is none over images.
+    /// Returns an error if a size is out of its range, or if the model is not over images.
     pub fn new(
         case: Case,
         size: Size,
-        trained: Option<(PudleConfig, Vec<f32>)>,
+        trained: Option<Trained>,
         seed: u64,
     ) -> Result<Self, WorkloadError> {
         let bounded = |field, value: Option<usize>, default, most| match value.unwrap_or(default) {
             value if (1..=most).contains(&value) => Ok(value),
-            value => Err(WorkloadError::Range { field, value, range: format!("1 to {most}") }),
+            value => Err(RangeError::new(field, value, format!("between 1 and {most}"))),
         };
         match case {
             Case::Dense => {
                 if let Some(value @ 2..) = size.shifts {
-                    let range = "1 where there is no grid of atoms".into();
-                    return Err(WorkloadError::Range { field: "shifts", value, range });
+                    let range = "1 for a matrix, which has no grid of atoms";
+                    return Err(RangeError::new("shifts", value, range).into());
                 }
                 let batch = bounded("batch", size.batch, 50, 4096)?;
                 let dim = bounded("side", size.side, 1000, 8192)?;
@@ -151,13 +158,13 @@ impl Workload {
                 let trained = trained.filter(|_| size.atoms.is_none());
                 let published = || {
                     let atoms = bounded("atoms", size.atoms, 64, 4096)?;
-                    let filters = Conv2dConfig { atoms, channels: 1, size: 9, stride: 4 };
+                    let filters = ConvConfig { atoms, channels: 1, size: 9, stride: 4 };
                     let config = PudleConfig::conv2d(filters).with_step(0.1).with_lambda(0.16);
                     let atoms = random_filters(&filters, seed)?;
                     Ok::<_, WorkloadError>((config.with_layers(15), atoms))
                 };
-                let (config, atoms) = match trained {
-                    Some(trained) => trained,
+                let (config, atoms) = match &trained {
+                    Some(trained) => (trained.config.clone(), trained.atoms()),
                     None => published()?,
                 };
                 let DictionaryConfig::Conv2d(filters) = config.dictionary else {
@@ -171,8 +178,9 @@ impl Workload {
                 let batch = bounded("batch", size.batch, 1, 4096)?;
                 let sides = match (case, size.side) {
                     (_, Some(side)) if !(filters.size..=8192).contains(&side) => {
-                        let range = format!("{}, the side of an atom, to 8192", filters.size);
-                        return Err(WorkloadError::Range { field: "side", value: side, range });
+                        let range =
+                            format!("between {}, the side of an atom, and 8192", filters.size);
+                        return Err(RangeError::new("side", side, range).into());
                     }
                     (_, Some(side)) => [side; 2],
                     (Case::Image, None) => [321, 481],
@@ -190,7 +198,8 @@ impl Workload {
                 let x = (0..batch as u64)
                     .flat_map(|k| picture(sides, seed.wrapping_add(k)).repeat(channels));
                 let x = TensorData::new(x.collect(), [batch, channels, sides[0], sides[1]]);
-                Ok(Self { case, config, batch, shifts, inputs: Inputs { atoms, x } })
+                let inputs = Inputs { atoms, x, noise: Noise::Same(f64::from(SIGMA)) };
+                Ok(Self { case, config, batch, shifts, inputs, trained })
             }
         }
     }
@@ -219,14 +228,30 @@ impl Workload {
         let inputs = Inputs {
             atoms: TensorData::new(draws.perturbed(0.005, seed), [dim, atoms]),
             x: TensorData::new(x, [batch, dim]),
+            noise: Noise::Unknown,
         };
-        Ok(Self { case: Case::Dense, config, batch, shifts: 1, inputs })
+        Ok(Self { case: Case::Dense, config, batch, shifts: 1, inputs, trained: None })
+    }
+
+    /// The model: with all weights of the trained one that its settings keep.
+    ///
+    /// # Errors
+    /// Returns an error if the backend of `device` does not run it.
+    pub fn model<const D: usize, A: Configured<D>>(
+        &self,
+        device: &Device,
+    ) -> Result<Pudle<D, A>, ConfigError> {
+        let model = Pudle::from_data(&self.config, self.inputs.atoms.clone(), device)?;
+        match &self.trained {
+            Some(Trained { config, weights }) => model.start_from(config, weights),
+            None => Ok(model),
+        }
     }
 
     /// Writes atoms and data as `atoms` and `x`, and `results` by name, to a safetensors file.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn save(
         &self,
         path: &Path,
@@ -254,7 +279,7 @@ impl Workload {
 }
 
 /// Filters of unit norm, drawn.
-fn random_filters(filters: &Conv2dConfig, seed: u64) -> Result<Vec<f32>, WorkloadError> {
+fn random_filters(filters: &ConvConfig, seed: u64) -> Result<Vec<f32>, WorkloadError> {
     // The columns of a drawn dictionary, one after the other.
     let draws = SparseCoding::new(SparseCodingConfig {
         dim: filters.channels * filters.size * filters.size,

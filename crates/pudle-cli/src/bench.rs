@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use pudle_bench::{Case, Measurement, Size, Workload, measure};
+use pudle_bench::{Case, Measurement, Size, Trained, Workload, measure};
 use pudle_core::{GradientEstimator, Kernels};
 
+use crate::arguments::{BackendArg, parse_gradient, words};
+use crate::failure::Failure;
 use crate::shipped;
 use crate::terminal::{say, say_json};
-use crate::{BackendArg, Failure, parse_gradient};
 
 /// The shipped denoiser whose architecture is the published one.
 const PUBLISHED: &str = "denoise-published";
@@ -17,7 +18,7 @@ pub struct Args {
     /// What to time: conv (a training step of the denoiser), dense (a matrix of 1500 atoms) or image (a
     /// photograph of 481×321 pixels).
     #[arg(long, value_name = "C", default_value = "conv",
-          value_parser = |text: &str| text.parse::<Case>())]
+          value_parser = words::<Case>())]
     case: Case,
     /// Gradient estimator of the step.
     #[arg(long, value_name = "G", default_value = "ae-ls", value_parser = parse_gradient)]
@@ -78,12 +79,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
         (_, Some(dir)) => Some(shipped::load(dir, &device)?),
         (_, None) => Some(shipped::load(Path::new(PUBLISHED), &device)?),
     };
-    let trained = trained.map(|checkpoint| (checkpoint.config, checkpoint.model.atoms().0));
+    let trained = trained.map(|checkpoint| Trained {
+        weights: checkpoint.model.weights(),
+        config: checkpoint.config,
+    });
     let mut workload = Workload::new(args.case, size, trained, args.seed)?;
     workload.config.kernels = args.backend.kernels.unwrap_or(Kernels::Auto);
     workload.config.recompute = args.recompute;
     let repetitions = args.repetitions as usize;
-    let (measured, results) = measure(&workload, args.gradient, (backend, &device), repetitions)?;
+    let (measured, results) = measure(&workload, args.gradient, backend, repetitions)?;
     if let Some(path) = &args.save {
         workload.save(path, &results)?;
     }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use pudle_core::{Backend, DenseConfig, Proximal, PudleConfig, Step};
-use pudle_train::{Format, TrainError, import_dictionary};
+use pudle_train::{Format, ImportOptions, TrainError, import_dictionary};
 
-use crate::Failure;
+use crate::arguments::{parse_prox, words};
+use crate::failure::Failure;
 use crate::shipped::load;
 use crate::terminal::say;
 
@@ -20,7 +21,7 @@ pub struct ExportArgs {
     /// Checkpoint or run directory, or the name of one that ships.
     checkpoint: PathBuf,
     /// Format: safetensors, npz (arrays for NumPy) or png (a picture of the atoms).
-    #[arg(long, value_name = "F", value_parser = |text: &str| text.parse::<Format>())]
+    #[arg(long, value_name = "F", value_parser = words::<Format>())]
     format: Format,
     /// File to write.
     #[arg(short, long, value_name = "FILE")]
@@ -62,23 +63,8 @@ pub struct ImportArgs {
     force: bool,
 }
 
-fn parse_prox(text: &str) -> Result<Proximal, String> {
-    match text {
-        "soft" => Ok(Proximal::Soft),
-        "relu" => Ok(Proximal::Relu),
-        "hard" => Ok(Proximal::Hard),
-        other => Err(format!("unknown operator \"{other}\": it must be soft, relu or hard")),
-    }
-}
-
 fn parse_step(text: &str) -> Result<Step, String> {
-    match text {
-        "auto" => Ok(Step::Auto),
-        number => number
-            .parse()
-            .map(Step::Given)
-            .map_err(|_| format!("\"{number}\" is neither a number nor \"auto\"")),
-    }
+    text.parse().map_err(|error: pudle_core::ConfigError| error.to_string())
 }
 
 pub fn info(args: &InfoArgs) -> Result<(), Failure> {
@@ -107,14 +93,14 @@ pub fn import(args: ImportArgs) -> Result<(), Failure> {
         .with_lambda(args.lambda)
         .with_layers(args.layers);
     settings.step = args.step;
-    let checkpoint = import_dictionary(
-        &args.dictionary,
-        args.tensor.as_deref(),
-        args.stride,
+    let options = ImportOptions {
+        tensor: args.tensor.as_deref(),
+        stride: args.stride,
         settings,
-        args.sigma,
-        &Backend::default().device()?,
-    )?;
+        sigma: args.sigma,
+    };
+    let device = Backend::default().device()?;
+    let checkpoint = import_dictionary(&args.dictionary, &options, &device)?;
     checkpoint.write(&args.output)?;
     say!("{checkpoint}");
     say!("wrote {}", args.output.display());

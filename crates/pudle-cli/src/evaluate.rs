@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use pudle_data::Image;
-use pudle_train::{Evaluation, Protocol, Scored, Scoring, Shifts};
+use pudle_train::{Evaluation, Protocol, Scored, Scoring, ShiftCount};
 use safetensors::tensor::{Dtype, TensorView};
 
+use crate::arguments::{BackendArg, words};
+use crate::failure::Failure;
 use crate::shipped::load_denoiser;
 use crate::terminal::{say, say_json};
-use crate::{BackendArg, Failure};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -38,11 +39,11 @@ pub struct Args {
     seed: u64,
     /// Shifts of the grid of atoms whose estimates are averaged, from 1 to the stride squared, or all.
     #[arg(long, value_name = "N", default_value_t,
-          value_parser = |text: &str| text.parse::<Shifts>())]
-    shifts: Shifts,
+          value_parser = |text: &str| text.parse::<ShiftCount>())]
+    shifts: ShiftCount,
     /// Peak of the PSNR: full (1.0) or paper (each picture's own maximum).
     #[arg(long, value_name = "P", default_value = "full",
-          value_parser = |text: &str| text.parse::<Protocol>())]
+          value_parser = words::<Protocol>())]
     protocol: Protocol,
     /// Write clean, noisy and denoised pictures, as numbers, to safetensors files in this folder, one folder
     /// below it for each level, named as the pictures are.

@@ -9,7 +9,8 @@ use pudle_experiments::{
     GradientDynamics, Initialisation, perform,
 };
 
-use crate::Failure;
+use crate::arguments::words;
+use crate::failure::Failure;
 use crate::terminal::{say, say_json};
 
 #[derive(Subcommand)]
@@ -50,7 +51,7 @@ struct Common {
     #[arg(long)]
     json: bool,
     /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default one.
-    #[arg(long, value_name = "B", default_value_t, value_parser = crate::parse_backend)]
+    #[arg(long, value_name = "B", default_value_t, value_parser = words::<Backend>())]
     backend: Backend,
 }
 

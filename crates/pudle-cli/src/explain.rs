@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use pudle_data::{ColorMode, Image, estimate_sigma};
 use pudle_explain::{
-    CheckOptions, DigitModel, DigitOptions, PatchOptions, Patches, PhotoOptions, Ridge, Subject,
-    Summary, check, check_place, explain_digits, explain_photos, growth, write_check,
-    write_digit_report, write_photo_report,
+    ContinuedTraining, ExplainOptions, InputNoise, Progress, RemovalOptions, ReportOptions, Ridge,
+    Subject, SubjectOptions, Summary, check_place, explain, growth, open_subject, removal_test,
+    write_removal_test, write_report,
 };
 use pudle_train::RunConfig;
 
+use crate::arguments::BackendArg;
+use crate::failure::Failure;
 use crate::shipped::load_run;
 use crate::terminal::say;
-use crate::{BackendArg, Failure};
 
 /// Held-out digits that are explained by default.
 const HELD_OUT: usize = 10;
@@ -22,17 +22,17 @@ const HELD_OUT: usize = 10;
 pub struct Args {
     /// Run or checkpoint directory, or the name of a checkpoint that ships.
     run: PathBuf,
-    /// A picture whose output is to be explained; may be given several times. A digit must have the size of
-    /// those that the model is for; a photograph is taken to be noisy, with noise as --sigma says, or as is estimated.
+    /// A picture whose output is explained; may be given several times. A digit must have the size of the training
+    /// digits. A photograph is taken to be noisy: its noise is that of --sigma, or it is estimated.
     #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
-    /// Folder of the report, or of the check.
+    /// Folder for the report, or for the result of --check.
     #[arg(short, long, value_name = "DIR", default_value = "report")]
     output: PathBuf,
     /// Replace a report that is already there.
     #[arg(long)]
     force: bool,
-    /// Folder of the training data, where it is not where the run found it.
+    /// Folder of the training data, if it is not where the run found it.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// What is added to the diagonal of Z Zᵀ before it is inverted: sphere (the multipliers of atoms of unit
@@ -40,44 +40,44 @@ pub struct Args {
     #[arg(long, value_name = "R", default_value_t, allow_negative_numbers = true,
           value_parser = |text: &str| text.parse::<Ridge>())]
     ridge: Ridge,
-    /// Training data named for each atom and output, 2 to 64.
+    /// Number of training data that are named for each atom and output, 2 to 64.
     #[arg(long, value_name = "N", default_value_t = 8)]
     top: usize,
-    /// Held-out digits whose outputs are explained; 10 by default.
+    /// Number of held-out digits whose outputs are explained; 10 by default.
     #[arg(long, value_name = "N")]
     held_out: Option<usize>,
-    /// Noise that photographs are given before they are encoded, on the scale 0 … 255; that of training, or the
-    /// middle of its range, by default.
+    /// Standard deviation of the noise that is added to training photographs, on the scale 0 … 255; by default that
+    /// of training, or the middle of its range.
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     sigma: Option<f32>,
-    /// Add noise of that level to the inputs first: they are clean.
+    /// The inputs are clean: add noise of that level to them first.
     #[arg(long, requires = "input")]
     add_noise: bool,
-    /// Use so many of the training photographs, not all.
+    /// Number of training photographs that are used; all by default.
     #[arg(long, value_name = "N")]
     photographs: Option<usize>,
-    /// A pixel of the inputs whose patch is explained, row and column; may be given several times. Three of high
-    /// contrast by default.
+    /// Pixel of the inputs whose patch is explained, row and column; may be given several times. By default three
+    /// patches of high contrast.
     #[arg(long, value_name = "Y,X", value_parser = parse_pixel, requires = "input")]
     patch: Vec<[usize; 2]>,
-    /// Hold the explanation to what happens: remove the data that it names, train on, and compare with what
-    /// it predicts. For runs over digits.
+    /// Test the explanation: continue training without the data that it names, and compare the change with its
+    /// prediction. For runs over digits.
     #[arg(long, conflicts_with_all = ["growth", "input", "top", "held_out", "sigma", "photographs"])]
     check: bool,
-    /// Atoms, and outputs, that are checked.
+    /// Number of atoms, and of outputs, that are tested.
     #[arg(long, value_name = "N", default_value_t = 50, requires = "check")]
     checked: usize,
-    /// Data that are removed for each.
+    /// Number of data that are removed for each.
     #[arg(long, value_name = "K", default_value_t = 20, requires = "check")]
     removed: usize,
-    /// Steps that training goes on for.
+    /// Number of steps for which training continues.
     #[arg(long, value_name = "N", default_value_t = 128, requires = "check")]
     steps: u64,
-    /// Data of each of these steps; more than in training, for what is compared is small.
+    /// Number of data in each of these steps. The default is larger than in training, as the changes are small.
     #[arg(long, value_name = "N", default_value_t = 128, requires = "check")]
     batch: usize,
-    /// Time the explanation by so many data each, repeating the training digits as often as needed, and
-    /// print a table.
+    /// Time the explanation for these numbers of data and print a table. Training digits are repeated as often as
+    /// needed.
     #[arg(long, value_name = "N,…", value_delimiter = ',',
           conflicts_with_all = ["input", "output", "force", "held_out", "sigma", "photographs"])]
     growth: Vec<usize>,
@@ -89,104 +89,98 @@ fn parse_pixel(text: &str) -> Result<[usize; 2], String> {
     let pair = text
         .split_once(',')
         .and_then(|(y, x)| Some([y.trim().parse().ok()?, x.trim().parse().ok()?]));
-    pair.ok_or_else(|| format!("\"{text}\" is no pixel, a row and a column as in 120,48"))
+    pair.ok_or_else(|| format!("\"{text}\" is not a pixel: a row and a column, as 120,48"))
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
+    let args = &args;
     let device = args.backend.backend.device()?;
     let (mut checkpoint, mut config) = load_run(&args.run, &device)?;
     if let Some(kernels) = args.backend.kernels {
         checkpoint.model = checkpoint.model.with_kernels(kernels)?;
     }
     if let Some(data) = &args.data {
-        config.set_data(data.clone())?;
+        config.data.set_folder(data.clone())?;
     }
-    let options = PatchOptions {
+    let options = SubjectOptions {
         sigma: args.sigma,
-        most: args.photographs.unwrap_or(usize::MAX),
+        photographs: args.photographs.unwrap_or(usize::MAX),
         seed: config.seed,
     };
-    let subject = Subject::new(checkpoint, &config, options, &device)?;
-    match &subject {
-        Subject::Digits(subject) if !args.growth.is_empty() => print_growth(&args, subject),
-        Subject::Digits(subject) if args.check => run_check(&args, &config, subject),
-        _ if args.check || !args.growth.is_empty() => {
-            Err("--check and --growth are for runs over digits".into())
-        }
-        Subject::Digits(subject) => digits(&args, &config, subject),
-        Subject::Patches(subject) => photographs(&args, &config, subject),
+    let subject = open_subject(checkpoint, &config, options, &device)?;
+    let subject = subject.as_ref();
+    if (args.check || !args.growth.is_empty()) && subject.retraining().is_none() {
+        return Err("--check and --growth are for runs over digits".into());
+    }
+    if !args.growth.is_empty() {
+        print_growth(args, subject)
+    } else if args.check {
+        run_removal_test(args, &config, subject)
+    } else {
+        report(args, &config, subject)
     }
 }
 
-fn digits(args: &Args, config: &RunConfig, subject: &DigitModel) -> Result<(), Failure> {
-    if args.sigma.is_some()
+fn report(args: &Args, config: &RunConfig, subject: &dyn Subject) -> Result<(), Failure> {
+    check_flags(args, subject)?;
+    check_place(&args.output, args.force)?;
+    let noise = match (args.add_noise, args.sigma) {
+        (true, _) => InputNoise::Add,
+        (false, Some(sigma)) => InputNoise::Known(sigma),
+        (false, None) => InputNoise::Estimate,
+    };
+    let mut inputs = Vec::with_capacity(args.input.len());
+    for path in &args.input {
+        inputs.push(subject.read_input(path, noise)?);
+    }
+    inputs.extend(subject.held_out_inputs(args.held_out.unwrap_or(HELD_OUT)));
+    let options = ExplainOptions {
+        ridge: args.ridge,
+        top: args.top,
+        inputs,
+        pixels: args.patch.clone(),
+        seed: config.seed,
+    };
+    let bar = ProgressBar::new(0).with_style(style("{msg}  {wide_bar}  {eta} left"));
+    let found = explain(subject, &options, &mut |Progress { stage, done, total }| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        bar.set_message(stage.to_owned());
+    })?;
+    bar.finish_and_clear();
+    let options = ReportOptions {
+        dir: &args.output,
+        replace: args.force,
+        run: &args.run.display().to_string(),
+        seed: config.seed,
+    };
+    let summary = write_report(options, subject, &found)?;
+    print_summary(args, &summary);
+    Ok(())
+}
+
+/// Returns an error if a flag is for another kind of data.
+fn check_flags(args: &Args, subject: &dyn Subject) -> Result<(), Failure> {
+    let noisy = subject.sigma().is_some();
+    let for_photographs = args.sigma.is_some()
         || args.add_noise
         || args.photographs.is_some()
-        || !args.patch.is_empty()
-    {
+        || !args.patch.is_empty();
+    if for_photographs && !noisy {
         let flags = "--sigma, --add-noise, --photographs and --patch";
         return Err(format!("{flags} are for models over photographs").into());
     }
-    check_place(&args.output, args.force)?;
-    let options = DigitOptions {
-        ridge: args.ridge,
-        count: args.top,
-        held_out: args.held_out.unwrap_or(HELD_OUT),
-        inputs: args.input.clone(),
-        seed: config.seed,
-    };
-    let device = args.backend.backend.device()?;
-    let spinner = ProgressBar::new_spinner();
-    let found = explain_digits(subject, &options, &device, |what| {
-        spinner.set_message(what.to_owned());
-        spinner.tick();
-    })?;
-    spinner.finish_and_clear();
-    let (run, seed) = (args.run.display().to_string(), config.seed);
-    let summary = write_digit_report(&args.output, args.force, &run, subject, &found, seed)?;
-    tell(args, &summary);
-    Ok(())
-}
-
-fn photographs(args: &Args, config: &RunConfig, subject: &Patches) -> Result<(), Failure> {
-    if args.held_out.is_some() {
+    if args.held_out.is_some() && noisy {
         return Err("--held-out is for models over digits".into());
     }
-    check_place(&args.output, args.force)?;
-    let color = if subject.patch_shape()[0] == 3 { ColorMode::Rgb } else { ColorMode::Gray };
-    let mut inputs = Vec::with_capacity(args.input.len());
-    for path in &args.input {
-        let picture = Image::read(path, color)?;
-        let name = path
-            .file_name()
-            .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-        let (noisy, sigma) = match (args.add_noise, args.sigma) {
-            (true, _) => (subject.with_noise(&picture), subject.sigma()),
-            (false, Some(sigma)) => (picture, sigma),
-            (false, None) => {
-                let sigma = estimate_sigma(&picture).unwrap_or(0.01).clamp(0.01, 255.0);
-                (picture, sigma)
-            }
-        };
-        inputs.push((name, noisy, sigma));
-    }
-    let options =
-        PhotoOptions { ridge: args.ridge, count: args.top, inputs, pixels: args.patch.clone() };
-    let bar = bar(subject.len() as u64, "photographs");
-    let found = explain_photos(subject, &options, |_| bar.inc(1))?;
-    bar.finish_and_clear();
-    let (run, seed) = (args.run.display().to_string(), config.seed);
-    let summary = write_photo_report(&args.output, args.force, &run, subject, &found, seed)?;
-    tell(args, &summary);
     Ok(())
 }
 
-fn bar(length: u64, what: &str) -> ProgressBar {
-    let style = format!("{{pos}} of {{len}} {what}  {{wide_bar}}  {{eta}} left");
-    ProgressBar::new(length).with_style(ProgressStyle::with_template(&style).expect("a template"))
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is valid")
 }
 
-fn tell(args: &Args, summary: &Summary) {
+fn print_summary(args: &Args, summary: &Summary) {
     say!("{} data, {} of {} atoms in use", summary.data, summary.used, summary.atoms);
     say!(
         "the identity {}: rebuilt from data, outputs are off by {:.3} of their norm, atoms by {:.3} (by energy; all \
@@ -213,39 +207,39 @@ fn tell(args: &Args, summary: &Summary) {
     say!("wrote {}", args.output.join("report.html").display());
 }
 
-fn run_check(args: &Args, config: &RunConfig, subject: &DigitModel) -> Result<(), Failure> {
+fn run_removal_test(args: &Args, config: &RunConfig, subject: &dyn Subject) -> Result<(), Failure> {
     if !args.run.is_dir() {
+        let run = args.run.display();
         return Err(
-            format!("{}: --check trains on from a run directory", args.run.display()).into()
+            format!("{run}: --check needs a run directory to continue training from").into()
         );
     }
     check_place(&args.output, args.force)?;
-    let options = CheckOptions {
-        atoms: args.checked,
-        outputs: args.checked,
-        removed: args.removed,
-        steps: args.steps,
-        batch: args.batch,
-        ridge: args.ridge,
-        seed: config.seed,
-    };
-    let device = args.backend.backend.device()?;
     let mut config = config.clone();
     config.backend = args.backend.backend;
     config.model.kernels = args.backend.kernels.unwrap_or_default();
-    let bar = bar(0, "trainings");
-    let found = check(subject, &config, &args.run, &options, &device, |done, total| {
+    let options = RemovalOptions {
+        checked: args.checked,
+        removed: args.removed,
+        ridge: args.ridge,
+        seed: config.seed,
+    };
+    let training =
+        ContinuedTraining { config, dir: args.run.clone(), steps: args.steps, batch: args.batch };
+    let template = "{pos} of {len} trainings  {wide_bar}  {eta} left";
+    let bar = ProgressBar::new(0).with_style(style(template));
+    let found = removal_test(subject, &training, &options, &mut |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
-    write_check(&args.output, args.force, &found)?;
+    write_removal_test(&args.output, args.force, &found)?;
     say!("{}", found.table());
     say!("wrote {}", args.output.display());
     Ok(())
 }
 
-fn print_growth(args: &Args, subject: &DigitModel) -> Result<(), Failure> {
+fn print_growth(args: &Args, subject: &dyn Subject) -> Result<(), Failure> {
     say!(
         "{:>9} {:>8} {:>10} {:>10} {:>8} {:>10}",
         "data",

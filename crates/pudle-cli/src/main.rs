@@ -1,12 +1,14 @@
 //! The `pudle` command: train, denoise, evaluate, look into and exchange unrolled dictionary
 //! networks.
 
+mod arguments;
 mod bench;
 mod checkpoint;
 mod denoise;
 mod evaluate;
 mod experiment;
 mod explain;
+mod failure;
 mod shipped;
 mod terminal;
 mod train;
@@ -14,8 +16,6 @@ mod train;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use pudle_core::{Backend, GradientEstimator, Kernels};
-use pudle_train::Denoiser;
 
 /// Interpretable dictionary learning by unrolled networks.
 #[derive(Parser)]
@@ -48,43 +48,6 @@ enum Command {
     Import(checkpoint::ImportArgs),
 }
 
-/// Where to compute; shared by the commands.
-#[derive(clap::Args)]
-struct BackendArg {
-    /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default one.
-    #[arg(long, value_name = "B", default_value_t, value_parser = parse_backend)]
-    backend: Backend,
-    /// Implementation of the unrolled pass: fused (flex only), composed (operations of Burn), or auto,
-    /// the fused one where there is one. Both compute the same, up to rounding.
-    #[arg(long, value_name = "K", value_parser = parse_kernels)]
-    kernels: Option<Kernels>,
-}
-
-impl BackendArg {
-    /// A denoiser that runs as asked.
-    fn set(&self, denoiser: Denoiser) -> Result<Denoiser, Failure> {
-        Ok(match self.kernels {
-            Some(kernels) => denoiser.with_kernels(kernels)?,
-            None => denoiser,
-        })
-    }
-}
-
-fn parse_kernels(text: &str) -> Result<Kernels, String> {
-    text.parse().map_err(|error: pudle_core::ConfigError| error.to_string())
-}
-
-fn parse_gradient(text: &str) -> Result<GradientEstimator, String> {
-    text.parse().map_err(|error: pudle_core::ConfigError| error.to_string())
-}
-
-fn parse_backend(text: &str) -> Result<Backend, String> {
-    text.parse().map_err(|error: pudle_core::BackendError| error.to_string())
-}
-
-/// What a command fails with: any error, told in one line.
-type Failure = Box<dyn std::error::Error>;
-
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"))
         .format(|buffer, record| {
@@ -106,7 +69,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", error.to_string().replace('\n', " "));
+            eprintln!("error: {}", failure::message(&*error));
             ExitCode::FAILURE
         }
     }

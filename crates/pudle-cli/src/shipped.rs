@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use pudle_train::{Checkpoint, Denoiser, RunConfig};
 
-use crate::Failure;
+use crate::failure::Failure;
 
 struct Shipped {
     name: &'static str,

@@ -1,5 +1,6 @@
 //! Talking to the terminal.
 
+use crate::failure::Failure;
 use pudle_train::Interrupter;
 
 /// Prints a line to stdout; a closed pipe is the reader's choice, not an error.
@@ -12,14 +13,14 @@ macro_rules! say {
 pub(crate) use say;
 
 /// Prints a value as one JSON object.
-pub(crate) fn say_json(value: &impl serde::Serialize) -> Result<(), crate::Failure> {
+pub(crate) fn say_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
 /// The first Ctrl-C (or termination signal) asks the training to end after its step; the second
 /// ends the process.
-pub(crate) fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), crate::Failure> {
+pub(crate) fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), Failure> {
     let interrupter = interrupter.clone();
     ctrlc::set_handler(move || {
         if interrupter.should_stop() {

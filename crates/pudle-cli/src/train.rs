@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use pudle_core::{Backend, GradientEstimator, Kernels};
-use pudle_train::{Interrupter, Outcome, Preset, RunConfig, Schedule};
+use pudle_train::{Interrupter, LearningRateSchedule, Outcome, Preset, RunConfig, UpdateRule};
 
-use crate::Failure;
+use crate::arguments::{parse_gradient, words};
+use crate::failure::Failure;
 use crate::terminal::{say, stop_on_ctrl_c};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Settings to start from: denoise (images at one noise level), denoise-blind (at any), denoise-color (in colour),
     /// dense (recovery of a known dictionary) or digits.
-    #[arg(long, value_name = "P", value_parser = |text: &str| text.parse::<Preset>(),
+    #[arg(long, value_name = "P", value_parser = words::<Preset>(),
           required_unless_present_any = ["config", "resume"])]
     preset: Option<Preset>,
     /// Settings as a TOML file: complete, as the config.toml of a run is, or any part of one, which
@@ -28,7 +29,7 @@ pub struct Args {
     valid: Option<PathBuf>,
     /// Gradient estimator: dec, ae-lasso, ae-ls, truncated:K or implicit; or LOSS/RESPONSE of
     /// {fit|lasso}/{dropped|last:K|all|implicit}.
-    #[arg(long, value_name = "G", value_parser = crate::parse_gradient)]
+    #[arg(long, value_name = "G", value_parser = parse_gradient)]
     gradient: Option<GradientEstimator>,
     /// Sparsity weight λ, at least 0 (under a hard threshold its level).
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
@@ -39,21 +40,24 @@ pub struct Args {
     /// Data per step, at least 1.
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Adam's learning rate, in (0, 1].
+    /// How a step changes the weights: adam, or noodl for a model that learns nothing but its dictionary.
+    #[arg(long, value_name = "R", value_parser = words::<UpdateRule>())]
+    update: Option<UpdateRule>,
+    /// Learning rate: of adam in (0, 1], of noodl in (0, 1000].
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Learning rate over the run: constant, or cosine (falling to 0 at the last step).
-    #[arg(long, value_name = "S", value_parser = parse_schedule)]
-    schedule: Option<Schedule>,
+    #[arg(long, value_name = "S", value_parser = words::<LearningRateSchedule>())]
+    schedule: Option<LearningRateSchedule>,
     /// Seed of the initial atoms, the order of the data, crops, flips and noise.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default one.
-    #[arg(long, value_name = "B", value_parser = crate::parse_backend)]
+    #[arg(long, value_name = "B", value_parser = words::<Backend>())]
     backend: Option<Backend>,
     /// Implementation of the unrolled pass: fused (flex only), composed, or auto. Both compute the same,
     /// up to rounding.
-    #[arg(long, value_name = "K", value_parser = crate::parse_kernels)]
+    #[arg(long, value_name = "K", value_parser = words::<Kernels>())]
     kernels: Option<Kernels>,
     /// Run layers again in the backward pass instead of storing them: less memory, more time.
     #[arg(long)]
@@ -63,16 +67,8 @@ pub struct Args {
     out: Option<PathBuf>,
     /// Go on with the run in DIR from its last whole checkpoint.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "config", "data", "valid",
-          "gradient", "lambda", "batch", "learning_rate", "schedule", "seed", "out"])]
+          "gradient", "lambda", "batch", "update", "learning_rate", "schedule", "seed", "out"])]
     resume: Option<PathBuf>,
-}
-
-fn parse_schedule(text: &str) -> Result<Schedule, String> {
-    match text {
-        "constant" => Ok(Schedule::Constant),
-        "cosine" => Ok(Schedule::Cosine),
-        other => Err(format!("unknown schedule \"{other}\": it must be constant or cosine")),
-    }
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
@@ -126,10 +122,13 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
         (None, None) => unreachable!("clap asks for one of --preset, --config and --resume"),
     };
     if let Some(dir) = &args.data {
-        config.set_data(absolute(dir))?;
+        config.data.set_folder(absolute(dir))?;
     }
     if let Some(dir) = &args.valid {
-        config.set_valid(absolute(dir))?;
+        config
+            .data
+            .set_validation_folder(absolute(dir))
+            .map_err(|error| format!("{error}: give a folder of photographs with --data"))?;
     }
     if let Some(gradient) = args.gradient {
         config.model.gradient = gradient;
@@ -140,6 +139,7 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
     let training = &mut config.training;
     training.steps = args.steps.unwrap_or(training.steps);
     training.batch = args.batch.unwrap_or(training.batch);
+    training.update = args.update.unwrap_or(training.update);
     training.learning_rate = args.learning_rate.unwrap_or(training.learning_rate);
     training.schedule = args.schedule.unwrap_or(training.schedule);
     config.seed = args.seed.unwrap_or(config.seed);

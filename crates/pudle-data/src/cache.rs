@@ -1,4 +1,4 @@
-//! A bounded memory of pictures.
+//! A cache of pictures with a limited size.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,45 +6,46 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::Result;
 use crate::image::Image;
 
-/// Most bytes of pixels kept, whatever their number.
+/// Most bytes of pixels in a cache.
 const MAX_BYTES: usize = 256 << 20;
 
-/// Keeps the first pictures that fit and makes the others anew every time.
+/// Holds the first pictures that fit. The others are made again every time.
 ///
-/// Under the random order of training every picture is equally likely to be asked for next, so
-/// throwing one out for another would gain nothing.
+/// Training asks for pictures in random order, so that each is equally likely to be the next one. Replacing
+/// one picture by another would gain nothing.
 #[derive(Debug)]
 pub(crate) struct Cache {
     capacity: usize,
     max_bytes: usize,
-    kept: Mutex<Kept>,
+    entries: Mutex<Entries>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Entries {
     pictures: HashMap<usize, Arc<Image>>,
     bytes: usize,
 }
 
 impl Cache {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, max_bytes: MAX_BYTES, kept: Mutex::default() }
+        Self { capacity, max_bytes: MAX_BYTES, entries: Mutex::default() }
     }
 
-    /// The picture kept under `i`, or the one `make` gives, which is then kept if there is room.
+    /// Picture `i` from the cache, or from `make`. A picture from `make` goes into the cache if it fits.
     pub(crate) fn get(&self, i: usize, make: impl FnOnce() -> Result<Image>) -> Result<Arc<Image>> {
-        // A thread that panicked elsewhere leaves the map in order: every change is one insertion.
-        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // A thread that panicked while it held the lock leaves the map valid: every change is one insertion.
+        let lock = || self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(picture) = lock().pictures.get(&i) {
             return Ok(picture.clone());
         }
-        // Made without the lock, so that threads do not wait for each other's decoding.
+        // Made without the lock, so that threads do not wait for each other.
         let picture = Arc::new(make()?);
         let bytes = picture.data.len() * size_of::<f32>();
-        let mut kept = lock();
-        let room = kept.pictures.len() < self.capacity && kept.bytes + bytes <= self.max_bytes;
-        if room && kept.pictures.insert(i, picture.clone()).is_none() {
-            kept.bytes += bytes;
+        let mut entries = lock();
+        let fits =
+            entries.pictures.len() < self.capacity && entries.bytes + bytes <= self.max_bytes;
+        if fits && entries.pictures.insert(i, picture.clone()).is_none() {
+            entries.bytes += bytes;
         }
         Ok(picture)
     }
@@ -73,9 +74,9 @@ mod tests {
         assert_eq!(makes(&Cache::new(3), &asked), 3);
         assert_eq!(makes(&Cache::new(2), &asked), 5);
         assert_eq!(makes(&Cache::new(0), &asked), 7);
-        // Ten values of four bytes each: 80 bytes are room for two.
+        // A picture has ten values of four bytes: two fit into 80 bytes.
         let small = Cache { max_bytes: 80, ..Cache::new(99) };
         assert_eq!(makes(&small, &asked), 5);
-        assert_eq!(small.kept.lock().unwrap().bytes, 80);
+        assert_eq!(small.entries.lock().unwrap().bytes, 80);
     }
 }

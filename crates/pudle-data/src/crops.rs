@@ -1,9 +1,6 @@
-//! Training crops and whole validation pictures.
+//! Random crops of pictures, for training.
 
-mod whole;
-
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rand::RngExt;
 
@@ -11,110 +8,19 @@ use crate::error::{DataError, Result, check_count};
 use crate::image::Image;
 use crate::noise::{Sigma, add_noise};
 use crate::order::Order;
+use crate::pictures::{Pictures, Readable};
 use crate::rng::{Stream, step_rng};
 use crate::source::{Batch, Source};
-pub use whole::WholePictures;
 
-/// A set of pictures that can be asked for by number.
-pub trait Pictures: Send + Sync + 'static {
-    /// How many there are.
-    fn len(&self) -> usize;
-
-    /// Whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Picture `i`, of `0..len()`, always the same for the same `i`.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    fn picture(&self, i: usize) -> Result<Arc<Image>>;
-
-    /// Channels of every picture.
-    fn channels(&self) -> usize;
-
-    /// The set in a few words, for logs.
-    fn describe(&self) -> String;
-}
-
-impl<P: Pictures + ?Sized> Pictures for Arc<P> {
-    fn len(&self) -> usize {
-        (**self).len()
-    }
-
-    fn picture(&self, i: usize) -> Result<Arc<Image>> {
-        (**self).picture(i)
-    }
-
-    fn channels(&self) -> usize {
-        (**self).channels()
-    }
-
-    fn describe(&self) -> String {
-        (**self).describe()
-    }
-}
-
-/// Pictures of which some may turn out unreadable.
-///
-/// A picture that is not (a file damaged behind its header, or gone) is replaced by the next one
-/// that can be read, wrapping around, so a long run does not die of one bad file and what it sees
-/// instead does not depend on chance. Each is warned about once.
-#[derive(Debug)]
-struct Readable<P> {
-    pictures: P,
-    bad: Mutex<HashSet<usize>>,
-}
-
-impl<P: Pictures> Readable<P> {
-    fn new(pictures: P) -> Result<Self> {
-        if pictures.is_empty() {
-            return Err(DataError::range("number of pictures", 0, "at least 1"));
-        }
-        Ok(Self { pictures, bad: Mutex::default() })
-    }
-
-    fn get(&self, i: usize) -> Result<Arc<Image>> {
-        let count = self.pictures.len();
-        let mut last = String::new();
-        for candidate in (0..count).map(|skip| (i + skip) % count) {
-            match self.pictures.picture(candidate) {
-                Ok(image) if image.channels == self.pictures.channels() => return Ok(image),
-                Ok(image) => {
-                    let from = self.pictures.describe();
-                    return Err(DataError::Shape {
-                        what: format!("picture {candidate} of {from}"),
-                        found: format!("{} channel(s)", image.channels),
-                        expected: format!(
-                            "{} (grey and colour cannot share a batch; read all as grey or RGB)",
-                            self.pictures.channels()
-                        ),
-                    });
-                }
-                Err(e @ (DataError::Io { .. } | DataError::Decode { .. })) => {
-                    last = e.to_string();
-                    let mut bad = self.bad.lock().unwrap_or_else(PoisonError::into_inner);
-                    if bad.insert(candidate) {
-                        log::warn!("{last}; the next readable picture takes its place");
-                    }
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        Err(DataError::AllUnreadable { count, from: self.pictures.describe(), last })
-    }
-}
-
-/// What [`Crops`] cuts.
+/// The settings of [`Crops`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct CropConfig {
     /// Side of the square crops in pixels, 1 to 4096.
     pub crop: usize,
     /// Crops per batch, 1 to 65536.
     pub batch: usize,
-    /// Standard deviation of the noise on the 0 to 255 scale, 0 to 255; 0 for none. Each crop has its own
-    /// where it is a range.
+    /// Standard deviation of the noise on the 0 to 255 scale, 0 to 255; 0 for none. For a range, each crop
+    /// has a level of its own.
     pub sigma: Sigma,
     /// Whether each crop is mirrored left to right and top to bottom, each with probability ½.
     pub flips: bool,
@@ -129,11 +35,11 @@ impl Default for CropConfig {
     }
 }
 
-/// Random square crops of pictures, with Gaussian noise: the input is the noisy crop, the target
-/// the clean one; both are `[batch, channels, crop, crop]`.
+/// Random square crops of pictures, with Gaussian noise. The input is the noisy crop and the target
+/// the clean one; both have the shape `[batch, channels, crop, crop]`.
 ///
-/// Every pass over the pictures has a random order of its own and visits each of them once, with
-/// one crop at a uniformly random position. Pictures smaller than the crop are first grown by
+/// Every pass over the pictures has its own random order and takes one crop of each picture, at a
+/// uniformly random position. Pictures smaller than the crop are first extended by
 /// reflection. An unreadable picture is replaced by the next readable one.
 #[derive(Debug)]
 pub struct Crops<P> {
@@ -143,10 +49,10 @@ pub struct Crops<P> {
 }
 
 impl<P: Pictures> Crops<P> {
-    /// Crops of `pictures`, which may be an [`Arc`] shared with others.
+    /// Crops of `pictures`, which may be a shared [`Arc`].
     ///
     /// # Errors
-    /// If a setting is out of range, a batch would exceed 2³¹ values, or there are no pictures.
+    /// Returns an error if a setting is out of range, a batch would exceed 2³¹ values, or there are no pictures.
     pub fn new(pictures: P, config: CropConfig) -> Result<Self> {
         check_count("crop", config.crop, 1, 4096)?;
         check_count("batch", config.batch, 1, 1 << 16)?;
@@ -154,11 +60,11 @@ impl<P: Pictures> Crops<P> {
         let pictures = Readable::new(pictures)?;
         // In 64 bits: at most 2^16 · 2^24 pixels times a few channels.
         let pixels = (config.batch * config.crop * config.crop) as u64;
-        let values = pixels.saturating_mul(pictures.pictures.channels() as u64);
+        let values = pixels.saturating_mul(pictures.pictures().channels() as u64);
         if values > 1 << 31 {
             return Err(DataError::range("values in a batch", values, "at most 2147483648"));
         }
-        let order = Order::new(config.seed, pictures.pictures.len());
+        let order = Order::new(config.seed, pictures.pictures().len());
         Ok(Self { pictures, config, order })
     }
 
@@ -167,7 +73,7 @@ impl<P: Pictures> Crops<P> {
         &self.config
     }
 
-    /// The clean crop that is the global sample `number`, out of picture `i`.
+    /// The clean crop of picture `i` for the sample `number`, counted over all steps.
     fn crop(&self, number: u64, i: usize) -> Result<Image> {
         let side = self.config.crop;
         let mut picture = self.pictures.get(i)?;
@@ -191,7 +97,7 @@ impl<P: Pictures> Crops<P> {
 impl<P: Pictures> Source for Crops<P> {
     fn batch(&self, step: u64) -> Result<Batch> {
         let CropConfig { crop: side, batch, sigma, seed, .. } = self.config;
-        let shape = vec![batch, self.pictures.pictures.channels(), side, side];
+        let shape = vec![batch, self.pictures.pictures().channels(), side, side];
         let mut target = Vec::with_capacity(shape.iter().product());
         let mut input = Vec::with_capacity(target.capacity());
         let mut noise = Vec::with_capacity(batch);
@@ -199,7 +105,7 @@ impl<P: Pictures> Source for Crops<P> {
             let start = target.len();
             target.extend_from_slice(&self.crop(number, i)?.data);
             input.extend_from_slice(&target[start..]);
-            // Noise has a stream of its own, so that it is the same whatever the flips drew.
+            // Noise has its own random stream, so that it does not depend on the draws for flips.
             let mut rng = step_rng(seed, Stream::Noise, number);
             let sigma = sigma.draw(&mut rng);
             add_noise(&mut input[start..], sigma / 255.0, &mut rng);
@@ -211,7 +117,7 @@ impl<P: Pictures> Source for Crops<P> {
     fn describe(&self) -> String {
         let CropConfig { crop, batch, sigma, flips, .. } = self.config;
         let flips = if flips { ", flipped at random" } else { "" };
-        let from = self.pictures.pictures.describe();
+        let from = self.pictures.pictures().describe();
         format!("{batch} crops of {crop}×{crop}{flips}, σ = {sigma}, from {from}")
     }
 }

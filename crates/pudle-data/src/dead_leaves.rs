@@ -3,22 +3,23 @@
 use std::f32::consts::TAU;
 use std::sync::Arc;
 
+use pudle_core::RangeError;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::cache::Cache;
-use crate::crops::Pictures;
 use crate::error::{DataError, Result, check_count, check_real};
 use crate::image::Image;
+use crate::pictures::Pictures;
 use crate::rng::{Stream, step_rng};
 
-/// Below this transparency (half a step of an 8-bit file) a pixel counts as covered.
+/// A pixel with less transparency than this (half a step of an 8-bit file) counts as covered.
 const OPAQUE: f32 = 1.0 / 512.0;
 
-/// How far a leaf's colour channels stray from its grey level.
+/// Range over which the colour channels of a leaf differ from its grey level.
 const CHROMA: f32 = 0.35;
 
-/// What [`DeadLeaves`] draws.
+/// The settings of [`DeadLeaves`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLeavesConfig {
     /// Rows of a picture, 1 to 4096.
@@ -31,13 +32,13 @@ pub struct DeadLeavesConfig {
     pub radius_min: f32,
     /// Largest radius in pixels, `radius_min` to 4096.
     pub radius_max: f32,
-    /// Width in pixels over which an edge fades, 0 to 64. 1 is an anti-aliased sharp edge, 0 an
-    /// aliased one; more looks out of focus.
+    /// Width in pixels over which an edge fades, 0 to 64. 1 is a sharp anti-aliased edge, 0 an
+    /// aliased one. Wider edges look out of focus.
     pub edge: f32,
-    /// Strength of the shading across a leaf, 0 to 1: its brightness varies linearly by this much
-    /// from one side to the other, in a random direction. 0 makes leaves flat.
+    /// Strength of the shading across a leaf, 0 to 1: the brightness changes linearly by this much
+    /// from one side to the other, in a random direction. Leaves are flat for 0.
     pub shading: f32,
-    /// How many distinct pictures there are, at least 1.
+    /// Number of different pictures, at least 1.
     pub count: usize,
     /// Seed of the pictures.
     pub seed: u64,
@@ -61,11 +62,11 @@ impl Default for DeadLeavesConfig {
 }
 
 impl DeadLeavesConfig {
-    fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<(), RangeError> {
         check_count("height", self.height, 1, 4096)?;
         check_count("width", self.width, 1, 4096)?;
         if !matches!(self.channels, 1 | 3) {
-            return Err(DataError::range("channels", self.channels, "1 or 3"));
+            return Err(RangeError::new("channels", self.channels, "1 or 3"));
         }
         check_real("radius_min", self.radius_min, 0.5, 4096.0)?;
         check_real("radius_max", self.radius_max, self.radius_min, 4096.0)?;
@@ -75,12 +76,12 @@ impl DeadLeavesConfig {
     }
 }
 
-/// Pictures made of occluding discs, an endless stand-in for photographs.
+/// Pictures of occluding discs, in any number, that replace photographs.
 ///
-/// Discs of random grey levels or colours fall on a plane until nothing of it is left to see, with
-/// uniform centres and radii of density ∝ r⁻³ between two bounds: the scale-invariant law, under
-/// which the pictures have edges, occlusions, flat regions and a power spectrum much like those of
-/// natural ones (Lee, Mumford & Huang, *Occlusion models for natural images*, IJCV 2001).
+/// Discs of random grey levels or colours cover a plane completely. Their centres are
+/// uniform, and their radii have the density ∝ r⁻³ between two bounds. This is the scale-invariant law: edges, occlusions,
+/// flat regions and power spectrum are similar to those of natural
+/// pictures (Lee, Mumford & Huang, *Occlusion models for natural images*, IJCV 2001).
 ///
 /// Picture `i` is a function of the settings and `i` alone.
 #[derive(Debug)]
@@ -89,10 +90,10 @@ pub struct DeadLeaves {
     cache: Cache,
 }
 
-/// A picture being covered from the front to the back, so that hidden pixels cost nothing.
+/// A picture that is painted from the front to the back, so that hidden pixels cost nothing.
 struct Canvas {
     image: Image,
-    /// The share of each pixel that is still to be seen through.
+    /// The transparency that is left of each pixel.
     open: Vec<f32>,
     uncovered: usize,
 }
@@ -107,16 +108,16 @@ struct Leaf {
 }
 
 impl DeadLeaves {
-    /// Checks the settings; pictures are drawn when asked for.
+    /// Checks the settings. Pictures are drawn when they are asked for.
     ///
     /// # Errors
-    /// If a setting is out of range.
+    /// Returns an error if a setting is out of range.
     pub fn new(config: DeadLeavesConfig) -> Result<Self> {
         config.check()?;
         Ok(Self { config, cache: Cache::new(512) })
     }
 
-    /// Keeps at most `capacity` pictures in memory, instead of 512.
+    /// Holds at most `capacity` pictures in memory, instead of 512.
     pub fn with_capacity(mut self, capacity: usize) -> Self {
         self.cache = Cache::new(capacity);
         self
@@ -145,9 +146,9 @@ impl DeadLeaves {
         canvas.finish()
     }
 
-    /// A bound on the leaves of a picture, to end surely. A pixel stays open under n leaves with
-    /// probability exp(-n · area of a leaf / area of all centres); at 60 in the exponent not one
-    /// pixel of the largest picture is expected to.
+    /// A bound on the number of leaves of a picture. A pixel stays open under n leaves with
+    /// probability exp(-n · area of a leaf / area of all centres). For 60 in the exponent, no
+    /// pixel of the largest picture is expected to stay open.
     fn most_leaves(&self) -> usize {
         let (a, b) = (f64::from(self.config.radius_min), f64::from(self.config.radius_max));
         // E[r²] under the density ∝ r⁻³, with its limit a² for b → a.
@@ -161,7 +162,7 @@ impl DeadLeaves {
     fn leaf(&self, rng: &mut ChaCha8Rng) -> Leaf {
         let c = &self.config;
         let radius = radius(rng.random(), c.radius_min, c.radius_max);
-        // Centres lie so far outside that every part of the picture is hit alike.
+        // Centres reach so far outside that every part of the picture is equally likely to be covered.
         let mut centre =
             |side: usize| (side as f32 + 2.0 * c.radius_max) * rng.random::<f32>() - c.radius_max;
         let (x, y) = (centre(c.width), centre(c.height));
@@ -217,7 +218,7 @@ impl Canvas {
         }
     }
 
-    /// Spreads what is covered over what is left open, so that no pixel is darkened by the rest.
+    /// Scales each pixel by the share that is covered, so that open rests do not darken it.
     fn finish(mut self) -> Image {
         for (i, value) in self.image.data.iter_mut().enumerate() {
             let open = self.open[i % self.open.len()];

@@ -32,7 +32,7 @@ impl DigitPart {
 
 /// Grey pictures of one size with a class each, MNIST for example.
 ///
-/// Kept as the bytes they are stored in; pixels handed out are scaled to \[0, 1\].
+/// The pixels are held as bytes, as in the files. Methods return them as values in \[0, 1\].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Digits {
     height: usize,
@@ -43,17 +43,16 @@ pub struct Digits {
 }
 
 impl Digits {
-    /// Reads the images and labels of one part, and keeps those whose label is among `classes`
-    /// (all if that is empty).
+    /// Reads the images and labels of one part whose label is among `classes` (all if it is empty).
     ///
     /// `path` is a folder with the usual files, `train-images-idx3-ubyte` and
     /// `train-labels-idx1-ubyte` or the same with `t10k`, each with or without `.gz`, and with `.`
-    /// or `-` before `idx`; or the file of images itself (`part` is then not used), with its labels
-    /// beside it. Pictures may have any size.
+    /// or `-` before `idx`. It can also be the file of images itself, with the file of labels in the same
+    /// folder; `part` is then not used. Pictures may have any size.
     ///
     /// # Errors
-    /// If files are missing, unreadable or not IDX, images and labels do not match, or no picture
-    /// is of the given classes.
+    /// Returns an error if files are missing, unreadable or not IDX, if images and labels do not match, or if no picture
+    /// is of these classes.
     pub fn open(path: &Path, part: DigitPart, classes: &[u8]) -> Result<Self> {
         let (images_path, labels_path) = find(path, part)?;
         let images = Idx::read(&images_path)?;
@@ -75,21 +74,21 @@ impl Digits {
             return Err(DataError::format(&labels_path, reason));
         }
         let wanted = |label: u8| classes.is_empty() || classes.contains(&label);
-        let (mut pixels, mut kept) = (Vec::new(), Vec::new());
+        let (mut pixels, mut of_classes) = (Vec::new(), Vec::new());
         for (image, &label) in images.data.chunks_exact(height * width).zip(&labels.data) {
             if wanted(label) {
                 pixels.extend_from_slice(image);
-                kept.push(label);
+                of_classes.push(label);
             }
         }
-        if kept.is_empty() {
+        if of_classes.is_empty() {
             let reason = format!("none of {count} pictures is of the classes {classes:?}");
             return Err(DataError::format(&labels_path, reason));
         }
-        Ok(Self { height, width, pixels, labels: kept })
+        Ok(Self { height, width, pixels, labels: of_classes })
     }
 
-    /// `pixels` must be as long as `labels` and the size say.
+    /// `pixels` must have `labels.len() * height * width` bytes.
     pub(crate) fn from_bytes(
         height: usize,
         width: usize,
@@ -100,12 +99,12 @@ impl Digits {
         Self { height, width, pixels, labels }
     }
 
-    /// How many pictures there are.
+    /// Number of pictures.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no pictures.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -139,17 +138,18 @@ impl Digits {
     }
 }
 
-/// Images and labels of a part, in a folder or by the images' own path.
+/// The files of images and labels of a part, in a folder or by the path of the images.
 fn find(path: &Path, part: DigitPart) -> Result<(PathBuf, PathBuf)> {
     let meta = std::fs::metadata(path).map_err(|e| DataError::io(path, e))?;
     if !meta.is_dir() {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
         let labels = name.replace("images", "labels").replace("idx3", "idx1");
         if labels == name {
-            let reason = "the labels' file cannot be told, as this name has no \"images\" in it";
+            let reason =
+                "the file of labels is not known, as this name does not contain \"images\"";
             return Err(DataError::format(path, reason));
         }
-        // Labels may be gzipped where images are not, and the other way round.
+        // One of the two files may be gzipped and the other not.
         let plain = labels.strip_suffix(".gz").unwrap_or(&labels);
         let beside = [labels.clone(), plain.to_string(), format!("{plain}.gz")];
         let found = beside.iter().map(|n| path.with_file_name(n)).find(|p| p.is_file());
@@ -174,22 +174,22 @@ fn find(path: &Path, part: DigitPart) -> Result<(PathBuf, PathBuf)> {
 
 /// Batches of digits as vectors, `[batch, height * width]`, the target equal to the input.
 ///
-/// Every pass over the data has a random order of its own.
+/// Every pass over the data has its own random order.
 #[derive(Debug)]
 pub struct DigitBatches {
     digits: Arc<Digits>,
     batch: usize,
     first: usize,
     order: Order,
-    /// Digits that are passed over, by their place in the range.
+    /// Digits that are left out, by their place in the range.
     without: HashSet<usize>,
 }
 
 impl DigitBatches {
-    /// Batches of those digits whose numbers lie in `range`.
+    /// Batches of the digits with numbers in `range`.
     ///
     /// # Errors
-    /// If `range` is empty or goes past the last digit, or `batch` is not in 1 to 65536.
+    /// Returns an error if `range` is empty or goes past the last digit, or `batch` is not in 1 to 65536.
     pub fn new(digits: Arc<Digits>, batch: usize, seed: u64, range: Range<usize>) -> Result<Self> {
         check_count("batch", batch, 1, 1 << 16)?;
         if range.is_empty() || range.end > digits.len() {
@@ -201,8 +201,8 @@ impl DigitBatches {
         Ok(Self { digits, batch, first: range.start, order, without: HashSet::new() })
     }
 
-    /// The same batches less these digits, counted from the first of the range: what is left of each batch is what it was,
-    /// so that two trainings differ in those digits alone.
+    /// The same batches without these digits, numbered from the first of the range. The other digits of a batch stay as they
+    /// are, so that two trainings differ in the left out digits alone.
     pub fn without(self, digits: &[usize]) -> Self {
         Self { without: digits.iter().copied().collect(), ..self }
     }
@@ -220,7 +220,7 @@ impl Source for DigitBatches {
         }
         let left = input.len() / size;
         if left == 0 {
-            let allowed = "fewer than all of a batch";
+            let allowed = "fewer than the digits of a batch";
             return Err(DataError::range("number of digits left out", self.without.len(), allowed));
         }
         Ok(Batch { shape: vec![left, size], target: input.clone(), input, noise: vec![] })

@@ -1,14 +1,17 @@
-//! What can go wrong between a file and a batch.
+//! Errors.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-/// Shorthand for results of this crate.
-pub type Result<T> = std::result::Result<T, DataError>;
+use pudle_core::RangeError;
+
+/// The result of most functions of this crate.
+pub type Result<T, E = DataError> = std::result::Result<T, E>;
 
 /// Why data could not be read, written or made.
 ///
-/// Every message is complete by itself: it names the file or setting, what was found there and,
-/// for a setting, the range that is allowed.
+/// Every message names the file or the setting and what was found there. For a setting, it also names the
+/// allowed range.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -17,20 +20,19 @@ pub enum DataError {
     Io {
         /// The file or folder concerned.
         path: PathBuf,
-        /// What the operating system said. Part of the message, hence not the `source`, which
-        /// reporters print once more.
+        /// The reason that the operating system gives. It is part of the message. It is not the `source` of
+        /// this error, or reporters would print it twice.
         cause: std::io::Error,
     },
-    /// A file is there but does not hold a picture that can be decoded.
+    /// A file exists but does not hold a picture that can be decoded.
     #[error("{}: not a readable PNG, JPEG, TIFF or WebP picture: {reason}", path.display())]
     Decode {
         /// The picture's file.
         path: PathBuf,
-        /// What the decoder found.
+        /// The decoder's reason.
         reason: String,
     },
-    /// A file is there but does not follow the format it should have, or a picture cannot be
-    /// stored in the asked-for format.
+    /// A file exists but breaks its format, or a picture cannot be stored in the requested format.
     #[error("{}: {reason}", path.display())]
     Format {
         /// The file concerned.
@@ -38,13 +40,13 @@ pub enum DataError {
         /// Which rule of the format is broken, and how.
         reason: String,
     },
-    /// A folder was asked for and something else was found.
+    /// A path that should be a folder is something else.
     #[error("{}: not a folder", path.display())]
     NotAFolder {
-        /// What was given as the folder.
+        /// The path.
         path: PathBuf,
     },
-    /// A folder holds no picture that can be used.
+    /// A folder holds no readable picture.
     #[error(
         "{}: no readable .png, .jpg, .tif or .webp picture in this folder or below it \
          ({skipped} unreadable skipped)",
@@ -53,15 +55,15 @@ pub enum DataError {
     NoImages {
         /// The folder searched.
         dir: PathBuf,
-        /// How many files looked like pictures by name but could not be read.
+        /// Number of files with the name of a picture that could not be read.
         skipped: usize,
     },
     /// None of a source's pictures could be decoded.
     #[error("none of the {count} pictures of {from} could be read; the last: {last}")]
     AllUnreadable {
-        /// How many were tried.
+        /// Number of pictures.
         count: usize,
-        /// The source, in words.
+        /// A description of the source.
         from: String,
         /// The message of the last failure.
         last: String,
@@ -71,37 +73,30 @@ pub enum DataError {
     NoDigits {
         /// The folder searched.
         dir: PathBuf,
-        /// The part asked for, `train` or `t10k`.
+        /// The requested part, `train` or `t10k`.
         part: &'static str,
         /// The file names tried.
         names: String,
     },
-    /// A setting lies outside its allowed range.
-    #[error("{field} is {value}, but must be {range}")]
-    OutOfRange {
-        /// The setting.
-        field: &'static str,
-        /// Its value.
-        value: String,
-        /// The allowed range, in words.
-        range: String,
-    },
-    /// Two things that must have one shape differ in shape.
+    /// A setting is outside its range.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// Something does not have the shape that it must have.
     #[error("{what}: {found}, expected {expected}")]
     Shape {
-        /// What was compared.
+        /// What has the shape.
         what: String,
         /// The shape found.
         found: String,
         /// The shape needed.
         expected: String,
     },
-    /// A source broke off with a panic, or its thread could not be started.
+    /// A source panicked, or its thread could not be started.
     #[error("the data source failed at step {step}: {reason}")]
     Source {
-        /// The step it was making.
+        /// The step whose batch was being made.
         step: u64,
-        /// The panic's message, or why no thread could be had.
+        /// The message of the panic, or why no thread could be started.
         reason: String,
     },
 }
@@ -122,19 +117,20 @@ impl DataError {
     pub(crate) fn range(
         field: &'static str,
         value: impl std::fmt::Display,
-        range: impl Into<String>,
+        range: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::OutOfRange { field, value: value.to_string(), range: range.into() }
+        Self::Range(RangeError::new(field, value, range))
     }
 }
 
-/// Checks that a whole number lies in a closed range, whose upper end may be `usize::MAX` for none.
+/// Checks that a whole number is in the closed range from `low` to `high`. `usize::MAX` as `high` stands for no
+/// bound.
 pub(crate) fn check_count(
     field: &'static str,
     value: usize,
     low: usize,
     high: usize,
-) -> Result<()> {
+) -> Result<(), RangeError> {
     if (low..=high).contains(&value) {
         return Ok(());
     }
@@ -142,13 +138,18 @@ pub(crate) fn check_count(
         usize::MAX => format!("at least {low}"),
         _ => format!("from {low} to {high}"),
     };
-    Err(DataError::range(field, value, range))
+    Err(RangeError::new(field, value, range))
 }
 
-/// Checks that a real number lies in a closed range; NaN does not.
-pub(crate) fn check_real(field: &'static str, value: f32, low: f32, high: f32) -> Result<()> {
+/// Checks that a real number is in the closed range from `low` to `high`. NaN is in no range.
+pub(crate) fn check_real(
+    field: &'static str,
+    value: f32,
+    low: f32,
+    high: f32,
+) -> Result<(), RangeError> {
     if (low..=high).contains(&value) {
         return Ok(());
     }
-    Err(DataError::range(field, value, format!("from {low} to {high}")))
+    Err(RangeError::new(field, value, format!("from {low} to {high}")))
 }

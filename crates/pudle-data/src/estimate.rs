@@ -1,44 +1,44 @@
-//! How noisy a picture is.
+//! Estimating the noise in a picture.
 
 use crate::image::Raster;
 
-/// The binomial coefficients with alternating signs, the sixth difference: what is polynomial up to degree 5, as smooth
-/// parts of a picture nearly are, it takes away altogether.
+/// The binomial coefficients with alternating signs, which are the sixth difference. It is zero for polynomials up to degree
+/// 5, and smooth parts of a picture are nearly polynomials.
 const DIFFERENCE: [f32; 7] = [1.0, -6.0, 15.0, -20.0, 15.0, -6.0, 1.0];
 
 /// Side of a block of the detail band.
 const BLOCK: usize = 48;
 
-/// With fewer blocks than this the median goes over the whole band.
+/// With fewer blocks than this, the median is taken over the whole band.
 const FEWEST_BLOCKS: usize = 20;
 
-/// Share of the blocks that are taken to be free of texture.
+/// Share of the blocks that count as free of texture.
 const QUIET: f64 = 0.1;
 
-/// What [`QUIET`] of the blocks' medians of pure noise come to, of its standard deviation.
+/// The [`QUIET`] quantile of the blocks' medians for pure noise, relative to the median of the whole band.
 const QUIET_OF_NOISE: f32 = 0.931;
 
 /// Median of |N(0, 1)|.
 const MEDIAN_OF_NORMAL: f32 = 0.674_49;
 
-/// Pictures with more pixels are seen through windows.
+/// In pictures with more pixels than this, only windows are measured.
 const MOST_PIXELS: usize = 1 << 22;
-/// Windows along either side.
+/// Number of windows along each side.
 const WINDOWS: usize = 4;
 
 /// Standard deviation of white Gaussian noise in a picture, on the 0 to 255 scale; `None` for a picture with a side of
 /// fewer than 7 pixels.
 ///
 /// The robust median estimator of Donoho & Johnstone (*Ideal spatial adaptation by wavelet shrinkage*,
-/// Biometrika 1994), `median |d| / 0.6745` on the finest diagonal detail band `d`, with two changes that keep texture out of
-/// it: the band is that of a filter with six vanishing moments (sixth differences along both axes),
-/// and the median is taken block by block (48×48), of which the quiet ones, the lowest tenth, tell the noise. Over the
-/// channels of a colour picture the root of the mean square is taken.
+/// Biometrika 1994): `median |d| / 0.6745` on the finest diagonal detail band `d`. Two changes reduce the influence of
+/// texture. The band is that of a filter with six vanishing moments (sixth differences along both axes). The median is
+/// taken per block (48×48), and the lowest tenth of the blocks gives the noise. The result for a colour picture is the
+/// root mean square over its channels.
 ///
-/// Blocks without any detail, as clipped or drawn areas are, are left out.
+/// Blocks without any detail, such as clipped or drawn areas, are left out.
 ///
-/// Noise that is correlated between pixels (from a camera's demosaicing or a JPEG file's quantisation) has
-/// little in the finest band, and is underestimated.
+/// Noise that is correlated between pixels (from a camera's demosaicing or a JPEG file's quantisation) is weak
+/// in the finest band and is underestimated.
 pub fn estimate_sigma(picture: &impl Raster) -> Option<f32> {
     let [channels, height, width] = picture.shape();
     if height.min(width) < DIFFERENCE.len() {
@@ -55,7 +55,7 @@ pub fn estimate_sigma(picture: &impl Raster) -> Option<f32> {
             for rows in band.chunks_exact(BLOCK * columns) {
                 for first in (0..columns / BLOCK).map(|block| block * BLOCK) {
                     let part = rows.chunks_exact(columns).map(|row| &row[first..first + BLOCK]);
-                    // Clipped, or drawn: no noise is to be seen there, whatever there is elsewhere.
+                    // A clipped or drawn area shows no noise, however much there is elsewhere.
                     match median(&mut part.flatten().copied().collect::<Vec<_>>()) {
                         0.0 => flat += 1,
                         level => blocks.push(level),
@@ -77,23 +77,23 @@ pub fn estimate_sigma(picture: &impl Raster) -> Option<f32> {
     Some((squares / channels as f32).sqrt())
 }
 
-/// The whole picture, or windows spread over a large one: top, left, height, width.
+/// The whole picture, or windows spread over a large picture: top, left, height, width.
 fn windows(height: usize, width: usize) -> Vec<[usize; 4]> {
     if height * width <= MOST_PIXELS {
         return vec![[0, 0, height, width]];
     }
-    // As many pixels in all.
+    // All windows together have `MOST_PIXELS` pixels.
     let side = ((MOST_PIXELS / (WINDOWS * WINDOWS)) as f64).sqrt() as usize;
     let starts = |length: usize| {
-        let room = length.saturating_sub(side);
-        (0..WINDOWS).map(move |k| k * room / (WINDOWS - 1))
+        let last = length.saturating_sub(side);
+        (0..WINDOWS).map(move |k| k * last / (WINDOWS - 1))
     };
     let (h, w) = (side.min(height), side.min(width));
     starts(height).flat_map(|top| starts(width).map(move |left| [top, left, h, w])).collect()
 }
 
-/// Absolute values of the finest diagonal band of a plane, scaled so that white noise keeps its deviation, and
-/// their number in a row.
+/// Absolute values of the finest diagonal band of a plane, and their number in a row. The band is scaled so that
+/// white noise has the same deviation in it.
 fn detail(plane: &[f32], width: usize) -> (Vec<f32>, usize) {
     let norm = DIFFERENCE.iter().map(|v| v * v).sum::<f32>();
     let columns = width + 1 - DIFFERENCE.len();

@@ -7,20 +7,21 @@ use image::ImageDecoder;
 use walkdir::WalkDir;
 
 use crate::cache::Cache;
-use crate::crops::Pictures;
 use crate::error::{DataError, Result};
-use crate::image::{ColorMode, Image, is_picture, open_picture};
+use crate::image::{ColorMode, Image};
+use crate::photo::files::{is_picture, open as open_picture};
+use crate::pictures::Pictures;
 
-/// How many decoded pictures are kept unless told otherwise.
+/// Decoded pictures in memory by default.
 const CAPACITY: usize = 512;
 
-/// How many unreadable files a warning names.
+/// Number of unreadable files that a warning names.
 const NAMED: usize = 3;
 
 /// The PNG, JPEG, TIFF and WebP files in a folder and all folders below it.
 ///
-/// Files are found by extension (`.png`, `.jpg`, `.jpeg`, `.tif`, `.tiff`, `.webp`, in any case), told apart by content, and
-/// ordered by path, so that picture `i` is the same one on every system. Links are followed.
+/// Files are found by extension (`.png`, `.jpg`, `.jpeg`, `.tif`, `.tiff`, `.webp`, in upper or lower case). The content
+/// decides on the format. Files are sorted by path, so that picture `i` is the same on every system. Links are followed.
 #[derive(Debug)]
 pub struct ImageFolder {
     dir: PathBuf,
@@ -32,13 +33,13 @@ pub struct ImageFolder {
 }
 
 impl ImageFolder {
-    /// Finds the pictures of `dir` and reads their headers, not yet their pixels.
+    /// Finds the pictures of `dir` and reads their headers, but not their pixels.
     ///
-    /// Files without a valid header are skipped; one warning counts them and names up to three.
+    /// Files without a valid header are skipped. A warning counts them and names up to three.
     ///
     /// # Errors
-    /// [`DataError::Io`] if `dir` does not exist, [`DataError::NotAFolder`] if it is something
-    /// else, [`DataError::NoImages`] if nothing in it can be used.
+    /// [`DataError::Io`] if `dir` does not exist, [`DataError::NotAFolder`] if it is not a folder,
+    /// [`DataError::NoImages`] if it holds no readable picture.
     pub fn open(dir: &Path, color: ColorMode) -> Result<Self> {
         let meta = std::fs::metadata(dir).map_err(|e| DataError::io(dir, e))?;
         if !meta.is_dir() {
@@ -57,11 +58,11 @@ impl ImageFolder {
                     }
                 }
                 Ok(_) => {}
-                // A folder that may not be entered, a link to nothing or in a circle.
+                // A folder without permission, or a link to nothing or to a folder above it.
                 Err(e) => unreadable.push(e.to_string()),
             }
         }
-        // By path, whatever order the file system lists its entries in.
+        // The file system lists entries in any order.
         paths.sort();
         unreadable.sort();
         let skipped = unreadable.len();
@@ -82,8 +83,8 @@ impl ImageFolder {
         Ok(Self { dir: dir.to_owned(), color, channels, paths, skipped, cache })
     }
 
-    /// Keeps at most `pictures` decoded pictures instead of 512, and in any case no more than
-    /// 256 MiB of them. The first ones asked for that fit stay; others are decoded anew.
+    /// Holds at most `pictures` decoded pictures in memory instead of 512, and never more than
+    /// 256 MiB. The first pictures that fit stay in memory; the others are decoded every time.
     pub fn with_capacity(mut self, pictures: usize) -> Self {
         self.cache = Cache::new(pictures);
         self
@@ -94,7 +95,7 @@ impl ImageFolder {
         self.paths.len()
     }
 
-    /// Never true: a folder without pictures cannot be opened.
+    /// Always false: a folder without pictures cannot be opened.
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
     }
@@ -104,7 +105,7 @@ impl ImageFolder {
         &self.paths
     }
 
-    /// How many entries were skipped as unreadable.
+    /// Number of entries that were skipped as unreadable.
     pub fn skipped(&self) -> usize {
         self.skipped
     }
@@ -112,7 +113,7 @@ impl ImageFolder {
     /// Picture `i`, of `0..len()`.
     ///
     /// # Errors
-    /// If `i` is out of range or the file cannot be read or decoded.
+    /// Returns an error if `i` is out of range or the file cannot be read or decoded.
     pub fn get(&self, i: usize) -> Result<Arc<Image>> {
         let Some(path) = self.paths.get(i) else {
             return Err(DataError::range("picture", i, format!("below {}", self.len())));

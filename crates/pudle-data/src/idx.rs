@@ -1,4 +1,4 @@
-//! The IDX format, in which MNIST and its relatives are kept.
+//! The IDX format, the format of MNIST.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
@@ -8,7 +8,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::error::{DataError, Result};
 
-/// Most values accepted in one file: MNIST-like sets have 5·10⁷, all of EMNIST 6.4·10⁸.
+/// Most values that a file may have. Sets like MNIST have 5·10⁷, EMNIST has 6.4·10⁸.
 const MAX_VALUES: usize = 1 << 30;
 
 /// The type code of unsigned bytes.
@@ -24,16 +24,15 @@ pub struct Idx {
 }
 
 impl Idx {
-    /// Reads an IDX file of unsigned bytes, gzipped or not (told by its first bytes, not its name).
+    /// Reads an IDX file of unsigned bytes. The first bytes decide whether it is gzipped, not the name.
     ///
     /// The format is two zero bytes, a type code (0x08 for unsigned bytes), the number of
     /// dimensions, each dimension as a big-endian 32-bit number, and the values.
     ///
     /// # Errors
-    /// [`DataError::Io`] if the file cannot be opened, [`DataError::Format`] if it is not IDX, of
-    /// another type, has no, more than 8, or implausibly large dimensions, or is shorter or longer
-    /// than they say. The header is not trusted with memory: no more is allocated than the file
-    /// holds.
+    /// [`DataError::Io`] if the file cannot be opened, [`DataError::Format`] if it is not IDX, has
+    /// another type, no or more than 8 dimensions, more than 2³⁰ values, or another length than its dimensions
+    /// give. Not more memory is allocated than the file needs, whatever its header says.
     pub fn read(path: &Path) -> Result<Self> {
         let mut file = File::open(path).map_err(|e| DataError::io(path, e))?;
         let mut magic = Vec::with_capacity(2);
@@ -77,7 +76,7 @@ fn parse(path: &Path, mut from: impl Read) -> Result<Idx> {
     };
 
     let mut data = Vec::new();
-    // One byte more than expected, to notice what follows. `read_to_end` grows with what is there.
+    // One byte more than expected shows whether data follow. `read_to_end` allocates only what it reads.
     let read = from.take(expected as u64 + 1).read_to_end(&mut data);
     read.map_err(|e| format(format!("damaged after {} of {expected} values: {e}", data.len())))?;
     if data.len() < expected {
@@ -123,7 +122,7 @@ pub(crate) mod tests {
         let idx = Idx { dims: vec![2, 3], data: vec![1, 2, 3, 4, 5, 6] };
         assert_eq!(read(&bytes).unwrap(), idx);
         assert_eq!(read(&gzip(&bytes)).unwrap(), idx);
-        assert_eq!(read(&encode(&[0], &[])).unwrap().data, []);
+        assert_eq!(read(&encode(&[0], &[])).unwrap().data, [0u8; 0]);
     }
 
     #[test]

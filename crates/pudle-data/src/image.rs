@@ -1,12 +1,9 @@
 //! Pictures in memory.
 
-mod photo;
 #[cfg(test)]
 mod tests;
 
 use crate::error::{DataError, Result};
-pub use photo::Photo;
-pub(crate) use photo::{is_picture, open as open_picture};
 
 /// A planar picture, `channels × height × width`, pixels as `f32` with 0 black and 1 white.
 ///
@@ -14,9 +11,8 @@ pub(crate) use photo::{is_picture, open as open_picture};
 /// read from a file lie in \[0, 1\]; they may leave it, after noise for example, until
 /// [`clip`](Self::clip) or [`write`](Self::write).
 ///
-/// The fields are public so that a picture can be handed to other code without copying; whoever
-/// builds one by hand keeps `data.len() == channels * height * width` (or uses [`Image::new`],
-/// which checks it).
+/// The fields are public so that other code can use a picture without copying it. Code that
+/// fills them must keep `data.len() == channels * height * width`; [`Image::new`] checks this.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
     /// 1 for grey, 3 for red, green, blue. Other numbers can be held but not written.
@@ -29,7 +25,7 @@ pub struct Image {
     pub data: Vec<f32>,
 }
 
-/// A picture that is read and changed in windows.
+/// A picture that can be read and changed in windows.
 pub trait Raster {
     /// Channels, height and width.
     fn shape(&self) -> [usize; 3];
@@ -37,13 +33,13 @@ pub trait Raster {
     /// The window of `h × w` pixels whose upper left corner is at row `top`, column `left`.
     ///
     /// # Panics
-    /// If it does not lie within the picture.
+    /// Panics if the window does not lie within the picture.
     fn window(&self, top: usize, left: usize, h: usize, w: usize) -> Image;
 
-    /// Replaces the window that `part` covers with its upper left corner there.
+    /// Replaces the window of the size of `part` whose upper left corner is at row `top`, column `left`.
     ///
     /// # Panics
-    /// If it does not lie within the picture, or has other channels.
+    /// Panics if the window does not lie within the picture, or if `part` has another number of channels.
     fn put(&mut self, top: usize, left: usize, part: &Image);
 }
 
@@ -59,8 +55,8 @@ pub enum ColorMode {
     AsIs,
 }
 
-/// ITU-R BT.601 luma, 0.299 R + 0.587 G + 0.114 B, in a form that is exact where R = G = B.
-fn luma(r: f32, g: f32, b: f32) -> f32 {
+/// ITU-R BT.601 luma, 0.299 R + 0.587 G + 0.114 B, in a form that is exact for R = G = B.
+pub(crate) fn luma(r: f32, g: f32, b: f32) -> f32 {
     g + 0.299 * (r - g) + 0.114 * (b - g)
 }
 
@@ -101,7 +97,7 @@ impl Image {
     /// A picture from its values (see [`Image`] for their order).
     ///
     /// # Errors
-    /// If a side or the number of channels is 0, or `data` is not `channels * height * width` long.
+    /// Returns an error if a side or the number of channels is 0, or if `data` is not `channels * height * width` long.
     pub fn new(channels: usize, height: usize, width: usize, data: Vec<f32>) -> Result<Self> {
         let expected = channels.checked_mul(height).and_then(|n| n.checked_mul(width));
         if expected != Some(data.len()) || data.is_empty() {
@@ -119,7 +115,7 @@ impl Image {
     /// A picture whose value at channel `c`, row `y`, column `x` is `f(c, y, x)`.
     ///
     /// # Panics
-    /// If a side or the number of channels is 0.
+    /// Panics if a side or the number of channels is 0.
     pub fn from_fn(
         channels: usize,
         height: usize,
@@ -148,8 +144,8 @@ impl Image {
     }
 
     /// The luma of a colour picture after ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, on the stored
-    /// (gamma-encoded) values, as denoising papers do. A picture that does not have three channels
-    /// gives its first.
+    /// (gamma-encoded) values, as in denoising papers. For a picture without three channels it is the
+    /// first channel.
     pub fn to_gray(&self) -> Image {
         let n = self.height * self.width;
         let data = if self.channels == 3 {
@@ -164,8 +160,8 @@ impl Image {
 
     /// The window of `h × w` pixels whose upper left corner is at row `top`, column `left`.
     ///
-    /// A window that does not lie within the picture is first cut down to the picture's size (and
-    /// up to one pixel), then moved to where it does.
+    /// A window outside the picture is first reduced to the size of the picture (and
+    /// extended to at least one pixel), then moved inside.
     pub fn crop(&self, top: usize, left: usize, h: usize, w: usize) -> Image {
         let (h, w) = (h.clamp(1, self.height), w.clamp(1, self.width));
         let (top, left) = (top.min(self.height - h), left.min(self.width - w));
@@ -185,14 +181,14 @@ impl Image {
         self.crop(top, self.width.saturating_sub(w) / 2, h, w)
     }
 
-    /// Left and right exchanged.
+    /// The picture with left and right exchanged.
     pub fn flip_horizontal(&self) -> Image {
         let mut flipped = self.clone();
         flipped.data.chunks_exact_mut(self.width).for_each(<[f32]>::reverse);
         flipped
     }
 
-    /// Top and bottom exchanged.
+    /// The picture with top and bottom exchanged.
     pub fn flip_vertical(&self) -> Image {
         let mut data = Vec::with_capacity(self.data.len());
         for plane in self.data.chunks_exact(self.height * self.width) {
@@ -201,11 +197,10 @@ impl Image {
         Image { data, ..*self }
     }
 
-    /// Grows the picture to the right and below to at least `h × w` by reflection.
+    /// Extends the picture to the right and below to at least `h × w` by reflection.
     ///
-    /// The edge pixel is not repeated (`a b c` becomes `a b c b a b …`), and the reflection goes on
-    /// as often as it takes. A side of one pixel has nothing to reflect; there the pixel is
-    /// repeated. A side already long enough stays as it is.
+    /// The edge pixel is not repeated: `a b c` becomes `a b c b a b …`. A side of one pixel is extended by
+    /// repeating it. A side that is long enough stays as it is.
     pub fn pad_reflect_to(&self, h: usize, w: usize) -> Image {
         let (h, w) = (h.max(self.height), w.max(self.width));
         Image::from_fn(self.channels, h, w, |c, y, x| {
@@ -219,7 +214,7 @@ impl Image {
     }
 
     /// Peak signal to noise ratio against `clean` in dB, 10 log₁₀(peak² / MSE), the mean taken over
-    /// all pixels and channels. Nothing is clipped first.
+    /// all pixels and channels. Values are not clipped.
     ///
     /// Infinite for equal pictures, NaN for pictures of different shapes.
     pub fn psnr(&self, clean: &Image, peak: f32) -> f64 {
@@ -237,11 +232,11 @@ impl Image {
         Image { data: self.data.iter().map(|v| v.clamp(0.0, 1.0)).collect(), ..*self }
     }
 
-    /// One panel of pictures from left to right, with `gap` white columns between neighbours.
-    /// If any of them is in colour the panel is, and grey ones are repeated in three channels.
+    /// A panel of pictures from left to right, with `gap` white columns between neighbours.
+    /// If any picture is in colour, the panel is in colour.
     ///
     /// # Errors
-    /// If there is no picture, heights differ, or one has neither one nor three channels.
+    /// Returns an error if there is no picture, if heights differ, or if a picture has neither one nor three channels.
     pub fn beside(images: &[&Image], gap: usize) -> Result<Image> {
         let Some(first) = images.first() else {
             return Err(DataError::range("number of pictures in a panel", 0, "at least 1"));

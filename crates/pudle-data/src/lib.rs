@@ -1,8 +1,8 @@
-//! Where `x` comes from: pictures, noise, crops, digits and synthetic sparse coding problems.
+//! Where the data `x` come from: pictures, noise, crops, digits and draws from known dictionaries.
 //!
-//! A [`Source`] gives a [`Batch`] for every step. What step `k` sees is a function of the source's
-//! settings, its seed and `k` alone, whatever ran before and on whichever thread, so that a run
-//! which is stopped and resumed sees what it would have seen anyway:
+//! A [`Source`] gives a [`Batch`] for every step. The batch of step `k` is a function of the source's
+//! settings, its seed and `k` alone. It does not depend on earlier steps or on the thread, so that a
+//! stopped and resumed run sees the same data as an uninterrupted one:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -19,47 +19,70 @@
 //! # Ok::<(), pudle_data::DataError>(())
 //! ```
 //!
-//! | Source | What it gives |
+//! | Source | Batches |
 //! |---|---|
 //! | [`Crops`] | noisy random crops of [`Pictures`]: an [`ImageFolder`] or drawn [`DeadLeaves`] |
 //! | [`WholePictures`] | whole pictures with fixed noise, for validation |
-//! | [`SparseCoding`] | data of a known dictionary with exactly sparse codes |
+//! | [`SparseCoding`] | vectors of a known dictionary with exactly sparse codes |
+//! | [`SparseSignals`] | signals of known filters with exactly sparse codes |
 //! | [`DigitBatches`] | [`Digits`] as vectors, from IDX files or [`stroke_digits`] |
 //!
-//! Pictures are [`Image`]s, planar `f32` in \[0, 1\], read from files and written to them as [`Photo`]s; [`scene()`] draws one to look at. Nothing here
-//! depends on a deep learning framework: batches are plain vectors with a shape.
+//! [`DataConfig`] names the sources that a run can be trained on, with their settings. It says which dictionaries fit
+//! the data and opens them for training and validation.
+//!
+//! Pictures are [`Image`]s, planar `f32` in \[0, 1\]. They are read from files and written to them as [`Photo`]s;
+//! [`scene()`] draws one. Batches are plain vectors with a shape: nothing here depends on tensors of a deep
+//! learning framework.
 #![warn(missing_docs)]
 
+mod amplitude;
 mod cache;
 mod crops;
 mod dead_leaves;
 mod digits;
+mod draws;
 mod error;
 mod estimate;
 mod folder;
 mod idx;
 mod image;
+mod known_dictionary;
 mod noise;
 mod order;
+mod photo;
+mod pictures;
 mod rng;
 mod scene;
 mod source;
+mod sources;
 mod sparse_coding;
+mod sparse_signals;
 mod strokes;
 mod whole;
+mod whole_pictures;
 
-pub use crops::{CropConfig, Crops, Pictures, WholePictures};
+pub use amplitude::{Amplitude, SignRule};
+pub use crops::{CropConfig, Crops};
 pub use dead_leaves::{DeadLeaves, DeadLeavesConfig};
 pub use digits::{DigitBatches, DigitPart, Digits};
 pub use error::{DataError, Result};
 pub use estimate::estimate_sigma;
 pub use folder::ImageFolder;
 pub use idx::Idx;
-pub use image::{ColorMode, Image, Photo, Raster};
+pub use image::{ColorMode, Image, Raster};
+pub use known_dictionary::KnownDictionary;
 pub use noise::{Sigma, add_gaussian, add_validation_noise};
+pub use photo::Photo;
+pub use pictures::Pictures;
 pub use rng::{Stream, step_rng};
 pub use scene::scene;
 pub use source::{Batch, Prefetch, Source};
-pub use sparse_coding::{Amplitude, SignRule, SparseCoding, SparseCodingConfig};
+pub use sources::{
+    DataConfig, DeadLeavesSettings, DigitSettings, LabelledDigits, OpenOptions, Opened,
+    PhotographSettings, SparseCodingSettings, StrokeSettings, Validation,
+};
+pub use sparse_coding::{SparseCoding, SparseCodingConfig};
+pub use sparse_signals::{SparseSignals, SparseSignalsConfig};
 pub use strokes::stroke_digits;
 pub use whole::{WriteSeek, write_whole, write_whole_with};
+pub use whole_pictures::WholePictures;

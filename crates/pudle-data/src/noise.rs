@@ -2,24 +2,25 @@
 
 use std::fmt;
 
+use pudle_core::RangeError;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, check_real};
+use crate::error::check_real;
 use crate::image::Image;
 use crate::rng::{Stream, step_rng};
 
-/// Standard deviation of noise on the 0 to 255 scale: one level, or all between two. A number, or
-/// `[low, high]`, in a file.
+/// Standard deviation of noise on the 0 to 255 scale: one level, or a range of levels. In a file it is a number or
+/// `[low, high]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Sigma {
     /// One level.
     At(f32),
-    /// Any level between two.
+    /// Any level between the two.
     Between([f32; 2]),
 }
 
@@ -56,11 +57,11 @@ impl Sigma {
         }
     }
 
-    /// Refuses levels outside 0 … 255, or out of order.
+    /// Checks that the levels are in 0 to 255 and in order. `field` is the name of the setting.
     ///
     /// # Errors
-    /// Names `field` and the level.
-    pub fn check(self, field: &'static str) -> Result<()> {
+    /// Returns an error with `field` and the level.
+    pub fn check(self, field: &'static str) -> Result<(), RangeError> {
         check_real(field, self.low(), 0.0, 255.0)?;
         check_real(field, self.high(), self.low(), 255.0)
     }
@@ -84,17 +85,17 @@ impl fmt::Display for Sigma {
 /// The picture plus white Gaussian noise of standard deviation `sigma_255 / 255`.
 ///
 /// `sigma_255` is on the 0 to 255 scale in which noise levels are usually given (σ = 25, say),
-/// while pixels are in \[0, 1\]. The result is not clipped: a clipped Gaussian is no longer the
-/// zero-mean noise that models assume. The noise depends on `seed` and the picture's shape alone;
-/// `sigma_255 = 0` returns the picture as it is.
+/// while pixels are in \[0, 1\]. The result is not clipped, as clipped noise does not have the mean zero that
+/// models assume. The noise depends on `seed` and the shape of the picture alone.
+/// `sigma_255 = 0` returns the picture unchanged.
 pub fn add_gaussian(image: &Image, sigma_255: f32, seed: u64) -> Image {
     let mut noisy = image.clone();
     add_noise(&mut noisy.data, sigma_255 / 255.0, &mut step_rng(seed, Stream::Noise, 0));
     noisy
 }
 
-/// [`add_gaussian`] for picture `k` of a set that a model is tested on: noise that depends on `seed`,
-/// `k` and the picture's shape, and is unrelated between any two seeds or pictures.
+/// [`add_gaussian`] for picture `k` of a validation set: the noise depends on `seed`, `k` and the shape of the picture, and
+/// is unrelated between any two seeds or pictures.
 pub fn add_validation_noise(image: &Image, sigma_255: f32, seed: u64, k: u64) -> Image {
     let mut noisy = image.clone();
     let mut rng = step_rng(seed, Stream::ValidationNoise, k);

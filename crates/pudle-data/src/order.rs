@@ -1,4 +1,4 @@
-//! The order in which data are gone through.
+//! The order of the data.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,13 +6,13 @@ use rand::seq::SliceRandom;
 
 use crate::rng::{Stream, step_rng};
 
-/// A fresh seeded permutation for every pass over `len` data.
+/// A new seeded permutation for every pass over `len` data.
 #[derive(Debug)]
 pub(crate) struct Order {
     seed: u64,
     len: usize,
-    /// The pass last asked for, with its permutation. Steps mostly follow one another, so this is
-    /// worked out once per pass.
+    /// The latest pass and its permutation. Steps mostly follow one another, so that this is
+    /// computed once per pass.
     latest: Mutex<Option<(u64, Arc<[usize]>)>>,
 }
 
@@ -22,14 +22,14 @@ impl Order {
         Self { seed, len, latest: Mutex::default() }
     }
 
-    /// How many data there are.
+    /// Number of data.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// For every sample of step `step`: its global number and the datum it is.
+    /// For every sample of step `step`: its number over all steps, and the number of its datum.
     pub(crate) fn batch(&self, step: u64, batch: usize) -> Vec<(u64, usize)> {
-        // Wrapping only matters past 2^64 samples, where any datum is as good as another.
+        // This wraps after 2^64 samples only.
         let first = step.wrapping_mul(batch as u64);
         let numbers = (0..batch as u64).map(|i| first.wrapping_add(i));
         numbers.map(|number| (number, self.datum(number))).collect()

@@ -3,18 +3,18 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What a random stream is for. Two purposes never share random numbers, even under one seed.
+/// The purpose of a random stream. Two purposes never share random numbers, even for the same seed.
 ///
-/// The numbers are part of what a seed means: changing one changes every data set made with it.
+/// The number of a purpose is part of the key: changing it changes all data that are drawn for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u64)]
 pub enum Stream {
     /// Order of the data in one pass; `k` is the pass.
     Order = 1,
-    /// Position and flips of a crop; `k` is the global sample number.
+    /// Position and flips of a crop; `k` is the number of the sample over all steps.
     Crop = 2,
-    /// Noise on a sample; `k` is the global sample number, or 0 for a single picture.
+    /// Noise on a sample; `k` is the number of the sample over all steps, or 0 for a single picture.
     Noise = 3,
     /// Noise on a validation picture; `k` is the picture's index.
     ValidationNoise = 4,
@@ -38,9 +38,9 @@ pub enum Stream {
 
 /// The random generator for step (or sample, or picture) `k` of one purpose.
 ///
-/// A ChaCha stream with 8 rounds, keyed by `seed` and `stream`, with `k` as its nonce. The cipher's
-/// construction makes streams of different `k` as unrelated as those of different keys, so
-/// neighbouring steps need no mixing of their numbers, and any step can be entered directly.
+/// It is a ChaCha stream with 8 rounds. Its key is `seed` and `stream`, its nonce is `k`. Streams of
+/// different `k` are as unrelated as those of different keys, so that the numbers of neighbouring steps need
+/// no mixing. Any step can be computed directly.
 ///
 /// ```
 /// use pudle_data::{step_rng, Stream};

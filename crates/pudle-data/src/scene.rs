@@ -1,4 +1,4 @@
-//! A drawn landscape, so that there is a picture where there is no file.
+//! A drawn landscape, for use without a file.
 
 mod canvas;
 mod fence;
@@ -11,19 +11,19 @@ mod tree;
 use crate::image::Image;
 use canvas::{Canvas, View};
 
-/// Output rows drawn at a time. Memory grows with this instead of with the picture.
+/// Rows that are drawn at a time. Memory depends on this and not on the size of the picture.
 const BAND: usize = 32;
 
 /// An evening landscape in colour: clouds around a low sun, mountains mirrored in a lake, a brick
 /// house behind a fence, a tree, a path through a meadow.
 ///
-/// It is made to look at and to denoise: it has straight and curved edges, regular textures
-/// (bricks, tiles, pickets), irregular ones (grass, bark, leaves, clouds) and smooth shading. The
-/// result has three channels, values in \[0, 1\], and is averaged from 3 × 3 samples a pixel.
+/// It is a picture for denoising: it has straight and curved edges, regular textures
+/// (bricks, tiles, pickets), irregular textures (grass, bark, leaves, clouds) and smooth shading. The
+/// result has three channels with values in \[0, 1\]. Each pixel is the mean of 3 × 3 samples.
 ///
-/// The composition is laid out for a picture half as wide again as high and shown whole in any
-/// other; wider pictures show more land to the sides, taller ones more sky and meadow. `seed`
-/// changes mountains, clouds and plants. Sides are brought into the range of 16 to 8192 pixels.
+/// The composition is made for a picture of the ratio 3 : 2 and is complete in every picture. Wider pictures show
+/// more land to the sides, taller ones more sky and meadow. `seed`
+/// changes mountains, clouds and plants. Sides are limited to the range from 16 to 8192 pixels.
 ///
 /// ```
 /// let picture = pudle_data::scene(60, 40, 7);

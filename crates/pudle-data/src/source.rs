@@ -1,4 +1,4 @@
-//! Batches, where they come from, and making them ahead of time.
+//! Batches, their sources, and making them ahead of time.
 
 use std::any::Any;
 use std::ops::Range;
@@ -9,44 +9,43 @@ use std::thread::JoinHandle;
 
 use crate::error::{DataError, Result};
 
-/// What a model is fed at one step: input and target of the same shape.
+/// The data of one step: input and target of the same shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// Shape of both; the leading dimension is the batch. Pictures are `[batch, channels, height,
-    /// width]`, vectors `[batch, length]`.
+    /// Shape of both, with the batch first. Pictures are `[batch, channels, height, width]`, signals
+    /// `[batch, channels, length]`, vectors `[batch, length]`.
     pub shape: Vec<usize>,
-    /// What the model sees, row-major.
+    /// Input of the model, row-major.
     pub input: Vec<f32>,
-    /// What it should give, row-major.
+    /// Target of the model's output, row-major.
     pub target: Vec<f32>,
-    /// Standard deviation of the noise of each datum, on the 0 to 255 scale; empty where none is known of.
+    /// Standard deviation of the noise of each datum, on the 0 to 255 scale; empty if it is not known.
     pub noise: Vec<f32>,
 }
 
 /// Where batches come from.
 ///
-/// What step `k` sees is a function of the source's settings, its seed and `k` alone (and, for
-/// files, of their content), so that a resumed run goes on exactly as an uninterrupted one would,
-/// and steps can be made in any order and on any thread.
+/// The batch of step `k` is a function of the source's settings, its seed and `k` alone (and of the content of
+/// files). A resumed run therefore sees the same batches as an uninterrupted one,
+/// and batches can be made in any order and on any thread.
 pub trait Source: Send + Sync + 'static {
     /// The batch of step `step`.
     ///
     /// # Errors
-    /// If data cannot be read.
+    /// Returns an error if data cannot be read.
     fn batch(&self, step: u64) -> Result<Batch>;
 
-    /// The source in one line, for logs.
+    /// A description of the source in one line, for logs.
     fn describe(&self) -> String;
 }
 
-/// Makes a source's batches on a thread of its own, ahead of their use.
+/// Makes the batches of a source ahead of their use, on a thread of its own.
 ///
-/// At most `ahead` batches wait to be taken while one more is being made. Dropping the iterator
-/// stops the thread and waits for it, that is for the batch it is making. An error ends the
-/// iteration after it has been handed out, and so does a panic, which arrives as
-/// [`DataError::Source`].
+/// At most `ahead` batches wait while one more is being made. Dropping the iterator
+/// stops the thread after the batch that it is making, and waits for it. The iteration ends after
+/// the first error. A panic of the source is returned as [`DataError::Source`].
 pub struct Prefetch {
-    /// `None` only while dropping, and when there never was a thread.
+    /// `None` while the iterator is dropped, and if no thread could be started.
     batches: Option<Receiver<Result<Batch>>>,
     thread: Option<JoinHandle<()>>,
     not_started: Option<DataError>,
@@ -73,12 +72,12 @@ impl Prefetch {
 
 fn produce(source: &dyn Source, steps: Range<u64>, sender: &SyncSender<Result<Batch>>) {
     for step in steps {
-        // A source is only read, and after a panic it is not used any more by this thread, so
-        // nothing half-changed is looked at.
+        // A source is only read, and this thread does not use it after a panic, so that nobody sees
+        // a half-finished change.
         let made = catch_unwind(AssertUnwindSafe(|| source.batch(step)))
             .unwrap_or_else(|panic| Err(DataError::Source { step, reason: message(&*panic) }));
         let last = made.is_err();
-        // Sending fails once the receiver is gone: nobody wants the rest.
+        // Sending fails once the receiver is dropped: nobody needs the other batches.
         if sender.send(made).is_err() || last {
             return;
         }
@@ -103,10 +102,10 @@ impl Iterator for Prefetch {
 
 impl Drop for Prefetch {
     fn drop(&mut self) {
-        // The receiver goes first, or a thread waiting for room would wait for ever.
+        // The receiver is dropped first, or a thread that waits to send would wait for ever.
         self.batches = None;
         if let Some(thread) = self.thread.take() {
-            // Panics of the source were caught and handed out; there is nothing left to report.
+            // Panics of the source were caught and returned as errors before.
             let _ = thread.join();
         }
     }
@@ -168,7 +167,7 @@ mod tests {
         let source = Counter { fail_at: Some(2), ..Counter::default() };
         let made: Vec<_> = Prefetch::new(Arc::new(source), 0..9, 2).collect();
         assert_eq!(made.len(), 3);
-        assert!(matches!(made[2], Err(DataError::OutOfRange { .. })));
+        assert!(matches!(made[2], Err(DataError::Range(_))));
 
         let source = Counter { panic_at: Some(4), ..Counter::default() };
         let made: Vec<_> = Prefetch::new(Arc::new(source), 0..9, 2).collect();

@@ -1,4 +1,4 @@
-//! Drawn digits, for when there are no written ones.
+//! Drawn digits, for use without files of handwritten digits.
 
 use std::f32::consts::PI;
 
@@ -10,9 +10,9 @@ use crate::digits::Digits;
 use crate::rng::{Stream, step_rng};
 
 /// Side of a picture, that of MNIST.
-const SIDE: usize = 28;
+pub(crate) const SIDE: usize = 28;
 
-/// Points per arc; chords this short cannot be told from the curve at 28 pixels.
+/// Points per arc. At 28 pixels, chords of this length look like the curve.
 const ARC: usize = 14;
 
 type Point = [f32; 2];
@@ -20,13 +20,13 @@ type Point = [f32; 2];
 /// One stroke: straight lines between points of the unit square, y downwards.
 type Stroke = Vec<Point>;
 
-/// `count` pictures of 28 × 28, white digits drawn with a round pen on black, as a stand-in for
-/// MNIST that needs no download.
+/// `count` pictures of 28 × 28 pixels: white digits, drawn with a round pen on black. They replace MNIST without a
+/// download.
 ///
-/// Each is a digit's skeleton of lines and arcs under a random affine map (rotation, slant, size,
-/// place) with slightly displaced points and a random pen. Picture `i` is a function of `classes`,
+/// Each is a skeleton of lines and arcs under a random affine map (rotation, slant, size,
+/// place), with slightly displaced points and a random pen width. Picture `i` is a function of `classes`,
 /// `seed` and `i`, and shows the digit `classes[i % classes.len()]`. Entries of `classes` above 9
-/// are passed over; without any other all ten digits are drawn.
+/// are ignored. If no other entries are left, all ten digits are drawn.
 ///
 /// ```
 /// let digits = pudle_data::stroke_digits(6, &[3, 7], 0);
@@ -97,7 +97,7 @@ fn draw(digit: u8, rng: &mut ChaCha8Rng) -> Vec<u8> {
     let mut strokes = skeleton(digit, rng);
     let mut normal = |sd: f32| -> f32 {
         let draw: f32 = StandardNormal.sample(rng);
-        // Tails beyond two deviations make digits nobody would write.
+        // Values beyond two deviations give unrealistic digits.
         sd * draw.clamp(-2.0, 2.0)
     };
     let (turn, slant) = (normal(0.11), normal(0.14));
@@ -105,7 +105,7 @@ fn draw(digit: u8, rng: &mut ChaCha8Rng) -> Vec<u8> {
     let size = [19.0 * (1.0 + normal(0.08)), 19.0 * (1.0 + normal(0.06))];
     let centre = [13.5 + normal(0.9), 13.5 + normal(0.9)];
     let pen = 1.25 * (1.0 + normal(0.22));
-    // A slow wave through the unit square moves neighbouring points alike, so arcs stay smooth.
+    // A slow wave over the unit square moves neighbouring points in the same way, so that arcs stay smooth.
     let wave = [normal(0.03), normal(0.03), normal(1.5), normal(1.5)];
     for [x, y] in strokes.iter_mut().flatten() {
         let (u, v) = (
@@ -119,7 +119,7 @@ fn draw(digit: u8, rng: &mut ChaCha8Rng) -> Vec<u8> {
         let p = [(i % SIDE) as f32, (i / SIDE) as f32];
         let segments = strokes.iter().flat_map(|s| s.windows(2));
         let near = segments.map(|s| distance(p, s[0], s[1])).fold(f32::INFINITY, f32::min);
-        // The edge fades over a pixel and a half, about as it does in scans.
+        // The edge fades over a pixel and a half, as in scans.
         (255.0 * ((pen + 0.75 - near) / 1.5).clamp(0.0, 1.0)).round() as u8
     };
     (0..SIDE * SIDE).map(pixel).collect()

@@ -1,30 +1,29 @@
-//! Files that are whole or absent.
+//! Writing files completely or not at all.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, Cursor, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes a file so that nobody ever sees half of it: the bytes go to a temporary file beside
-/// `path`, to the disk, and are renamed into place; a file already there stays whole until then, and
-/// a failure leaves nothing behind.
+/// Writes a file completely or not at all. The bytes go to a temporary file in the same folder, which is then
+/// renamed to `path`. An existing file stays unchanged until then. A failure leaves no temporary file.
 ///
-/// A symbolic link is followed, and what is no regular file (a pipe, a terminal) is written to
+/// Symbolic links are followed. Anything that is not a regular file (a pipe, a terminal) is written to
 /// directly.
 ///
 /// # Errors
-/// The system's, where the folder is missing or cannot be written.
+/// Returns the error of the operating system, for example if the folder is missing or cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_whole_with(path, |file| file.write_all(bytes))
 }
 
-/// What [`write_whole_with`] hands to its writer.
+/// The file that [`write_whole_with`] passes to its writer.
 pub trait WriteSeek: Write + Seek {}
 impl<T: Write + Seek> WriteSeek for T {}
 
-/// [`write_whole`] for bytes that are made as they are written.
+/// [`write_whole`] for bytes that `write` produces.
 ///
 /// # Errors
-/// The system's, and the writer's.
+/// Returns the error of the operating system or of `write`.
 pub fn write_whole_with(
     path: &Path,
     write: impl FnOnce(&mut dyn WriteSeek) -> io::Result<()>,
@@ -45,14 +44,14 @@ pub fn write_whole_with(
     };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".pudle-").suffix(".part");
-    // A temporary file is private by default, which the renamed one should not be. The system
-    // narrows these bits by the user's umask.
+    // A temporary file is private by default, but the renamed file must not be. The system
+    // applies the user's umask to these bits.
     #[cfg(unix)]
     let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o666);
     #[cfg(unix)]
     builder.permissions(open_to_all);
-    // Dropping the temporary file, as an early return does, removes it. Its name is no business of
-    // whoever reads the error.
+    // Dropping the temporary file removes it, also on an early return. The error does not contain its
+    // name.
     let mut file = builder.tempfile_in(folder).map_err(|e| io::Error::from(e.kind()))?;
     let mut buffered = BufWriter::with_capacity(1 << 20, &mut file);
     write(&mut buffered)?;

@@ -6,11 +6,11 @@ use clap::ValueEnum;
 use pudle_core::{
     Algorithm, Backend, ConvConfig, Learned, PudleConfig, ThresholdConfig, Weight, WeightTying,
 };
-use pudle_data::Sigma;
+use pudle_data::{PhotographSettings, Sigma};
 use pudle_plot::{Axis, Chart, Line, Stroke};
 use pudle_train::{
-    DataConfig, Denoiser, RunConfig, Schedule, Scoring, ShiftCount, TrainingConfig, Versions,
-    evaluate,
+    DataConfig, Denoiser, LearningRateSchedule, RunConfig, Scoring, ShiftCount, TrainingConfig,
+    Versions, evaluate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -169,10 +169,14 @@ impl DenoisingIngredients {
                 Ingredient::OwnDecoder | Ingredient::Untied => 1e-3,
                 _ => 2e-3,
             },
-            schedule: Schedule::Cosine,
+            schedule: LearningRateSchedule::Cosine,
             valid_every: self.steps.div_ceil(4),
             shifts,
             ..TrainingConfig::default()
+        };
+        let sigma = match has(Ingredient::Blind) {
+            true => Sigma::Between([5.0, 55.0]),
+            false => Sigma::At(self.sigma),
         };
         let training = match has(Ingredient::Optimiser) {
             true => {
@@ -185,16 +189,10 @@ impl DenoisingIngredients {
             backend,
             versions: Versions::default(),
             model,
-            data: DataConfig::Photographs {
-                dir: self.train.clone(),
+            data: DataConfig::Photographs(PhotographSettings {
                 valid: Some(self.test.clone()),
-                crop,
-                sigma: match has(Ingredient::Blind) {
-                    true => Sigma::Between([5.0, 55.0]),
-                    false => Sigma::At(self.sigma),
-                },
-                flips: true,
-            },
+                ..PhotographSettings::new(&self.train, crop, sigma)
+            }),
             training,
         }
     }

@@ -1,4 +1,4 @@
-//! A linear classifier on codes: how much of the class a code tells.
+//! A linear classifier on codes: how well codes predict classes.
 
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig};
@@ -10,27 +10,37 @@ use crate::codes::SparseCodes;
 const STEPS: usize = 400;
 const LEARNING_RATE: f64 = 0.02;
 
-/// What the classifier got right.
+/// The share of data that the classifier predicts correctly, between 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Accuracy {
-    /// Share of the data that it was trained on.
+    /// Over the data that it was trained on.
     pub trained: f64,
-    /// Share of those held out.
+    /// Over the data that were held out.
     pub held_out: f64,
 }
 
-/// Multinomial logistic regression on codes scaled to unit mean square, by Adam on all of them at once; weights start at
-/// zero, so that the result depends on the codes alone.
+/// Codes and the class of each of them.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelledCodes<'a> {
+    /// The codes.
+    pub codes: &'a SparseCodes,
+    /// The classes, in the same order.
+    pub labels: &'a [u8],
+}
+
+/// Multinomial logistic regression on codes scaled to unit mean square, by Adam on all of them at once. Weights start at
+/// zero, so the result depends only on the codes.
 pub fn classify(
-    (codes, labels): (&SparseCodes, &[u8]),
-    (held_out, held_out_labels): (&SparseCodes, &[u8]),
+    training: LabelledCodes<'_>,
+    held_out: LabelledCodes<'_>,
     device: &Device,
 ) -> Accuracy {
-    let classes = labels.iter().chain(held_out_labels).max().map_or(1, |c| usize::from(*c) + 1);
+    let LabelledCodes { codes, labels } = training;
+    let classes = labels.iter().chain(held_out.labels).max().map_or(1, |c| usize::from(*c) + 1);
     let entries = (codes.len() * codes.atoms()).max(1) as f64;
     let square: f64 =
         codes.rows().flat_map(|row| row.values).map(|v| f64::from(*v).powi(2)).sum::<f64>();
-    // Sparse codes are mostly zero: the scale is that of the non-zeros' rows, not of single entries.
+    // Sparse codes are mostly zero, so the scale is taken over rows, not over single entries.
     let scale = ((codes.atoms() as f64 / entries * square).sqrt()).max(f64::MIN_POSITIVE).recip();
     let device = device.clone().autodiff();
     let dense = |codes: &SparseCodes| {
@@ -56,7 +66,7 @@ pub fn classify(
         let right = found.iter::<i64>().zip(labels).filter(|(a, b)| *a == i64::from(**b)).count();
         right as f64 / labels.len().max(1) as f64
     };
-    Accuracy { trained: share(x, labels), held_out: share(dense(held_out), held_out_labels) }
+    Accuracy { trained: share(x, labels), held_out: share(dense(held_out.codes), held_out.labels) }
 }
 
 fn targets(labels: &[u8], device: &Device) -> Tensor<1, Int> {

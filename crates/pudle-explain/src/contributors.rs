@@ -5,30 +5,30 @@ use rayon::prelude::*;
 use crate::codes::{Row, SparseCodes};
 use crate::identity::{Identity, rows_times};
 
-/// Data that are gone through at once.
+/// Data that one task ranks.
 const CHUNK: usize = 4096;
 
-/// A training datum and its part in something.
+/// A training datum and its weight in an atom or output.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Contribution {
     /// Number of the datum.
     pub datum: usize,
-    /// Its weight, of all data's weights scaled to unit norm; of either sign.
+    /// Its weight, of either sign, divided by the norm of the weights of all data.
     pub weight: f64,
 }
 
-/// Training data by their weights `α` (or `β`).
+/// Training data ranked by their weights `α` or `β`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Contributors {
-    /// The Euclidean norm of the weights of all data, which those here are divided by.
+    /// The Euclidean norm of the weights of all data, by which the weights here are divided.
     pub norm: f64,
-    /// Those of the largest weight in magnitude, that one first.
+    /// The data of the largest weights in magnitude, the largest first.
     pub most: Vec<Contribution>,
-    /// Those of the smallest, that one first.
+    /// The data of the smallest weights in magnitude, the smallest first.
     pub least: Vec<Contribution>,
 }
 
-/// Contributors under way.
+/// A ranking to which data are added one by one.
 #[derive(Clone, Debug)]
 struct Ranking {
     squares: f64,
@@ -39,8 +39,8 @@ struct Ranking {
 
 impl Ranking {
     fn new(count: usize) -> Self {
-        let room = || Vec::with_capacity(count + 1);
-        Self { squares: 0.0, most: room(), least: room(), count }
+        let list = || Vec::with_capacity(count + 1);
+        Self { squares: 0.0, most: list(), least: list(), count }
     }
 
     fn add(&mut self, datum: usize, weight: f64) {
@@ -73,7 +73,8 @@ impl Ranking {
     }
 }
 
-/// Keeps `list` the `count` first in an order of magnitudes; of equal ones the earlier datum goes first.
+/// Inserts `new` into a list that is ordered by magnitude and has at most `count` entries. Of equal magnitudes the earlier datum goes
+/// first.
 fn insert(
     list: &mut Vec<Contribution>,
     new: Contribution,
@@ -89,10 +90,10 @@ fn insert(
     list.truncate(count);
 }
 
-/// Goes through all data, with what is ranked (one weight for each of `things`) given by `weights`.
+/// Ranks all data for each of `rankings` atoms or outputs; `weights` gives the weights of a datum, one for each ranking.
 fn rank(
     codes: &SparseCodes,
-    things: usize,
+    rankings: usize,
     count: usize,
     weights: impl Fn(Row<'_>) -> Vec<f64> + Sync,
 ) -> Vec<Contributors> {
@@ -101,22 +102,23 @@ fn rank(
     let parts: Vec<Vec<Ranking>> = (0..n.div_ceil(chunk))
         .into_par_iter()
         .map(|part| {
-            let mut rankings = vec![Ranking::new(count); things];
+            let mut partial = vec![Ranking::new(count); rankings];
             for k in part * chunk..((part + 1) * chunk).min(n) {
                 let weights = weights(codes.row(k));
-                rankings.iter_mut().zip(weights).for_each(|(ranking, w)| ranking.add(k, w));
+                partial.iter_mut().zip(weights).for_each(|(ranking, w)| ranking.add(k, w));
             }
-            rankings
+            partial
         })
         .collect();
-    let mut all = vec![Ranking::new(count); things];
+    let mut all = vec![Ranking::new(count); rankings];
     for part in &parts {
         all.iter_mut().zip(part).for_each(|(ranking, part)| ranking.merge(part));
     }
     all.into_iter().map(Ranking::finish).collect()
 }
 
-/// The `count` data that contribute most to each atom, and the `count` that contribute least: exactly, over all data.
+/// The `count` data that contribute most to each atom, and the `count` that contribute least. All data are ranked, none by
+/// approximation.
 pub fn of_atoms(identity: &Identity, codes: &SparseCodes, count: usize) -> Vec<Contributors> {
     rank(codes, identity.atoms(), count, |code| identity.shares(code))
 }
@@ -132,9 +134,9 @@ pub fn of_outputs(
     along(codes, &weights, count)
 }
 
-/// The data of the largest parts in each atom, by share: `α_k ⟨D z_k, D_j⟩ / ‖D_j‖²`, how much of the atom lies along what
-/// the code of the datum says of it, times its weight. Where the identity holds the shares of all data add up to about 1, those below zero
-/// included, which count as 0 here; they are not scaled to unit norm.
+/// The data of the largest shares in each atom, `α_k ⟨D z_k, D_j⟩ / ‖D_j‖²`: the weight of the datum times the part of the
+/// atom that lies along the datum's output. If the identity holds, the shares of all data add up to about 1. Negative shares count
+/// as 0 in the ranking. Shares are not scaled to unit norm.
 pub fn shares_of_atoms(
     identity: &Identity,
     codes: &SparseCodes,
@@ -150,7 +152,15 @@ pub fn shares_of_atoms(
     shares.into_iter().map(unscaled).collect()
 }
 
-/// The same of outputs, `β_k ⟨D z_k, D z⟩ / ‖D z‖²`.
+/// Two vectors over atoms whose products with the code of a datum give its share in an output.
+struct OutputWeights {
+    /// `B z`: the product is `β_k`.
+    beta: Vec<f64>,
+    /// `DᵀD z / ‖D z‖²`: the product is the part of the output along `D z_k`.
+    along: Vec<f64>,
+}
+
+/// The same for outputs, with shares `β_k ⟨D z_k, D z⟩ / ‖D z‖²`.
 pub fn shares_of_outputs(
     identity: &Identity,
     codes: &SparseCodes,
@@ -159,23 +169,23 @@ pub fn shares_of_outputs(
 ) -> Vec<Contributors> {
     let p = identity.atoms();
     let coherence = identity.coherence();
-    let each: Vec<(Vec<f64>, Vec<f64>)> = outputs
+    let each: Vec<OutputWeights> = outputs
         .iter()
         .map(|code| {
             let mut along = rows_times(&coherence, p, *code);
             let energy: f64 = code.iter().map(|(j, v)| f64::from(v) * along[j]).sum();
             along.iter_mut().for_each(|a| *a /= energy.max(f64::MIN_POSITIVE));
-            (identity.weights(*code), along)
+            OutputWeights { beta: identity.weights(*code), along }
         })
         .collect();
     let shares = rank(codes, outputs.len(), count, |code| {
-        let share = |(weights, along): &(Vec<f64>, Vec<f64>)| {
-            let (mut beta, mut alike) = (0.0, 0.0);
+        let share = |output: &OutputWeights| {
+            let (mut beta, mut along) = (0.0, 0.0);
             for (atom, value) in code.iter() {
-                beta += f64::from(value) * weights[atom];
-                alike += f64::from(value) * along[atom];
+                beta += f64::from(value) * output.beta[atom];
+                along += f64::from(value) * output.along[atom];
             }
-            (beta * alike).max(0.0)
+            (beta * along).max(0.0)
         };
         each.iter().map(share).collect()
     });
@@ -190,7 +200,7 @@ fn unscaled(mut contributors: Contributors) -> Contributors {
     contributors
 }
 
-/// The data that use each atom most and least, by their codes `w_j` alone: what training weighs each datum with.
+/// The data that use each atom most and least, by their codes `w_j`.
 pub fn by_code_of_atoms(codes: &SparseCodes, count: usize) -> Vec<Contributors> {
     rank(codes, codes.atoms(), count, |code| {
         let mut dense = vec![0.0; codes.atoms()];
@@ -199,7 +209,7 @@ pub fn by_code_of_atoms(codes: &SparseCodes, count: usize) -> Vec<Contributors> 
     })
 }
 
-/// The data whose codes have most and least in common with each of these, `Zᵀz`.
+/// The data whose codes have the largest and smallest inner products with each of these codes, `Zᵀz`.
 pub fn by_code_of_outputs(
     codes: &SparseCodes,
     outputs: &[Row<'_>],
@@ -213,7 +223,7 @@ pub fn by_code_of_outputs(
     along(codes, &outputs.iter().map(dense).collect::<Vec<_>>(), count)
 }
 
-/// Data by `z_kᵀ q`, for each `q`.
+/// Data ranked by `z_kᵀ q`, for each `q`.
 fn along(codes: &SparseCodes, weights: &[Vec<f64>], count: usize) -> Vec<Contributors> {
     rank(codes, weights.len(), count, |code| {
         let share = |weights: &Vec<f64>| {

@@ -1,23 +1,23 @@
-//! What can go wrong around an explanation.
+//! The errors of this crate.
 
 use std::path::{Path, PathBuf};
 
-use pudle_core::{BackendError, ConfigError};
+use pudle_core::{BackendError, ConfigError, RangeError};
 use pudle_data::DataError;
 use pudle_plot::PlotError;
 use pudle_train::TrainError;
 use thiserror::Error;
 
-use crate::identity::Ridge;
+use crate::ridge::Ridge;
 
 /// The result of most functions here.
 pub type Result<T, E = ExplainError> = std::result::Result<T, E>;
 
-/// An error with the file or value it is about.
+/// Why something cannot be explained. Each message names the file or value that it is about.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ExplainError {
-    /// The run cannot be read, or trained on.
+    /// The run cannot be read or trained further.
     #[error(transparent)]
     Train(#[from] TrainError),
     /// The data cannot be read.
@@ -33,37 +33,48 @@ pub enum ExplainError {
     #[error(transparent)]
     Plot(#[from] PlotError),
     /// A value is out of its range.
-    #[error("`{field}` is {value}, but must be {range}")]
-    OutOfRange {
-        /// What it is.
-        field: &'static str,
-        /// The value.
-        value: String,
-        /// What it must be.
-        range: String,
-    },
-    /// `ZᵀZ + ρI` cannot be inverted.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// `Z Zᵀ` with the ridge on its diagonal cannot be inverted.
     #[error(
-        "the codes' Gram matrix is singular at a ridge of {ridge} ({unused} of {atoms} atoms are never used): \
-         give a larger --ridge"
+        "the codes' Gram matrix is singular at a ridge of {ridge} ({unused} of {atoms} atoms are never used)"
     )]
     Singular {
-        /// What was added to its diagonal.
+        /// What was added to the diagonal.
         ridge: Ridge,
-        /// Atoms that no datum uses.
+        /// Number of atoms that no datum uses.
         unused: usize,
-        /// All atoms.
+        /// Number of atoms.
         atoms: usize,
+    },
+    /// The training data were generated, so there are no files to name as contributors.
+    #[error(
+        "the run was trained on generated pictures, which are no files that a report could name"
+    )]
+    GeneratedData,
+    /// The folder for the report holds a report already.
+    #[error("{0}: a report is there already")]
+    ReportExists(PathBuf),
+    /// Training cannot continue without some of the data, so the explanation cannot be tested that way.
+    #[error("the removal test is not available for {0}")]
+    NoRemovalTest(&'static str),
+    /// An input cannot be explained.
+    #[error("{name}: {source}")]
+    Input {
+        /// Name of the input.
+        name: String,
+        /// The reason.
+        source: Box<ExplainError>,
     },
     /// A file or folder cannot be read or written.
     #[error("{path}: {source}")]
     Io {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
     },
-    /// The model, data or input are not for what was asked.
+    /// The model, the data or an input do not fit what was asked for.
     #[error("{0}")]
     Unsuitable(String),
 }
@@ -74,11 +85,25 @@ impl ExplainError {
         move |source| Self::Io { path, source }
     }
 
+    /// Names the input that an error is about.
+    pub(crate) fn of_input(name: &str) -> impl FnOnce(Self) -> Self {
+        let name = name.to_owned();
+        move |error| Self::Input { name, source: Box::new(error) }
+    }
+
     pub(crate) fn range(
         field: &'static str,
         value: impl ToString,
         range: impl Into<String>,
     ) -> Self {
-        Self::OutOfRange { field, value: value.to_string(), range: range.into() }
+        RangeError::new(field, value, range.into()).into()
     }
+}
+
+/// Returns an error if `value` is not between `low` and `high`, both included.
+pub(crate) fn within(field: &'static str, value: usize, low: usize, high: usize) -> Result<()> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(ExplainError::range(field, value, format!("between {low} and {high}")))
 }

@@ -1,29 +1,31 @@
-//! What an explanation costs as the data grow.
+//! What an explanation costs as the number of data grows.
 
 use std::time::Instant;
 
 use serde::Serialize;
 
 use crate::contributors::{of_atoms, of_outputs};
-use crate::error::{ExplainError, Result};
-use crate::identity::Ridge;
-use crate::subject::DigitModel;
+use crate::data::{Encoded, Split};
+use crate::error::{Result, within};
+use crate::explain::check_top;
+use crate::ridge::Ridge;
+use crate::subject::Subject;
 
 /// Outputs that are explained in each measurement.
 const OUTPUTS: usize = 100;
 
-/// The cost of explaining all atoms, and a hundred outputs, by so many data.
+/// The cost of explaining all atoms and a hundred outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Cost {
-    /// Data `n`.
+    /// Number of data `n`.
     pub data: usize,
-    /// Seconds that one pass took: codes, `Z Zᵀ` and `X Zᵀ`.
+    /// Seconds for one pass: codes, `Z Zᵀ` and `X Zᵀ`.
     pub pass: f64,
-    /// Seconds that `B` took, which depends on the number of atoms alone.
+    /// Seconds for `B`; they depend only on the number of atoms.
     pub inverse: f64,
-    /// Seconds that `α` of all atoms, and `β` of a hundred outputs, took.
+    /// Seconds for `α` of all atoms and `β` of a hundred outputs.
     pub weights: f64,
-    /// The process' largest resident memory so far in MiB, where the system tells.
+    /// The process' largest resident memory so far in MiB, if the system reports it.
     pub peak_mib: Option<f64>,
 }
 
@@ -34,38 +36,34 @@ impl Cost {
     }
 }
 
-/// Measures the explanation by `counts` data each, repeating the training digits as often as needed; `visit` is told of each.
+/// Measures explanations by `counts` data each; training data are repeated as often as needed. `top` contributors are ranked.
+/// `visit` is called with each measurement.
 ///
 /// # Errors
-/// A count out of range, or whatever the explanation fails with.
+/// Returns an error if a count or `top` is out of range, and those of the explanation.
 pub fn growth(
-    subject: &DigitModel,
+    subject: &dyn Subject,
     counts: &[usize],
     ridge: Ridge,
-    count: usize,
+    top: usize,
     mut visit: impl FnMut(&Cost),
 ) -> Result<Vec<Cost>> {
-    if !(2..=64).contains(&count) {
-        return Err(ExplainError::range("top", count, "between 2 and 64"));
-    }
+    check_top(top)?;
     for &data in counts {
-        if !(OUTPUTS..=10_000_000).contains(&data) {
-            let range = format!("between {OUTPUTS} and 10000000");
-            return Err(ExplainError::range("growth", data, range));
-        }
+        within("growth", data, OUTPUTS, 10_000_000)?;
     }
     let mut costs = Vec::with_capacity(counts.len());
     for &data in counts {
         let start = Instant::now();
-        let encoded = subject.encode_digits(subject.trained().cycle().take(data))?;
+        let encoded = encode_repeated(subject, data)?;
         let pass = start.elapsed().as_secs_f64();
         let start = Instant::now();
         let identity = encoded.identity(subject.dictionary(), ridge)?;
         let inverse = start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let atoms = of_atoms(&identity, &encoded.codes, count);
+        let atoms = of_atoms(&identity, &encoded.codes, top);
         let rows: Vec<_> = encoded.codes.rows().take(OUTPUTS).collect();
-        let outputs = of_outputs(&identity, &encoded.codes, &rows, count);
+        let outputs = of_outputs(&identity, &encoded.codes, &rows, top);
         let weights = start.elapsed().as_secs_f64();
         debug_assert!(atoms.len() == identity.atoms() && outputs.len() == OUTPUTS);
         let cost = Cost { data, pass, inverse, weights, peak_mib: peak_mib() };
@@ -75,7 +73,23 @@ pub fn growth(
     Ok(costs)
 }
 
-/// Largest resident memory of this process so far.
+/// Encodes `count` training data, starting again at the first as often as needed.
+fn encode_repeated(subject: &dyn Subject, count: usize) -> Result<Encoded> {
+    let mut encoded = Encoded::new(subject.atoms(), subject.dim())?;
+    while encoded.codes.len() < count {
+        for batch in subject.batches(Split::Training) {
+            let mut batch = batch?;
+            batch.truncate(count - encoded.codes.len());
+            encoded.add(&batch);
+            if encoded.codes.len() == count {
+                break;
+            }
+        }
+    }
+    Ok(encoded)
+}
+
+/// The largest resident memory of this process so far.
 fn peak_mib() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

@@ -1,13 +1,13 @@
 //! Every atom and every output of a dictionary network traced to the training data behind it.
 //!
-//! * [`Identity`] is the closed form: at rest an atom is `Σ_k α_k x_k`, an output `Σ_k β_k x_k`, with weights over all training
-//!   data from one `p×p` inverse; its residuals tell where it does not hold.
-//! * [`Subject`] encodes the data of a run: digits under a dense dictionary ([`explain_digits`]), positions of photographs
-//!   under filters ([`explain_photos`]).
-//! * [`of_atoms`], [`of_outputs`] and their relatives rank all training data exactly; [`saliency`] is `∂z_j/∂x`, [`attraction`] iterates
-//!   the network, [`classify`] reads classes off codes, [`uses`] counts what atoms are used for.
-//! * [`check`] removes what an explanation names, trains on, and compares with what it predicts.
-//! * [`write_digit_report`] and [`write_photo_report`] write a page that needs nothing else, with numbers and figures.
+//! * [`Identity`] is the closed form: at rest an atom is `Σ_k α_k x_k` and an output `Σ_k β_k x_k`, with weights over all
+//!   training data from one `p×p` inverse. Its residuals say how well that holds.
+//! * [`Subject`] is what is explained: a model with its training data. [`DigitSubject`] are digits under a dense dictionary,
+//!   [`PhotographSubject`] are photographs under filters; [`open_subject`] opens the one of a run.
+//! * [`explain()`] explains a subject. It ranks all training data exactly ([`of_atoms`], [`of_outputs`]) and adds saliency, attractors
+//!   and a classifier on the codes where the subject has them.
+//! * [`removal_test()`] trains without the data that an explanation names, and compares the result with what it predicts.
+//! * [`write_report`] writes a page that needs no other file, with tables and figures.
 //!
 //! ```
 //! use pudle_explain::{Identity, Moments, Ridge, SparseCodes, of_atoms};
@@ -28,44 +28,60 @@
 //! ```
 
 mod attractors;
-mod check;
 mod classifier;
 mod codes;
 mod contributors;
-mod digits;
+mod data;
+mod depict;
 mod error;
-mod figures;
+mod explain;
 mod growth;
 mod identity;
-mod patches;
-mod photo;
+mod moments;
+mod network;
+mod open;
+mod outputs;
+mod prediction;
+mod removal_run;
+mod removal_test;
 mod report;
+mod ridge;
 mod saliency;
+mod statistics;
 mod subject;
 mod tiles;
 mod usage;
+mod vectors;
 
-pub use attractors::{Attraction, Path, attraction, iterate, noise};
-pub use check::{Check, CheckOptions, Correlation, Faithfulness, Removal, check, rank_correlation};
-pub use classifier::{Accuracy, classify};
+pub use attractors::{Attraction, Starts, Trajectory, attraction, iterate, noise};
+pub use classifier::{Accuracy, LabelledCodes, classify};
 pub use codes::{Row, SparseCodes};
 pub use contributors::{
     Contribution, Contributors, by_code_of_atoms, by_code_of_outputs, of_atoms, of_outputs,
     shares_of_atoms, shares_of_outputs,
 };
-pub use digits::{DigitExplanation, DigitOptions, OutputExplanation, explain_digits};
+pub use data::{Batch, DataKind, Encoded, EncodedInput, Input, InputNoise, Source, Split, Windows};
+pub use depict::{Depict, OutputViews, Words};
 pub use error::{ExplainError, Result};
-pub use figures::{an_atom_for_each_class, atom_figure, output_figure};
+pub use explain::{ExplainOptions, Explanation, Progress, explain};
 pub use growth::{Cost, growth};
-pub use identity::{Identity, Moments, Ridge, cosine};
-pub use patches::{EncodedPhoto, Patches, Place, Places};
-pub use photo::{
-    PatchOutput, PhotoExplanation, PhotoOptions, explain_photos, filter_sheet, map_sheet,
-    patch_sheet,
-};
-pub use report::{
-    HIGHEST, Summary, check_place, write_check, write_digit_report, write_photo_report,
-};
+pub use identity::Identity;
+pub use moments::Moments;
+pub use network::Network;
+pub use open::{SubjectOptions, open_subject};
+pub use outputs::{ExplainedInput, FeatureMap, Output};
+pub use removal_run::ContinuedTraining;
+pub use removal_test::{Faithfulness, Removal, RemovalOptions, RemovalTest, removal_test};
+pub use report::folder::check_place;
+pub use report::removal::write_removal_test;
+pub use report::summary::{HIGHEST, Summary};
+pub use report::{ReportOptions, write_report};
+pub use ridge::Ridge;
 pub use saliency::saliency;
-pub use subject::{DigitModel, Encoded, PatchOptions, Subject};
+pub use statistics::{Correlation, rank_correlation};
+pub use subject::dense::DenseModel;
+pub use subject::digits::DigitSubject;
+pub use subject::photographs::{PhotographOptions, PhotographSubject};
+pub use subject::{Batches, Retraining, Subject};
 pub use usage::{BARS, Use, nearest, ranked, uses};
+pub use vectors::cosine;

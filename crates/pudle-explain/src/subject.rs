@@ -1,233 +1,147 @@
-//! What is explained: a model and the data behind it.
+//! What is explained: a model with the data that it was trained on.
+//!
+//! [`Subject`] is what the pipeline ([`explain`](crate::explain())), the removal test ([`removal_test`](crate::removal_test())) and
+//! the report need. A new kind of data is one more implementation, in a file of its own, and a line in
+//! [`open_subject`](crate::open_subject()).
 
-use std::ops::Range;
+pub mod dense;
+pub mod digits;
+pub mod photographs;
+
+use std::fmt::Debug;
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{Banks, DenseDictionary, Dictionary, Pudle};
-use pudle_data::{Digits, Image};
-use pudle_train::{AnyPudle, Checkpoint, DataConfig, RunConfig};
+use burn::tensor::Device;
 
-use crate::codes::SparseCodes;
-use crate::error::{ExplainError, Result};
-use crate::identity::{Identity, Moments, Ridge};
-use crate::patches::Patches;
+use crate::attractors::Attraction;
+use crate::data::{Batch, DataKind, Encoded, EncodedInput, Input, InputNoise, Split};
+use crate::depict::Depict;
+use crate::error::Result;
+use crate::network::Network;
+use crate::removal_run::ContinuedTraining;
 
-/// Data that are encoded at once.
-const BATCH: usize = 256;
+/// Batches of one pass over data.
+pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch>> + 'a>;
 
-/// A model with the data that it was trained on.
-#[derive(Debug)]
-pub enum Subject {
-    /// A dictionary over digits.
-    Digits(DigitModel),
-    /// Filters over photographs.
-    Patches(Patches),
-}
+/// A model with its training data. `p` is the number of atoms, `m` the number of values of an atom.
+pub trait Subject: Depict + Debug {
+    /// What a training datum is.
+    fn data_kind(&self) -> DataKind;
 
-/// How photographs are encoded for an explanation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PatchOptions {
-    /// Noise that is added, on the scale 0 … 255; that of training (the middle of its range) where not given.
-    pub sigma: Option<f32>,
-    /// Photographs that are used, counted from the first.
-    pub most: usize,
-    /// Seed of the noise.
-    pub seed: u64,
-}
+    /// The device that the model is on.
+    fn device(&self) -> &Device;
 
-impl Subject {
-    /// The model of a checkpoint with the data of `config`.
+    /// The dictionary that outputs are made of, atom by atom, `p×m`.
+    fn dictionary(&self) -> Vec<f32>;
+
+    /// Number of atoms `p`.
+    fn atoms(&self) -> usize;
+
+    /// Number of values of an atom, `m`.
+    fn dim(&self) -> usize {
+        self.dictionary().len() / self.atoms()
+    }
+
+    /// One pass over the data, in order.
+    fn batches(&self, split: Split) -> Batches<'_>;
+
+    /// Number of batches of one pass.
+    fn batch_count(&self, split: Split) -> usize;
+
+    /// The class of each datum, in order; empty if the data have no classes.
+    fn labels(&self, _split: Split) -> &[u8] {
+        &[]
+    }
+
+    /// Number of held-out data.
+    fn held_out(&self) -> usize {
+        0
+    }
+
+    /// `count` held-out data as inputs, spread evenly over all of them; all of them if there are not as many.
+    fn held_out_inputs(&self, _count: usize) -> Vec<Input> {
+        Vec::new()
+    }
+
+    /// The standard deviation of the noise that training data are given before they are encoded, on the scale 0 … 255, if
+    /// the model is a denoiser.
+    fn sigma(&self) -> Option<f32> {
+        None
+    }
+
+    /// Reads an input from a file.
     ///
     /// # Errors
-    /// Where the data cannot be read, do not fit the model, or are of a kind that has nothing to show.
-    pub fn new(
-        checkpoint: Checkpoint,
-        config: &RunConfig,
-        options: PatchOptions,
-        device: &Device,
-    ) -> Result<Self> {
-        if matches!(checkpoint.config.banks, Banks::Decoder | Banks::Untied) {
-            return Err(ExplainError::Unsuitable(format!(
-                "the model's banks are {}, but the identity is for one dictionary: tied, or with gains",
-                checkpoint.config.banks
-            )));
-        }
-        if !config.training.without.is_empty() {
-            return Err(ExplainError::Unsuitable(
-                "the run left digits out of its training (training.without), which would be explained by, too".into(),
-            ));
-        }
-        match (checkpoint.model, &config.data) {
-            (AnyPudle::Dense(model), DataConfig::Digits { .. } | DataConfig::Strokes { .. }) => {
-                let (digits, trained) = config.digits()?.expect("the data are digits");
-                Ok(Self::Digits(DigitModel::new(model, digits, trained, device)?))
-            }
-            (AnyPudle::Conv2d(model), DataConfig::Photographs { dir, sigma, .. }) => {
-                let sigma = options.sigma.unwrap_or(sigma.middle());
-                Ok(Self::Patches(Patches::open(
-                    (model, checkpoint.sigma),
-                    dir,
-                    sigma,
-                    options,
-                    device,
-                )?))
-            }
-            (AnyPudle::Conv2d(_), DataConfig::DeadLeaves { .. }) => Err(ExplainError::Unsuitable(
-                "the run was trained on drawn pictures, which are no files to point at: give the \
-                 photographs to explain it by with --data"
-                    .into(),
-            )),
-            _ => Err(ExplainError::Unsuitable(
-                "explanations are for runs over digits and over photographs: these data have nothing to show"
-                    .into(),
-            )),
-        }
-    }
-}
+    /// Returns an error if the file cannot be read or does not fit the model.
+    fn read_input(&self, path: &Path, noise: InputNoise) -> Result<Input>;
 
-/// Codes and moments of all training data, from one pass over them.
-#[derive(Debug)]
-pub struct Encoded {
-    /// The codes.
-    pub codes: SparseCodes,
-    /// Their moments with the data.
-    pub moments: Moments,
-}
-
-impl Encoded {
-    /// The identity of these data for a dictionary.
+    /// Returns an error if the model is not for this input: if its size does not fit, or its noise is not that of training.
     ///
     /// # Errors
-    /// As [`Identity::new`].
-    pub fn identity(&self, dictionary: Vec<f32>, ridge: Ridge) -> Result<Identity> {
-        if self.codes.non_zeros() == 0 {
-            return Err(ExplainError::Unsuitable(
-                "no training datum uses any atom (is λ too large?): there is nothing to explain by"
-                    .into(),
-            ));
-        }
-        Identity::new(&self.moments, dictionary, ridge)
-    }
-}
+    /// The error names the value and the range.
+    fn check_input(&self, input: &Input) -> Result<()>;
 
-/// A dense dictionary over digits.
-#[derive(Debug)]
-pub struct DigitModel {
-    model: Pudle<2, DenseDictionary>,
-    digits: Digits,
-    trained: Range<usize>,
-    device: Device,
-}
-
-impl DigitModel {
-    fn new(
-        model: Pudle<2, DenseDictionary>,
-        digits: Digits,
-        trained: Range<usize>,
-        device: &Device,
-    ) -> Result<Self> {
-        let (pixels, dim) =
-            (digits.height() * digits.width(), model.dictionary().atoms().dims()[0]);
-        if pixels != dim {
-            return Err(ExplainError::Unsuitable(format!(
-                "digits of {pixels} pixels for atoms of {dim}"
-            )));
-        }
-        if trained.is_empty() {
-            return Err(ExplainError::Unsuitable("no digit to explain by".into()));
-        }
-        Ok(Self { model, digits, trained, device: device.clone() })
-    }
-
-    /// The model.
-    pub fn model(&self) -> &Pudle<2, DenseDictionary> {
-        &self.model
-    }
-
-    /// The same digits under another model over them.
-    pub fn with_model(&self, model: Pudle<2, DenseDictionary>) -> Self {
-        Self {
-            model,
-            digits: self.digits.clone(),
-            trained: self.trained.clone(),
-            device: self.device.clone(),
-        }
-    }
-
-    /// All digits; those numbered [`trained`](Self::trained) were trained on.
-    pub fn digits(&self) -> &Digits {
-        &self.digits
-    }
-
-    /// Numbers of the digits that were trained on.
-    pub fn trained(&self) -> Range<usize> {
-        self.trained.clone()
-    }
-
-    /// Numbers of those that were kept for validation.
-    pub fn kept(&self) -> Range<usize> {
-        self.trained.end..self.digits.len()
-    }
-
-    /// The atoms, one after the other, `p×m`.
-    pub fn dictionary(&self) -> Vec<f32> {
-        self.model.dictionary().atoms().transpose().into_data().iter::<f32>().collect()
-    }
-
-    /// Codes of vectors, `m` values each, as they come; times the gains of the decoder, where it has any, so that outputs are
-    /// the dictionary times them.
-    pub fn encode(&self, vectors: &[f32]) -> Vec<f32> {
-        let dim = self.digits.height() * self.digits.width();
-        let shape = [vectors.len() / dim, dim];
-        let x = Tensor::<2>::from_data(TensorData::new(vectors.to_vec(), shape), &self.device);
-        let code = self.model.encode(x);
-        let code = match self.model.gain() {
-            Some(gain) => code * gain.unsqueeze(),
-            None => code,
-        };
-        code.into_data().iter::<f32>().collect()
-    }
-
-    /// The codes of these digits, and what they make of the moments. The numbers may repeat and may be any.
-    pub fn encode_digits(&self, numbers: impl Iterator<Item = usize>) -> Result<Encoded> {
-        let atoms = self.model.dictionary().count();
-        let dim = self.digits.height() * self.digits.width();
-        let mut codes = SparseCodes::new(atoms)?;
-        let mut moments = Moments::new(atoms, dim);
-        let offset = self.model.config().offset as f32;
-        let mut numbers = numbers.peekable();
-        while numbers.peek().is_some() {
-            let batch: Vec<f32> = numbers
-                .by_ref()
-                .take(BATCH)
-                .flat_map(|k| self.digits.pixels(k).expect("a digit that there is"))
-                .collect();
-            let first = codes.len();
-            for code in self.encode(&batch).chunks_exact(atoms) {
-                codes.push(code.iter().copied());
-            }
-            let targets: Vec<f32> = batch.into_iter().map(|value| value - offset).collect();
-            moments.add(&codes, first..codes.len(), &targets);
-        }
-        Ok(Encoded { codes, moments })
-    }
-
-    /// Digits given by hand, a file each: pictures of the digits' size, light on dark.
+    /// Encodes an input.
     ///
     /// # Errors
-    /// Where one cannot be read or has another size.
-    pub fn read(&self, path: &Path) -> Result<Image> {
-        let image = Image::read(path, pudle_data::ColorMode::Gray)?;
-        let (height, width) = (self.digits.height(), self.digits.width());
-        if (image.height, image.width) != (height, width) {
-            return Err(ExplainError::Unsuitable(format!(
-                "{}: {}×{} pixels, but the digits have {width}×{height}",
-                path.display(),
-                image.width,
-                image.height
-            )));
-        }
-        Ok(image)
+    /// Those of [`check_input`](Self::check_input).
+    fn encode_input(&self, input: &Input) -> Result<EncodedInput>;
+
+    /// The derivatives `∂z_j/∂x` of entries of an input's code, `m` values each; empty if they are not computed for this
+    /// subject.
+    ///
+    /// # Errors
+    /// Returns an error if an entry is beyond the code.
+    fn saliency(&self, _input: &Input, _entries: &[usize]) -> Result<Vec<Vec<f32>>> {
+        Ok(Vec::new())
     }
+
+    /// Where iterating the network leads, if it maps a datum to a datum.
+    fn attraction(&self, _seed: u64) -> Option<Attraction> {
+        None
+    }
+
+    /// The thresholds `λ` of the last layer, one for each atom, or one for all; empty if they depend on the noise.
+    fn thresholds(&self) -> Vec<f32> {
+        Vec::new()
+    }
+
+    /// The network's settings, if a page can run it.
+    fn network(&self) -> Option<Network> {
+        None
+    }
+
+    /// This subject's training without some of its data, if that is possible.
+    fn retraining(&self) -> Option<&dyn Retraining> {
+        None
+    }
+
+    /// Encodes data in one pass. `progress` is called after each batch with the number of batches so far.
+    ///
+    /// # Errors
+    /// Returns an error if a datum cannot be read.
+    fn encode(&self, split: Split, progress: &mut dyn FnMut(usize)) -> Result<Encoded> {
+        let mut encoded = Encoded::new(self.atoms(), self.dim())?;
+        for (k, batch) in self.batches(split).enumerate() {
+            encoded.add(&batch?);
+            progress(k + 1);
+        }
+        Ok(encoded)
+    }
+}
+
+/// A subject whose training can continue without some of its data.
+pub trait Retraining {
+    /// The values of a training datum that the dictionary has to explain, `m` values.
+    fn target(&self, datum: usize) -> Vec<f32>;
+
+    /// Continues training without the data `without` and returns the subject under the new model.
+    ///
+    /// # Errors
+    /// Returns an error if the run cannot be read or trained further.
+    fn train_without(
+        &self,
+        training: &ContinuedTraining,
+        without: &[usize],
+    ) -> Result<Box<dyn Subject>>;
 }

@@ -1,9 +1,25 @@
 //! Small pictures for figures and pages.
 
-use pudle_data::Image;
+use pudle_data::{Image, Raster};
 use pudle_plot::{Tile, Tone};
 
 use crate::error::Result;
+
+/// The window of `side` pixels at a corner, with `margin` pixels around it, moved inwards at the border of the picture.
+pub(crate) fn cut(image: &Image, [top, left]: [usize; 2], side: usize, margin: usize) -> Image {
+    let side = (side + 2 * margin).min(image.height).min(image.width);
+    let top = top.saturating_sub(margin).min(image.height - side);
+    let left = left.saturating_sub(margin).min(image.width - side);
+    image.window(top, left, side, side)
+}
+
+/// A patch, framed, with as many pixels around it on every side.
+pub(crate) fn surroundings(image: &Image, corner: [usize; 2], side: usize) -> Image {
+    let part = cut(image, corner, side, side);
+    let first =
+        |place: usize, length: usize| place - place.saturating_sub(side).min(length - part.height);
+    boxed(&part.clip(), [first(corner[0], image.height), first(corner[1], image.width)], side)
+}
 
 /// The picture with every pixel `factor` pixels wide and high.
 pub(crate) fn enlarged(image: &Image, factor: usize) -> Image {
@@ -41,7 +57,7 @@ pub(crate) fn boxed(image: &Image, [top, left]: [usize; 2], side: usize) -> Imag
             (top + along, left - 1),
             (top + along, left + side),
         ] {
-            // Dashes of both shades show on any ground.
+            // Dashes of both shades are visible on any background.
             paint(y, x, if (along + 1) / 2 % 2 == 0 { 1.0 } else { 0.0 });
         }
     }
@@ -76,6 +92,14 @@ pub(crate) fn sprite(tiles: &[Image], columns: usize) -> Image {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cut_stays_within() {
+        let image = Image::from_fn(1, 20, 30, |_, y, x| (y * 30 + x) as f32);
+        let part = cut(&image, [0, 25], 4, 3);
+        assert_eq!(part.shape(), [1, 10, 10]);
+        assert_eq!(part.data[0], 20.0);
+    }
 
     #[test]
     fn a_sprite_holds_its_tiles_in_order() {

@@ -1,6 +1,6 @@
-//! What atoms are used for.
+//! How data use atoms.
 
-use crate::codes::SparseCodes;
+use crate::codes::{Row, SparseCodes};
 
 /// Bars of a histogram of codes.
 pub const BARS: usize = 16;
@@ -10,30 +10,30 @@ pub const BARS: usize = 16;
 pub struct Use {
     /// `Σ_k z_k²`.
     pub energy: f64,
-    /// Data that use it.
+    /// Number of data that use the atom.
     pub count: usize,
-    /// The mean magnitude of its code where it is used.
+    /// The mean magnitude of its codes that are not zero.
     pub mean: f64,
-    /// The largest magnitude.
+    /// The largest magnitude of its codes.
     pub largest: f64,
-    /// Of each class the share of the energy, where data have classes.
+    /// The share of each class in the energy; empty if the data have no classes.
     pub classes: Vec<f64>,
-    /// How many codes fall in each sixteenth of the way from zero to [`largest`](Self::largest), in magnitude.
+    /// A histogram of the magnitudes, in [`BARS`] equal steps from zero to [`largest`](Self::largest).
     pub histogram: Vec<usize>,
 }
 
 impl Use {
-    /// The class that the atom serves most, and its share of the energy.
+    /// The class with the largest share of the energy, and that share.
     pub fn class(&self) -> Option<(usize, f64)> {
         let most = self.classes.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
         (most.1 > 0.0).then_some(most)
     }
 }
 
-/// How the data use each atom. `labels` are the data's classes, empty where they have none.
+/// How the data use each atom. `labels` are the classes of the data; empty if they have none.
 ///
 /// # Panics
-/// Where there are labels, but not one for each datum.
+/// Panics if there are labels, but not one for each datum.
 pub fn uses(codes: &SparseCodes, labels: &[u8]) -> Vec<Use> {
     assert!(labels.is_empty() || labels.len() == codes.len(), "a label for each datum");
     let classes = labels.iter().max().map_or(0, |most| usize::from(*most) + 1);
@@ -73,19 +73,18 @@ pub fn uses(codes: &SparseCodes, labels: &[u8]) -> Vec<Use> {
     uses
 }
 
-/// Atoms in the order of a figure, the largest first; of equal ones the earlier first.
+/// Atoms by a figure, the largest first. Atoms of equal figures stay in order.
 pub fn ranked(uses: &[Use], figure: impl Fn(&Use) -> f64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..uses.len()).collect();
     order.sort_by(|a, b| figure(&uses[*b]).total_cmp(&figure(&uses[*a])));
     order
 }
 
-/// The `count` data whose codes are most similar to a code, by cosine: data and cosines, the nearest first.
-pub fn nearest(codes: &SparseCodes, code: crate::Row<'_>, count: usize) -> Vec<(usize, f64)> {
+/// The `count` data whose codes are nearest to a code by cosine, with the cosines, the nearest first.
+pub fn nearest(codes: &SparseCodes, code: Row<'_>, count: usize) -> Vec<(usize, f64)> {
     let mut dense = vec![0.0f64; codes.atoms()];
     code.iter().for_each(|(atom, value)| dense[atom] = f64::from(value));
-    let norm =
-        |row: crate::Row<'_>| row.values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    let norm = |row: Row<'_>| row.values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     let own = norm(code);
     let mut all: Vec<(usize, f64)> = codes
         .rows()

@@ -30,8 +30,9 @@ impl fmt::Display for Checkpoint {
         if let Some(sigma) = self.sigma {
             writeln!(f, "sigma       {sigma} (noise it was trained for)")?;
         }
-        let what = if config.prox.level_is_lambda() { "level" } else { "lambda" };
-        writeln!(f, "{what:<11} {}", self.describe_threshold())?;
+        if let Some(name) = config.prox.level_name() {
+            writeln!(f, "{name:<11} {}", self.describe_threshold())?;
+        }
         if config.tying != WeightTying::Tied {
             writeln!(f, "tying       {}", config.tying)?;
         }

@@ -1,5 +1,6 @@
 //! What can go wrong around a model.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use pudle_core::{BackendError, ConfigError, RangeError};
@@ -138,8 +139,8 @@ impl TrainError {
     pub(crate) fn range(
         field: &'static str,
         value: impl ToString,
-        range: impl Into<String>,
+        range: impl Into<Cow<'static, str>>,
     ) -> TrainError {
-        RangeError::new(field, value, range.into()).into()
+        RangeError::new(field, value, range).into()
     }
 }

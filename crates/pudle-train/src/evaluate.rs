@@ -1,8 +1,6 @@
 //! A denoiser's scores over a folder of pictures.
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 use std::time::Instant;
 
 use pudle_data::{ColorMode, Image, ImageFolder, add_validation_noise, estimate_sigma};
@@ -14,34 +12,24 @@ use crate::sigma::check_sigma;
 use crate::ssim::ssim;
 
 /// How PSNR is taken: on whole pictures, the estimate clipped to [0, 1], with another peak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantNames,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Protocol {
     /// Peak 1, as the literature has it.
     Full,
     /// The picture's own maximum as peak, as the publication has it.
     Paper,
-}
-
-impl FromStr for Protocol {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "full" => Ok(Protocol::Full),
-            "paper" => Ok(Protocol::Paper),
-            other => Err(format!("unknown protocol \"{other}\": it must be full or paper")),
-        }
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Protocol::Full => "full",
-            Protocol::Paper => "paper",
-        })
-    }
 }
 
 /// The scores of one picture.

@@ -35,8 +35,7 @@ mod weights_file;
 pub use atoms::atoms_picture;
 pub use checkpoint::Checkpoint;
 pub use config::{
-    AmplitudeConfig, DataConfig, Initialization, Preset, RunConfig, Schedule, TrainingConfig,
-    Versions,
+    Initialization, LearningRateSchedule, Preset, RunConfig, TrainingConfig, Versions,
 };
 pub use denoiser::{Denoiser, ShiftCount};
 pub use error::{Result, TrainError};
@@ -44,8 +43,8 @@ pub use evaluate::{Evaluation, ImageScore, Protocol, Scored, Scoring, evaluate};
 pub use export::Format;
 pub use import::{ImportOptions, import_dictionary};
 pub use metrics::StepRecord;
-/// Noise levels of data and models.
-pub use pudle_data::Sigma;
+/// What a model is trained on, and noise levels of data and models.
+pub use pudle_data::{DataConfig, Sigma};
 pub use run::{Outcome, resume, train, train_watched};
 pub use ssim::ssim;
 pub use trainer::Trainer;

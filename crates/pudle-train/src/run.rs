@@ -16,12 +16,13 @@ use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 use pudle_core::{AnyPudle, Configured, ModelVisitor, Pudle};
+use pudle_data::{KnownDictionary, Opened, Validation};
 
 use crate::atoms::atoms_picture;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoints::{Checkpoints, SaveAlways};
-use crate::config::{Initialization, RunConfig, Schedule, TrainingConfig};
-use crate::data::{ShiftSampler, Sources, StepLoader};
+use crate::config::{Initialization, LearningRateSchedule, RunConfig, TrainingConfig};
+use crate::data::{ShiftSampler, StepLoader};
 use crate::error::{Result, TrainError};
 use crate::files::create_dir;
 use crate::learner::Trainee;
@@ -54,7 +55,7 @@ pub enum Outcome {
 pub fn train(config: RunConfig, dir: &Path, interrupter: Interrupter) -> Result<Outcome> {
     config.validate()?;
     let device = config.backend.device()?;
-    let sources = Sources::open(&config)?;
+    let data = config.open_data()?;
     if dir.join("config.toml").exists() {
         return Err(TrainError::RunExists(dir.to_path_buf()));
     }
@@ -62,7 +63,7 @@ pub fn train(config: RunConfig, dir: &Path, interrupter: Interrupter) -> Result<
         Checkpoint::read(dir, &device)?;
     }
     create_dir(dir)?;
-    dispatch(Run { config, dir, interrupter, device, sources, from: None, watcher: None })
+    dispatch(Run { config, dir, interrupter, device, data, from: None, watcher: None })
 }
 
 /// [`train`], or [`resume`] where `dir` holds the beginning of this run, without a dashboard: `done` is set
@@ -86,11 +87,11 @@ pub fn train_watched(config: RunConfig, dir: &Path, done: Arc<AtomicU64>) -> Res
     }
     config.validate()?;
     let device = config.backend.device()?;
-    let sources = Sources::open(&config)?;
+    let data = config.open_data()?;
     create_dir(dir)?;
     done.store(from.unwrap_or(0) as u64, Ordering::Relaxed);
     let interrupter = Interrupter::new();
-    dispatch(Run { config, dir, interrupter, device, sources, from, watcher: Some(done) })
+    dispatch(Run { config, dir, interrupter, device, data, from, watcher: Some(done) })
 }
 
 /// Goes on with the run in `dir` from its last whole checkpoint (from the start where none was due
@@ -111,7 +112,7 @@ pub fn resume(
     change(&mut config)?;
     config.validate_from(&path)?;
     let device = config.backend.device()?;
-    let sources = Sources::open(&config)?;
+    let data = config.open_data()?;
     let checkpoints = Checkpoints::of_run(dir);
     let from = checkpoints.last_readable();
     match from {
@@ -127,13 +128,13 @@ pub fn resume(
         }
         _ => {}
     }
-    if config.training.schedule == Schedule::Cosine && config.training.steps != steps {
+    if config.training.schedule == LearningRateSchedule::Cosine && config.training.steps != steps {
         log::warn!(
             "the cosine schedule now ends at step {} instead of {steps}: the learning rate jumps",
             config.training.steps
         );
     }
-    dispatch(Run { config, dir, interrupter, device, sources, from, watcher: None })
+    dispatch(Run { config, dir, interrupter, device, data, from, watcher: None })
 }
 
 struct Run<'a> {
@@ -141,7 +142,7 @@ struct Run<'a> {
     dir: &'a Path,
     interrupter: Interrupter,
     device: Device,
-    sources: Sources,
+    data: Opened,
     from: Option<usize>,
     /// Who counts the steps, instead of a dashboard.
     watcher: Option<Arc<AtomicU64>>,
@@ -168,10 +169,10 @@ fn launch<const D: usize, A: Configured<D>>(
     run: Run,
     wrap: fn(Pudle<D, A>) -> AnyPudle,
 ) -> Result<Outcome> {
-    let Run { config, dir, interrupter, device, sources, from, watcher } = run;
+    let Run { config, dir, interrupter, device, data, from, watcher } = run;
     let training = &config.training;
     let done = from.unwrap_or(0) as u64;
-    let trainee = trainee::<D, A>(&config, &sources, from.is_some(), &device)?.train();
+    let trainee = trainee::<D, A>(&config, &data, from.is_some(), &device)?.train();
     let checkpoints = Checkpoints::of_run(dir);
     if let Some(step) = from {
         // Burn's own loading panics where the weights are not the model's.
@@ -185,15 +186,15 @@ fn launch<const D: usize, A: Configured<D>>(
     }
     let schedule = schedule(training)?;
     let loader = StepLoader::<D>::new(
-        sources.train.clone(),
+        data.training.clone(),
         done..training.steps,
         training.ahead,
         device.clone(),
     )
     .with_shifts(ShiftSampler::of(&config));
-    let valid = match &sources.valid {
-        Some((source, count)) => {
-            StepLoader::new(source.clone(), 0..*count, training.ahead, device.clone())
+    let valid = match &data.validation {
+        Some(Validation { source, batches }) => {
+            StepLoader::new(source.clone(), 0..*batches, training.ahead, device.clone())
         }
         None => StepLoader::empty(device.clone()),
     };
@@ -260,13 +261,13 @@ fn launch<const D: usize, A: Configured<D>>(
 
 fn trainee<const D: usize, A: Configured<D>>(
     config: &RunConfig,
-    sources: &Sources,
+    data: &Opened,
     resumes: bool,
     device: &Device,
 ) -> Result<Trainee<D, A>> {
     let shape = config.model.dictionary.shape();
-    let atoms = |values: &[f32]| TensorData::new(values.to_vec(), shape.clone());
-    let truth = sources.truth.as_deref();
+    let atoms = |known: &KnownDictionary| TensorData::new(known.values().to_vec(), shape.clone());
+    let truth = data.dictionary.as_ref();
     let model = match (&config.training.initialization, truth) {
         (Initialization::Perturbed { sd }, Some(truth)) => {
             let start = truth.perturbed(*sd, config.seed);
@@ -279,7 +280,7 @@ fn trainee<const D: usize, A: Configured<D>>(
         _ => Pudle::new(&config.model, config.seed, device)?,
     };
     let truth = truth.filter(|_| knows_order(config));
-    let truth = truth.map(|truth| Tensor::from_data(atoms(truth.dictionary()), device));
+    let truth = truth.map(|truth| Tensor::from_data(atoms(truth), device));
     Ok(Trainee::new(model, truth, config.training.update))
 }
 
@@ -293,9 +294,11 @@ fn schedule(training: &TrainingConfig) -> Result<ModuleLrScheduler> {
     let (rate, steps) = (training.learning_rate, training.steps as usize);
     let mut product = ComposedLrSchedulerConfig::new();
     product = match training.schedule {
-        Schedule::Constant if training.warm_up == 0 => return Ok(rate.into()),
-        Schedule::Constant => product.constant(rate),
-        Schedule::Cosine => product.cosine(CosineAnnealingLrSchedulerConfig::new(rate, steps)),
+        LearningRateSchedule::Constant if training.warm_up == 0 => return Ok(rate.into()),
+        LearningRateSchedule::Constant => product.constant(rate),
+        LearningRateSchedule::Cosine => {
+            product.cosine(CosineAnnealingLrSchedulerConfig::new(rate, steps))
+        }
     };
     if training.warm_up > 0 {
         let first = 1.0 / training.warm_up as f64;

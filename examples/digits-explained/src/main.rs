@@ -1,12 +1,12 @@
-//! Learns a dictionary of digits and says which digits each atom came from.
+//! Learns a dictionary of digits and says which digits each atom comes from.
 //!
 //! ```text
 //! cargo build --release --workspace
 //! target/release/digits-explained [FOLDER WITH MNIST]
 //! ```
 //!
-//! Without a folder the digits are drawn. The run goes to `runs/digits-explained` (and is gone on with where it was stopped), the
-//! report to `runs/digits-explained-report`.
+//! Without a folder the digits are drawn. The run is written to `runs/digits-explained`; if it is there already, training continues
+//! where it stopped. The report is written to `runs/digits-explained-report`.
 
 use std::error::Error;
 use std::path::Path;
@@ -15,14 +15,15 @@ use std::sync::atomic::AtomicU64;
 
 use pudle_core::Backend;
 use pudle_explain::{
-    DigitOptions, HIGHEST, PatchOptions, Ridge, Subject, explain_digits, write_digit_report,
+    ExplainOptions, HIGHEST, ReportOptions, Ridge, Split, SubjectOptions, explain, open_subject,
+    write_report,
 };
 use pudle_train::{Checkpoint, Preset, train_watched};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Preset::Digits.config();
     if let Some(folder) = std::env::args_os().nth(1) {
-        config.set_data(folder.into())?;
+        config.data.set_folder(folder.into())?;
     }
     config.training.steps = 2000;
     let run = Path::new("runs/digits-explained");
@@ -31,21 +32,23 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let device = Backend::default().device()?;
     let checkpoint = Checkpoint::read(run, &device)?;
-    let options = PatchOptions { sigma: None, most: 1, seed: config.seed };
-    let Subject::Digits(subject) = Subject::new(checkpoint, &config, options, &device)? else {
-        unreachable!("the preset's data are digits")
-    };
-    let options = DigitOptions {
+    let options = SubjectOptions { sigma: None, photographs: 1, seed: config.seed };
+    let subject = open_subject(checkpoint, &config, options, &device)?;
+    let options = ExplainOptions {
         ridge: Ridge::Sphere,
-        count: 8,
-        held_out: 6,
-        inputs: Vec::new(),
+        top: 8,
+        inputs: subject.held_out_inputs(6),
+        pixels: Vec::new(),
         seed: config.seed,
     };
-    let found = explain_digits(&subject, &options, &device, |what| println!("{what} …"))?;
+    let found = explain(subject.as_ref(), &options, &mut |progress| {
+        if progress.done == progress.total {
+            println!("{} …", progress.stage);
+        }
+    })?;
 
     // The five atoms of the highest energy, and who is behind them.
-    let labels = subject.digits().labels();
+    let labels = subject.labels(Split::Training);
     for &atom in &found.by_energy[..5] {
         let behind = found.contributors[atom].most.iter().take(3);
         let behind: Vec<String> = behind
@@ -57,10 +60,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let highest = HIGHEST.min(found.by_energy.len());
     println!(
         "of the {highest} atoms of highest energy, the two largest contributors are of one class for {:.0} %",
-        100.0 * found.agreement(&subject, highest)
+        100.0 * found.agreement(labels, highest)
     );
-    let report = Path::new("runs/digits-explained-report");
-    write_digit_report(report, true, "digits-explained", &subject, &found, config.seed)?;
-    println!("wrote {}", report.join("report.html").display());
+    let dir = Path::new("runs/digits-explained-report");
+    let options = ReportOptions { dir, replace: true, run: "digits-explained", seed: config.seed };
+    write_report(options, subject.as_ref(), &found)?;
+    println!("wrote {}", dir.join("report.html").display());
     Ok(())
 }

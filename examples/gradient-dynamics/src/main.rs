@@ -11,7 +11,9 @@ use std::error::Error;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{DenseConfig, DenseDictionary, Dictionary, GradientEstimator, Pudle, PudleConfig};
+use pudle_core::{
+    DenseConfig, DenseDictionary, Dictionary, GradientEstimator, Noise, Pudle, PudleConfig,
+};
 use pudle_data::{Amplitude, SignRule, SparseCoding, SparseCodingConfig};
 
 const DIM: usize = 50;
@@ -55,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let residual = z.clone().matmul(d.clone().transpose()) - x.clone();
         residual.transpose().matmul(z) / COUNT as f64
     };
-    let local = direction(model(1000, GradientEstimator::DEC)?.encode(x.clone()));
+    let local = direction(model(1000, GradientEstimator::DEC)?.encode(x.clone(), &Noise::Unknown));
     let global = direction(z);
 
     let estimators =
@@ -67,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for gradient in estimators {
             let model = model(layers, gradient)?.train();
             let batch = x.clone().autodiff();
-            let grads = model.objective(batch.clone(), batch).loss.backward();
+            let grads = model.objective(batch.clone(), batch, &Noise::Unknown).loss.backward();
             let gradient = model.dictionary().atoms().grad(&grads).expect("atoms are trained");
             let norm = |t: Tensor<2>| t.square().sum().into_scalar::<f64>().sqrt();
             to_local += &format!("{:<9.5}", norm(gradient.clone() - local.clone()));

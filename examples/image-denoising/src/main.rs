@@ -9,10 +9,11 @@
 use std::error::Error;
 use std::path::Path;
 
-use pudle_core::{Backend, Conv2dConfig, GradientEstimator, PudleConfig};
-use pudle_data::{ColorMode, Image, add_gaussian, scene};
+use pudle_core::{Backend, ConvConfig, GradientEstimator, PudleConfig};
+use pudle_data::{ColorMode, DeadLeavesSettings, Image, add_gaussian, scene};
 use pudle_train::{
-    DataConfig, Denoiser, Interrupter, RunConfig, Schedule, TrainingConfig, Versions, train,
+    DataConfig, Denoiser, Interrupter, LearningRateSchedule, RunConfig, TrainingConfig, Versions,
+    train,
 };
 
 /// Standard deviation of the noise, on the scale 0 … 255.
@@ -42,7 +43,7 @@ fn denoise(checkpoint: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn
 
 /// Trains 32 filters on generated pictures for a minute at most, and looks at what they do.
 fn from_scratch(dir: &Path) -> Result<(), Box<dyn Error>> {
-    let filters = Conv2dConfig { atoms: 32, channels: 1, size: 9, stride: 4 };
+    let filters = ConvConfig { atoms: 32, channels: 1, size: 9, stride: 4 };
     let config = RunConfig {
         seed: 0,
         backend: Backend::Flex,
@@ -55,17 +56,15 @@ fn from_scratch(dir: &Path) -> Result<(), Box<dyn Error>> {
             .with_lambda(0.16)
             .with_gradient(GradientEstimator::AE_LS),
         // Occluding discs with noise, against the same discs without it.
-        data: DataConfig::DeadLeaves {
+        data: DataConfig::DeadLeaves(DeadLeavesSettings {
             side: 160,
             count: 500,
-            crop: 97,
-            sigma: SIGMA.into(),
-            flips: true,
-        },
+            ..DeadLeavesSettings::new(97, SIGMA.into())
+        }),
         training: TrainingConfig {
             steps: 1500,
             learning_rate: 2e-3,
-            schedule: Schedule::Cosine,
+            schedule: LearningRateSchedule::Cosine,
             ..TrainingConfig::default()
         },
     };

@@ -10,12 +10,13 @@ use std::time::Instant;
 use burn::tensor::Device;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use pudle_data::{Image, Photo, Raster, add_gaussian, scene};
-use pudle_train::{Denoiser, Shifts};
+use pudle_train::{Denoiser, ShiftCount};
 use serde::Serialize;
 
+use crate::arguments::BackendArg;
+use crate::failure::Failure;
 use crate::shipped;
 use crate::terminal::{say, say_json};
-use crate::{BackendArg, Failure};
 use noise::{Noise, SigmaArg, strength};
 use plan::{Plan, is_taken, plan};
 
@@ -56,8 +57,8 @@ pub struct Args {
     seed: u64,
     /// Shifts of the grid of atoms whose estimates are averaged, from 1 to the stride squared, or all:
     /// better, and that many times slower. 16 by default, or as many as there are.
-    #[arg(long, value_name = "N", value_parser = |text: &str| text.parse::<Shifts>())]
-    shifts: Option<Shifts>,
+    #[arg(long, value_name = "N", value_parser = |text: &str| text.parse::<ShiftCount>())]
+    shifts: Option<ShiftCount>,
     /// Side of the tiles in which pictures are worked on, in pixels. Makes a difference for time and
     /// memory alone.
     #[arg(long, value_name = "N", default_value_t = 1024)]
@@ -163,7 +164,7 @@ impl Session {
         let denoiser = self.args.backend.set(shipped::load_denoiser(&name, &self.device)?)?;
         let shifts = match self.args.shifts {
             Some(shifts) => shifts,
-            None => Shifts::Count(SHIFTS.min(denoiser.most_shifts())),
+            None => ShiftCount::Count(SHIFTS.min(denoiser.most_shifts())),
         };
         let denoiser = denoiser.with_shifts(shifts)?;
         if denoiser.trained_sigma().is_none() && self.noise.is_given() {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use pudle_data::{Raster, estimate_sigma};
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// The noise level that is added by default.
 const ADDED: f32 = 25.0;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pudle_data::{ColorMode, ImageFolder, Photo};
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// What is added to the name of a file whose estimate goes beside it.
 const SUFFIX: &str = "-denoised";

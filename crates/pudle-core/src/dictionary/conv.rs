@@ -7,8 +7,8 @@ use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use pudle_kernels::{Geometry, Problem};
 use serde::{Deserialize, Serialize};
 
-use super::kind::KindConfig;
 use super::operator::{Dictionary, map_value};
+use super::settings::KindConfig;
 use crate::error::RangeError;
 
 /// Shape of a bank of filters: along a signal, or square ones over an image.

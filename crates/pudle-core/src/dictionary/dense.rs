@@ -5,8 +5,8 @@ use burn::tensor::Tensor;
 use pudle_kernels::Problem;
 use serde::{Deserialize, Serialize};
 
-use super::kind::KindConfig;
 use super::operator::{Dictionary, map_value};
+use super::settings::KindConfig;
 use crate::error::RangeError;
 
 /// Shape of a matrix of `atoms` columns of `dim` entries.

@@ -4,42 +4,22 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::operator::Dictionary;
+use super::settings::KindConfig;
 use crate::error::RangeError;
 
 /// More weights than this (1 GiB in f32) count as a typing error.
 const MOST_WEIGHTS: usize = 1 << 28;
-
-/// The settings of one kind of dictionary, over data of rank `D`.
-pub trait KindConfig<const D: usize> {
-    /// The dictionary that they describe.
-    type Dictionary: Dictionary<D>;
-
-    /// Number of atoms `p`.
-    fn atoms(&self) -> usize;
-
-    /// Samples between positions of an atom; `None` if atoms have one position only.
-    fn stride(&self) -> Option<usize>;
-
-    /// Shape of the tensor of atoms.
-    fn shape(&self) -> Vec<usize>;
-
-    /// Returns an error for the first field that is out of its range, other than the number of atoms.
-    fn validate(&self) -> Result<(), RangeError>;
-
-    /// A dictionary of these atoms, which have this [`shape`](Self::shape).
-    fn dictionary(&self, atoms: Tensor<D>) -> Self::Dictionary;
-}
 
 /// Hands the list of kinds to a macro: name, settings, rank of the data, dictionary, word in a file, shape of the atoms.
 macro_rules! for_each_kind {
     ($callback:ident) => {
         $callback! {
             /// A matrix, for vectors.
-            Dense($crate::dictionary::DenseConfig): 2, $crate::dictionary::DenseDictionary, "dense", "m×p";
+            Dense($crate::dictionary::dense::DenseConfig): 2, $crate::dictionary::dense::DenseDictionary, "dense", "m×p";
             /// Filters along a signal.
-            Conv1d($crate::dictionary::ConvConfig): 3, $crate::dictionary::ConvDictionary<3>, "conv1d", "p×C×k";
+            Conv1d($crate::dictionary::conv::ConvConfig): 3, $crate::dictionary::conv::ConvDictionary<3>, "conv1d", "p×C×k";
             /// Filters over an image.
-            Conv2d($crate::dictionary::ConvConfig): 4, $crate::dictionary::ConvDictionary<4>, "conv2d", "p×C×k×k";
+            Conv2d($crate::dictionary::conv::ConvConfig): 4, $crate::dictionary::conv::ConvDictionary<4>, "conv2d", "p×C×k×k";
         }
     };
 }

@@ -1,9 +1,10 @@
 //! The dictionary `D` as a linear operator, over the rank of its data.
 
-mod conv;
-mod dense;
+pub(crate) mod conv;
+pub(crate) mod dense;
 mod kind;
 mod operator;
+mod settings;
 
 pub use conv::{ConvConfig, ConvDictionary, ConvDictionary1d, ConvDictionary2d, Convolution};
 pub use dense::{DenseConfig, DenseDictionary};

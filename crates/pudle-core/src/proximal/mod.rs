@@ -118,9 +118,10 @@ impl Proximal {
         with_operator!(self, operator => operator.level(lambda, step))
     }
 
-    /// Whether `λ` is the level itself, whatever the step size.
-    pub fn level_is_lambda(self) -> bool {
-        with_operator!(self, operator => operator.level_is_lambda())
+    /// What users call the sparsity weight under this operator: `lambda`, or `level` if `λ` is the level itself. `None` if the
+    /// operator has no sparsity weight.
+    pub fn level_name(self) -> Option<&'static str> {
+        with_operator!(self, operator => operator.level_name())
     }
 
     /// Whether `Φ` has a gradient in its level, so that `λ` can be learned.

@@ -50,6 +50,11 @@ pub(super) trait Operator: Copy {
         false
     }
 
+    /// What users call the sparsity weight under this operator; `None` if it has none.
+    fn level_name(&self) -> Option<&'static str> {
+        Some(if self.level_is_lambda() { "level" } else { "lambda" })
+    }
+
     /// Whether `Φ` has a gradient in its level.
     fn learns_level(&self) -> bool;
 

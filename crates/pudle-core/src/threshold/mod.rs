@@ -65,12 +65,12 @@ impl ThresholdConfig {
         ThresholdConfig::Learned(Learned { lambda, per_layer: false, sigma: None })
     }
 
-    /// `λ` of the first layer, before any learning.
+    /// The sparsity weight `λ` of the settings; where learned weights start.
     pub fn lambda(&self) -> f64 {
         with_schedule!(self, schedule => schedule.start())
     }
 
-    /// The same schedule with another `λ` to start from.
+    /// The same schedule with another `λ`.
     pub fn with_lambda(self, lambda: f64) -> Self {
         let mut config = self;
         with_schedule!(&mut config, schedule => *schedule.start_mut() = lambda);

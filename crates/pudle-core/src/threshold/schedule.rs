@@ -22,7 +22,7 @@ pub(super) struct LearnedStart {
 
 /// A schedule of `λ`: everything that the rest of the crate asks of one.
 pub(super) trait Schedule {
-    /// `λ` of the first layer, before any learning.
+    /// The sparsity weight `λ` of the settings; where learned weights start.
     fn start(&self) -> f64;
 
     /// The same, to be changed.

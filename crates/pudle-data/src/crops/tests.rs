@@ -1,6 +1,10 @@
 use super::*;
+use std::collections::HashSet;
+
+use crate::error::DataError;
 use crate::folder::ImageFolder;
 use crate::image::ColorMode;
+use crate::whole_pictures::WholePictures;
 
 /// Picture `i` has pixels `i + (a ramp below 1)`, so a pixel tells its picture and place.
 #[derive(Debug)]
@@ -96,7 +100,7 @@ fn settings_out_of_range_are_named() {
         ("values in a batch", CropConfig { crop: 4096, batch: 1 << 16, ..config() }),
     ] {
         let error = Crops::new(Numbered(vec![(9, 9)]), bad).unwrap_err().to_string();
-        assert!(error.starts_with(field), "{error}");
+        assert!(error.starts_with(&format!("`{field}` is")), "{error}");
     }
     assert!(Crops::new(Numbered(vec![]), config()).is_err());
 }

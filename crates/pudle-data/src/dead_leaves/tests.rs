@@ -73,6 +73,6 @@ fn settings_out_of_range_are_named() {
         ("count", DeadLeavesConfig { count: 0, ..small() }),
     ] {
         let error = DeadLeaves::new(bad).unwrap_err().to_string();
-        assert!(error.starts_with(field), "{error}");
+        assert!(error.starts_with(&format!("`{field}` is")), "{error}");
     }
 }

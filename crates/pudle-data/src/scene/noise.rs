@@ -1,4 +1,12 @@
-//! Smooth noise for textures and terrain.
+//! Random numbers, and smooth noise for textures and terrain.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// A number drawn uniformly from \[`low`, `high`).
+pub(super) fn between(rng: &mut ChaCha8Rng, low: f32, high: f32) -> f32 {
+    low + (high - low) * rng.random::<f32>()
+}
 
 /// A well mixed 32-bit hash of a lattice point, as a number in \[0, 1).
 pub(super) fn hash(x: i32, y: i32, salt: u32) -> f32 {

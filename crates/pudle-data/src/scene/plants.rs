@@ -1,4 +1,4 @@
-//! What grows, and the fence among it.
+//! Plants, and the fence between them.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use super::canvas::{Canvas, Rgb, View, mix, scale};
 use super::fence;
 use super::land::{Land, SHORE, meadow_edge, path};
-use super::noise::{fractal, hash};
+use super::noise::{between, fractal, hash};
 use super::tree::Tree;
 use crate::rng::{Stream, step_rng};
 
@@ -32,15 +32,11 @@ pub(super) struct Plants {
     tree: Tree,
 }
 
-pub(super) fn between(rng: &mut ChaCha8Rng, low: f32, high: f32) -> f32 {
-    low + (high - low) * rng.random::<f32>()
-}
-
 impl Plants {
     pub(super) fn new(seed: u64, view: &View) -> Self {
         let salt = seed as u32;
-        // How far the land reaches to the sides and below in this picture. Beyond a dozen times
-        // the composition's size nothing grows: a sliver of a picture should not take for ever.
+        // How far the land reaches to the sides and below in this picture. Nothing grows beyond a dozen times
+        // the size of the composition, so that very narrow pictures do not take too long.
         let (left, right) = (view.x(0.0).max(-12.0), view.x(view.width as f32).min(12.0));
         let bottom = view.y(view.height as f32).min(12.0);
         let rng = |part| step_rng(seed, Stream::Scene, part);

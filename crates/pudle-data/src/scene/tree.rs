@@ -5,10 +5,9 @@ use std::f32::consts::TAU;
 use rand_chacha::ChaCha8Rng;
 
 use super::canvas::{Canvas, Rgb, mix, scale, smooth};
-use super::noise::fractal;
-use super::plants::between;
+use super::noise::{between, fractal};
 
-/// A leaf, or rather a dab of leaves.
+/// A leaf, or a few leaves as one ellipse.
 struct Leaf {
     at: [f32; 2],
     /// Half axes, and the direction of the longer one.
@@ -56,7 +55,7 @@ impl Tree {
         Self { leaves: leaves(rng), salt }
     }
 
-    /// What the tree throws on the meadow.
+    /// The shadow of the tree on the meadow.
     pub(super) fn draw_shadow(canvas: &mut Canvas) {
         canvas.paint([-0.25, 0.80, 0.45, 0.98], |x, y, below| {
             let (u, v) = ((x - 0.08) / 0.32, (y - 0.885) / 0.06);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::amplitude::SignRule;
 
 fn config() -> SparseCodingConfig {
     let amplitude = Amplitude::Uniform { low: 1.0, high: 2.0, sign: SignRule::PerEntry };
@@ -131,7 +132,7 @@ fn settings_out_of_range_are_named() {
     let uniform = |low, high| Amplitude::Uniform { low, high, sign: SignRule::PerDatum };
     let gaussian = |mean, sd| Amplitude::Gaussian { mean, sd };
     for (field, bad) in [
-        ("dim ", SparseCodingConfig { dim: 0, ..config() }),
+        ("dim", SparseCodingConfig { dim: 0, ..config() }),
         ("atoms", SparseCodingConfig { atoms: 1 << 20, ..config() }),
         ("dim times atoms", SparseCodingConfig { dim: 60_000, atoms: 60_000, ..config() }),
         ("sparsity", SparseCodingConfig { sparsity: 26, ..config() }),
@@ -144,6 +145,6 @@ fn settings_out_of_range_are_named() {
         ("amplitude.mean", SparseCodingConfig { amplitude: gaussian(f32::NAN, 1.0), ..config() }),
     ] {
         let error = SparseCoding::new(bad).unwrap_err().to_string();
-        assert!(error.starts_with(field), "{error}");
+        assert!(error.starts_with(&format!("`{field}` is")), "{error}");
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use pudle_core::{Backend, ConvConfig, GradientEstimator, Proximal, PudleConfig};
-use pudle_data::Sigma;
-use pudle_train::{DataConfig, RunConfig, Schedule, TrainingConfig, Versions};
+use pudle_data::{PhotographSettings, Sigma};
+use pudle_train::{DataConfig, LearningRateSchedule, RunConfig, TrainingConfig, Versions};
 use serde::{Deserialize, Serialize};
 
 /// Settings of the experiment. Lists are run in all combinations.
@@ -159,18 +159,15 @@ impl DenoisingTable {
                 .with_lambda(key.lambda)
                 .with_prox(key.prox)
                 .with_gradient(key.gradient),
-            data: DataConfig::Photographs {
-                dir: self.train.clone(),
+            data: DataConfig::Photographs(PhotographSettings {
                 valid: Some(self.test.clone()),
-                crop: self.crop,
-                sigma: Sigma::At(self.sigma),
-                flips: true,
-            },
+                ..PhotographSettings::new(&self.train, self.crop, Sigma::At(self.sigma))
+            }),
             training: TrainingConfig {
                 steps: self.steps,
                 batch: self.batch,
                 learning_rate: self.learning_rate,
-                schedule: Schedule::Cosine,
+                schedule: LearningRateSchedule::Cosine,
                 epsilon: self.epsilon,
                 valid_every: self.steps.div_ceil(self.points),
                 ..TrainingConfig::default()

@@ -6,63 +6,63 @@ use tempfile::TempDir;
 
 use crate::error::{ExplainError, Result};
 
-/// Files that tell a report, or a check, from any other folder.
+/// A folder with one of these files is a report or a removal test.
 const MARKS: [&str; 2] = ["explanation.json", "check.json"];
 
-/// A report under way, beside its place.
+/// A folder that is being written in a temporary one beside it.
 pub(crate) struct Folder {
-    parts: TempDir,
+    temporary: TempDir,
     place: PathBuf,
 }
 
 impl Folder {
-    /// Begins a folder at `place`, which must not be there yet, or, with `force`, be a report.
-    pub fn create(place: &Path, force: bool) -> Result<Self> {
-        check_place(place, force)?;
+    /// Begins a folder at `place`. It must not exist yet, or be empty; with `replace` it may be a report.
+    pub fn create(place: &Path, replace: bool) -> Result<Self> {
+        check_place(place, replace)?;
         let parent = match place.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         std::fs::create_dir_all(parent).map_err(ExplainError::io(parent))?;
-        let parts = tempfile::Builder::new()
+        let temporary = tempfile::Builder::new()
             .prefix(".report-")
             .tempdir_in(parent)
             .map_err(ExplainError::io(parent))?;
-        Ok(Self { parts, place: place.to_path_buf() })
+        Ok(Self { temporary, place: place.to_path_buf() })
     }
 
-    /// Writes a file of it.
+    /// Writes a file of the folder.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.parts.path().join(name);
+        let path = self.temporary.path().join(name);
         let parent = path.parent().expect("a file lies in a folder");
         std::fs::create_dir_all(parent)
             .and_then(|()| std::fs::write(&path, bytes))
             .map_err(ExplainError::io(&self.place.join(name)))
     }
 
-    /// Puts it into its place; where that fails everything is as it was.
+    /// Moves the folder to its place. If that fails, everything is as it was.
     pub fn finish(self) -> Result<()> {
         let failed = ExplainError::io(&self.place);
-        let parts = self.parts.path();
-        set_readable(parts).map_err(ExplainError::io(&self.place))?;
-        let aside = parts.with_extension("old");
+        let temporary = self.temporary.path();
+        set_readable(temporary).map_err(ExplainError::io(&self.place))?;
+        let aside = temporary.with_extension("old");
         let replaces = self.place.exists();
         if replaces {
             std::fs::rename(&self.place, &aside).map_err(ExplainError::io(&self.place))?;
         }
-        if let Err(error) = std::fs::rename(parts, &self.place) {
+        if let Err(error) = std::fs::rename(temporary, &self.place) {
             if replaces {
                 std::fs::rename(&aside, &self.place).map_err(ExplainError::io(&aside))?;
             }
             return Err(failed(error));
         }
-        // The parts are no longer where they would be removed.
-        let _ = self.parts.keep();
+        // The temporary folder has moved, so it must not be removed.
+        let _ = self.temporary.keep();
         if replaces { std::fs::remove_dir_all(&aside).map_err(failed) } else { Ok(()) }
     }
 }
 
-/// Temporary folders are their owner's alone; a report is like any other folder.
+/// Only its owner can read a temporary folder. Others may read a report.
 fn set_readable(folder: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     {
@@ -73,11 +73,12 @@ fn set_readable(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Refuses a place that a report may not take: one that holds anything, but for a report where `force` is given.
+/// Returns an error if a report cannot be written to `place`: if the folder holds a report and `replace` is not set, or if it holds
+/// anything else.
 ///
 /// # Errors
-/// Says what is in the way.
-pub fn check_place(place: &Path, force: bool) -> Result<()> {
+/// The error names the folder and what it holds.
+pub fn check_place(place: &Path, replace: bool) -> Result<()> {
     let unsuitable =
         |reason: &str| Err(ExplainError::Unsuitable(format!("{}: {reason}", place.display())));
     if place.file_name().is_none() {
@@ -87,9 +88,9 @@ pub fn check_place(place: &Path, force: bool) -> Result<()> {
     match std::fs::read_dir(place) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(ExplainError::io(place)(error)),
-        Ok(mut entries) => match (entries.next().is_none(), is_report(), force) {
+        Ok(mut entries) => match (entries.next().is_none(), is_report(), replace) {
             (true, ..) | (_, true, true) => Ok(()),
-            (_, true, false) => unsuitable("a report is there already: give --force to replace it"),
+            (_, true, false) => Err(ExplainError::ReportExists(place.to_path_buf())),
             (_, false, _) => unsuitable("holds other files, which a report would replace"),
         },
     }

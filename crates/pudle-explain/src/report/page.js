@@ -1,4 +1,3 @@
-"use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const [height, width] = data.shape;
 const place = new Map(data.tiles.map((datum, k) => [datum, k]));
@@ -144,57 +143,27 @@ function output(o) {
 }
 const given = document.getElementById("given");
 
-// The network, for a picture of one's own.
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
+// A picture of the reader's own.
 let network = null;
-async function wake() {
+async function loadNetwork() {
   if (network) return network;
-  const live = data.live, tiles = new Image();
+  const tiles = new Image();
   tiles.src = getComputedStyle(document.querySelector(".digit") || grid.appendChild(make("span", { class: "digit", hidden: "" }))).backgroundImage.slice(5, -2);
   await tiles.decode();
   const canvas = make("canvas", { width: tiles.width, height: tiles.height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(tiles, 0, 0);
-  const sheet = context.getImageData(0, 0, tiles.width, tiles.height).data;
-  network = {
-    ...live, sheet, across: tiles.width, dictionary: new Float32Array(bytes(live.dictionary)), inverse: new Float32Array(bytes(live.inverse)),
-    starts: new Uint32Array(bytes(live.starts)), support: new Uint16Array(bytes(live.support)), values: new Float32Array(bytes(live.values)),
-  };
+  network = { ...unpacked(data.network), sheet: context.getImageData(0, 0, tiles.width, tiles.height).data, across: tiles.width };
   return network;
-}
-function decode(n, z) {
-  const m = height * width, sum = new Float64Array(m);
-  z.forEach((v, j) => { if (v !== 0) for (let i = 0; i < m; i++) sum[i] += v * n.dictionary[j * m + i]; });
-  return sum;
-}
-function encode(n, x) {
-  const m = height * width, p = data.atoms.length;
-  let z = new Float64Array(p), before = z, s = 1;
-  for (let t = 0; t < n.layers; t++) {
-    const next = t === 0 ? 1 : (1 + Math.sqrt(1 + 4 * s * s)) / 2, weight = n.fista ? (s - 1) / next : 0;
-    s = next;
-    const point = z.map((v, j) => v + weight * (v - before[j]));
-    const residual = decode(n, point).map((v, i) => x[i] - v), level = n.levels[Math.min(t, n.levels.length - 1)];
-    before = z;
-    z = point.map((v, j) => {
-      let up = 0;
-      for (let i = 0; i < m; i++) up += n.dictionary[j * m + i] * residual[i];
-      const moved = v + n.step * up, theta = level[Math.min(j, level.length - 1)];
-      if (n.prox === "relu") return Math.max(moved - theta, 0);
-      if (n.prox === "hard") return Math.abs(moved) > theta ? moved : 0;
-      return Math.sign(moved) * Math.max(Math.abs(moved) - theta, 0);
-    });
-  }
-  return z;
 }
 function ranked(weights, count) {
   const norm = Math.sqrt(weights.reduce((s, w) => s + w * w, 0)) || 1;
   const order = [...weights.keys()].sort((a, b) => Math.abs(weights[b]) - Math.abs(weights[a]) || a - b);
-  const named = (k) => [k + data.first, weights[k] / norm];
+  const named = (k) => [k, weights[k] / norm];
   return { most: order.slice(0, count).map(named), least: order.slice(-4).reverse().map(named) };
 }
 function explain(n, name, input) {
-  const m = height * width, p = data.atoms.length, x = input.map((v) => v - n.offset), z = encode(n, x), q = new Float64Array(p);
+  const m = height * width, p = data.atoms.length, x = input.map((v) => v - n.offset), z = encode(n, x, p), q = new Float64Array(p);
   z.forEach((v, j) => { if (v !== 0) for (let i = 0; i < p; i++) q[i] += v * n.inverse[j * p + i]; });
   const beta = new Float64Array(data.count), alike = new Float64Array(data.count), estimate = new Float64Array(m);
   for (let k = 0; k < data.count; k++) {
@@ -202,7 +171,7 @@ function explain(n, name, input) {
     const [left, top] = [k % data.columns * width, Math.floor(k / data.columns) * height];
     for (let i = 0; i < m; i++) estimate[i] += beta[k] * (n.sheet[4 * ((top + Math.floor(i / width)) * n.across + left + i % width)] / 255 - n.offset);
   }
-  const reconstruction = decode(n, z), size = (v) => Math.sqrt(v.reduce((s, w) => s + w * w, 0));
+  const reconstruction = decode(n, z, m), size = (v) => Math.sqrt(v.reduce((s, w) => s + w * w, 0));
   return {
     name, label: null, input: [...input], reconstruction: [...reconstruction].map((v) => v + n.offset), estimate: [...estimate].map((v) => v + n.offset),
     residual: size(reconstruction.map((v, i) => v - estimate[i])) / (size(reconstruction) || 1),
@@ -211,8 +180,10 @@ function explain(n, name, input) {
   };
 }
 async function take(file) {
-  const told = document.getElementById("told");
+  const status = document.getElementById("status");
   try {
+    const refused = refusal(data.network);
+    if (refused) { status.textContent = refused; return; }
     const bitmap = await createImageBitmap(file), canvas = make("canvas", { width, height }), context = canvas.getContext("2d");
     context.fillStyle = "#000"; context.fillRect(0, 0, width, height);
     context.drawImage(bitmap, 0, 0, width, height);
@@ -221,13 +192,16 @@ async function take(file) {
     let input = Float64Array.from({ length: height * width }, (_, i) => (0.299 * rgba[4 * i] + 0.587 * rgba[4 * i + 1] + 0.114 * rgba[4 * i + 2]) / 255);
     const border = input.filter((_, i) => i < width || i >= (height - 1) * width), bright = border.reduce((s, v) => s + v, 0) / border.length > 0.5;
     if (bright) input = input.map((v) => 1 - v);
-    const found = explain(await wake(), file.name, input);
+    const found = explain(await loadNetwork(), file.name, input);
     const panel = output(found);
     panel.id = "own"; document.getElementById("own")?.remove(); given.prepend(panel); window.explained = found;
-    told.textContent = `${file.name}: explained below.` + (exact ? "" : ` Scaled to ${width}×${height} pixels.`) + (bright ? " Dark on light, so it was inverted." : "");
-  } catch (error) { told.textContent = `${file.name}: could not be explained (${error.message}).`; }
+    status.textContent = `${file.name}: explained below.` + (exact ? "" : ` Scaled to ${width}×${height} pixels.`) + (bright ? " Dark on light, so it was inverted." : "");
+  } catch (error) { status.textContent = `${file.name}: could not be explained (${error.message}).`; }
 }
-if (data.live) {
+if (data.network && refusal(data.network)) {
+  document.getElementById("choose").hidden = true;
+  document.getElementById("status").textContent = refusal(data.network);
+} else if (data.network) {
   const drop = document.getElementById("drop");
   document.getElementById("file").addEventListener("change", (event) => { if (event.target.files[0]) take(event.target.files[0]); });
   document.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
@@ -238,7 +212,7 @@ if (data.live) {
 // The table.
 const columns = [
   ["atom", (a) => a.number, 0], ["energy", (a) => a.energy, 1], ["uses", (a) => a.count, 0], ["mean code", (a) => a.mean, 3],
-  ...(data.atoms.some((a) => a.classes) ? [["class", (a) => a.class ?? NaN, 0], ["share", (a) => a.share ?? NaN, 3], ["λ", (a) => a.lambda, 3]] : []), ["cosine", (a) => a.cosine, 4], ["residual", (a) => a.residual, 4], ...(data.atoms.some((a) => a.by_code) ? [["‖α‖", (a) => a.contributors.norm, 4]] : []),
+  ...(data.atoms.some((a) => a.classes) ? [["class", (a) => a.class ?? NaN, 0], ["share", (a) => a.share ?? NaN, 3]] : []), ...(data.atoms.some((a) => a.lambda !== undefined) ? [["λ", (a) => a.lambda, 3]] : []), ["cosine", (a) => a.cosine, 4], ["residual", (a) => a.residual, 4], ...(data.atoms.some((a) => a.by_code) ? [["‖α‖", (a) => a.contributors.norm, 4]] : []),
 ];
 let sorted = ["energy", -1];
 function showTable() {

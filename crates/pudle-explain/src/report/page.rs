@@ -1,12 +1,13 @@
-//! The page.
+//! The page of a report.
 
 use minijinja::{Environment, context};
 use pudle_data::Image;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Summary, uri};
 use crate::error::{ExplainError, Result};
+use crate::report::files::data_uri;
+use crate::report::summary::Summary;
 use crate::tiles::sprite;
 
 /// Pictures side by side in a sprite.
@@ -20,46 +21,55 @@ struct Figure {
 }
 
 /// A training datum that the page shows.
-pub(super) struct Shown {
+pub(crate) struct Tile {
     /// Its number.
     pub datum: usize,
-    /// Its picture; all have one shape.
+    /// Its picture; all tiles have one shape.
     pub picture: Image,
-    /// Two lines that tell which one it is.
+    /// Two lines that say which datum it is.
     pub name: [String; 2],
 }
 
-/// What a page says.
-pub(super) struct Content<'a> {
+/// A picture with its name.
+pub(crate) struct NamedPicture {
+    pub name: String,
+    /// What is framed in it: "patches".
+    pub explained: &'static str,
+    pub picture: Image,
+}
+
+/// The content of a page.
+pub(crate) struct Content<'a> {
     pub summary: &'a Summary,
-    /// What a datum is called, and what the weights are.
-    pub datum: &'a str,
-    pub note: &'a str,
-    pub tiles: Vec<Shown>,
+    /// What a datum is called.
+    pub datum: String,
+    /// What the weights of contributors are.
+    pub note: String,
+    pub tiles: Vec<Tile>,
     /// Atoms and their estimates.
     pub learned: Vec<Image>,
     pub estimates: Vec<Image>,
     /// Their figures.
     pub atoms: Vec<Value>,
     pub outputs: Vec<Value>,
-    /// Number of the first training datum, and contributors of each kind.
-    pub first: usize,
+    /// Contributors of each kind.
     pub top: usize,
-    /// The network for pictures of a reader's own, or null.
-    pub live: Value,
-    /// On attractors.
+    /// The network for a reader's own pictures, or null.
+    pub network: Value,
+    /// What attractors were found.
     pub attraction: Option<String>,
-    /// A picture of the outputs as a whole, and what it shows.
-    pub pictures: Vec<(String, Image)>,
+    /// The outputs of inputs as a whole.
+    pub pictures: Vec<NamedPicture>,
 }
 
-pub(super) fn page(content: &Content<'_>) -> Result<String> {
+/// Writes the page as HTML that needs no other file.
+pub(crate) fn page(content: &Content<'_>) -> Result<String> {
     let summary = content.summary;
     let shape = |images: &mut dyn Iterator<Item = &Image>| {
         images.next().map_or([1, 1], |image| [image.height, image.width])
     };
     let tiles: Vec<Image> = content.tiles.iter().map(|tile| tile.picture.clone()).collect();
-    let sheet = |tiles: &[Image]| uri(&sprite(tiles, COLUMNS));
+    let sheet = |tiles: &[Image]| data_uri(&sprite(tiles, COLUMNS));
     let sprites = context! {
         data => sheet(&tiles)?,
         atoms => sheet(&content.learned)?,
@@ -68,7 +78,9 @@ pub(super) fn page(content: &Content<'_>) -> Result<String> {
     let pictures = content
         .pictures
         .iter()
-        .map(|(name, image)| Ok(context! { name, data => uri(image)? }))
+        .map(|NamedPicture { name, explained, picture }| {
+            Ok(context! { name, explained, data => data_uri(picture)? })
+        })
         .collect::<Result<Vec<_>>>()?;
     let data = json!({
         "shape": shape(&mut tiles.iter()),
@@ -78,14 +90,13 @@ pub(super) fn page(content: &Content<'_>) -> Result<String> {
         "names": content.tiles.iter().map(|tile| &tile.name).collect::<Vec<_>>(),
         "datum": content.datum,
         "note": content.note,
-        "first": content.first,
         "count": summary.data,
         "top": content.top,
         "atoms": content.atoms,
         "outputs": content.outputs,
-        "live": content.live,
+        "network": content.network,
     });
-    // Nothing in it may end the element that it stands in.
+    // No text in the data may end the element that contains it.
     let data = data.to_string().replace('<', "\\u003c");
     let (kind, word, text) = verdict(summary);
     let mut environment = Environment::new();
@@ -96,9 +107,10 @@ pub(super) fn page(content: &Content<'_>) -> Result<String> {
             template.render(context! {
                 title => format!("{}: where its atoms come from", summary.run),
                 style => include_str!("page.css"),
+                network_script => include_str!("network.js"),
                 script => include_str!("page.js"),
                 count => summary.data,
-                live => !content.live.is_null(),
+                network => !content.network.is_null(),
                 data,
                 sprites,
                 pictures,
@@ -123,12 +135,12 @@ fn verdict(summary: &Summary) -> (&'static str, &'static str, String) {
         "holds" => (
             "plain",
             "For outputs.",
-            " Atoms that are alike stand in for each other: what is said of a single one is rough.",
+            " Similar atoms can replace each other, so what is said of a single atom is rough.",
         ),
         "roughly" => (
             "plain",
             "Roughly.",
-            " Training is not quite at rest, or the loss, the layers or the ridge are not those that the identity assumes.",
+            " Training is not quite at rest, or the identity does not assume this loss, these layers or this ridge.",
         ),
         _ => (
             "bad",

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use nalgebra::DMatrix;
 use pudle_core::{
-    Algorithm, Conv2dConfig, ConvDictionary2d, DenseConfig, DenseDictionary, Proximal, Pudle,
+    Algorithm, ConvConfig, ConvDictionary2d, DenseConfig, DenseDictionary, Noise, Proximal, Pudle,
     PudleConfig,
 };
 use pudle_data::stroke_digits;
@@ -31,7 +31,7 @@ fn strokes(n: usize, atoms: usize) -> (Vec<f32>, SparseCodes, Vec<f32>) {
     let device = Device::flex();
     let model = Pudle::<2, DenseDictionary>::new(&config, 1, &device).unwrap();
     let x = Tensor::<2>::from_data(TensorData::new(data.clone(), [n, 784]), &device);
-    let values: Vec<f32> = model.encode(x).into_data().iter::<f32>().collect();
+    let values: Vec<f32> = model.encode(x, &Noise::Unknown).into_data().iter::<f32>().collect();
     let mut codes = SparseCodes::new(atoms).unwrap();
     values.chunks_exact(atoms).for_each(|code| codes.push(code.iter().copied()));
     let atoms = pudle_core::Dictionary::atoms(model.dictionary()).transpose();
@@ -53,7 +53,7 @@ fn small_and_large_form_agree() {
     let identity = Identity::new(&moments, dictionary.clone(), Ridge::Decay(ridge)).unwrap();
 
     // G = (ZᵀZ + ρI)⁻¹, n×n.
-    let z = DMatrix::from_fn(p, n, |j, k| f64::from(codes.row(k).at(j)));
+    let z = DMatrix::from_fn(p, n, |j, k| f64::from(codes.row(k).value(j)));
     let mut system = z.transpose() * &z;
     (0..n).for_each(|k| system[(k, k)] += ridge);
     let g = system.cholesky().unwrap().inverse();
@@ -89,7 +89,7 @@ fn small_and_large_form_agree() {
     }
     // And so are those of an output.
     let code = codes.row(12);
-    let zk = DMatrix::from_fn(p, 1, |j, _| f64::from(code.at(j)));
+    let zk = DMatrix::from_fn(p, 1, |j, _| f64::from(code.value(j)));
     let beta = &g * z.transpose() * zk;
     let found = &of_outputs(&identity, &codes, &[code], 3)[0];
     assert!((found.norm - beta.norm()).abs() < 1e-6 * beta.norm());
@@ -136,7 +136,7 @@ fn multipliers_make_the_identity_exact_on_the_sphere() {
     let (data, codes, random) = strokes(n, p);
     let mut moments = Moments::new(p, m);
     moments.add(&codes, 0..n, &data);
-    let z = DMatrix::from_fn(p, n, |j, k| f64::from(codes.row(k).at(j)));
+    let z = DMatrix::from_fn(p, n, |j, k| f64::from(codes.row(k).value(j)));
     let x = DMatrix::from_fn(m, n, |i, k| f64::from(data[k * m + i]));
     let mut d = DMatrix::from_fn(m, p, |i, j| f64::from(random[j * m + i]));
     let (gram, cross) = (&z * z.transpose(), &x * z.transpose());
@@ -164,7 +164,7 @@ fn removing_a_datum_changes_atoms_as_its_share_says() {
         let mut left = SparseCodes::new(p).unwrap();
         let mut targets = Vec::new();
         for k in (0..n).filter(|k| Some(*k) != without) {
-            left.push((0..p).map(|j| codes.row(k).at(j)));
+            left.push((0..p).map(|j| codes.row(k).value(j)));
             targets.extend_from_slice(&data[k * m..(k + 1) * m]);
         }
         let mut moments = Moments::new(p, m);
@@ -206,7 +206,7 @@ fn check_saliency<const D: usize, A: pudle_core::Configured<D>>(
     let encode = |values: &[f64]| -> Vec<f64> {
         let data = TensorData::new(values.to_vec(), shape);
         let x = Tensor::<D>::from_data(data, (&device, DType::F64));
-        model.encode(x).into_data().iter::<f64>().collect()
+        model.encode(x, &Noise::Unknown).into_data().iter::<f64>().collect()
     };
     let code = encode(&values);
     // An entry well inside its support, and one that is off it.
@@ -248,7 +248,7 @@ fn saliency_is_the_derivative() {
         };
         let dense = settings(PudleConfig::dense(DenseConfig { dim: 15, atoms: 20 }));
         check_saliency::<2, DenseDictionary>(&dense, [1, 15], 10 + seed);
-        let filters = Conv2dConfig { atoms: 5, channels: 1, size: 4, stride: 2 };
+        let filters = ConvConfig { atoms: 5, channels: 1, size: 4, stride: 2 };
         let conv = settings(PudleConfig::conv2d(filters));
         check_saliency::<4, ConvDictionary2d>(&conv, [1, 1, 10, 8], 20 + seed);
     }
@@ -266,7 +266,7 @@ fn saliency_comes_from_the_active_support() {
     let model = Pudle::<2, DenseDictionary>::from_data(&config, atoms, &device).unwrap().project();
     let x = TensorData::new(normal(15, 6), [1, 15]);
     let data = Tensor::<2>::from_data(x.clone(), (&device, DType::F64));
-    let code: Vec<f64> = model.encode(data).into_data().iter::<f64>().collect();
+    let code: Vec<f64> = model.encode(data, &Noise::Unknown).into_data().iter::<f64>().collect();
     let support: Vec<usize> = (0..20).filter(|j| code[*j] != 0.0).collect();
     assert!((2..12).contains(&support.len()), "{support:?}");
     let atoms: Vec<f64> =

@@ -1,12 +1,16 @@
 //! The convolutional identity: its data are those under which the dense equation is the gradient of the network.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{Banks, Conv2dConfig, ConvDictionary2d, GradientEstimator, Pudle, PudleConfig};
-use pudle_data::{Image, add_validation_noise};
-use pudle_explain::{
-    PatchOptions, PhotoOptions, Ridge, Subject, explain_photos, write_photo_report,
+use pudle_core::{
+    AnyPudle, ConvConfig, ConvDictionary2d, GradientEstimator, Noise, Pudle, PudleConfig,
+    WeightTying,
 };
-use pudle_train::{AnyPudle, Checkpoint, DataConfig, Preset, RunConfig, Sigma};
+use pudle_data::{ColorMode, Image, PhotographSettings, Sigma, add_gaussian, add_validation_noise};
+use pudle_explain::{
+    ExplainOptions, Input, ReportOptions, Ridge, Source, Split, SubjectOptions, explain,
+    open_subject, write_report,
+};
+use pudle_train::{Checkpoint, DataConfig, Preset, RunConfig};
 
 const SIGMA: f32 = 20.0;
 
@@ -18,27 +22,21 @@ fn picture(seed: u32, height: usize, width: usize, channels: usize) -> Image {
 }
 
 /// A model with random filters, and a folder of three pictures of different sizes.
-fn subject(channels: usize, banks: Banks, dir: &std::path::Path) -> (Checkpoint, RunConfig) {
+fn subject(channels: usize, tying: WeightTying, dir: &std::path::Path) -> (Checkpoint, RunConfig) {
     for (k, [height, width]) in [[21, 29], [17, 40], [33, 18]].into_iter().enumerate() {
         let name = dir.join(format!("{k}.png"));
         picture(k as u32, height, width, channels).write(&name).unwrap();
     }
-    let filters = Conv2dConfig { atoms: 12, channels, size: 5, stride: 3 };
+    let filters = ConvConfig { atoms: 12, channels, size: 5, stride: 3 };
     let config = PudleConfig::conv2d(filters)
         .with_layers(4)
         .with_step(0.1)
         .with_lambda(0.3)
-        .with_banks(banks)
+        .with_tying(tying)
         .with_offset(0.5)
         .with_gradient(GradientEstimator::DEC);
     let model = Pudle::<4, ConvDictionary2d>::new(&config, 5, &Device::flex()).unwrap();
-    let data = DataConfig::Photographs {
-        dir: dir.to_path_buf(),
-        valid: None,
-        crop: 20,
-        sigma: Sigma::At(SIGMA),
-        flips: false,
-    };
+    let data = DataConfig::Photographs(PhotographSettings::new(dir, 20, Sigma::At(SIGMA)));
     let run = RunConfig { model: config.clone(), data, ..Preset::Denoise.config() };
     let model = AnyPudle::Conv2d(model);
     (Checkpoint { config, model, sigma: Some(Sigma::At(SIGMA)) }, run)
@@ -48,23 +46,21 @@ fn subject(channels: usize, banks: Banks, dir: &std::path::Path) -> (Checkpoint,
 fn moments_give_the_gradient_of_the_network() {
     for channels in [1, 3] {
         let dir = tempfile::tempdir().unwrap();
-        let (checkpoint, run) = subject(channels, Banks::Tied, dir.path());
+        let (checkpoint, run) = subject(channels, WeightTying::Tied, dir.path());
         let AnyPudle::Conv2d(model) = checkpoint.model.clone() else { unreachable!() };
         let device = Device::flex();
-        let options = PatchOptions { sigma: None, most: 9, seed: 4 };
-        let Subject::Patches(patches) = Subject::new(checkpoint, &run, options, &device).unwrap()
-        else {
-            panic!("a model over photographs")
-        };
-        let (encoded, places) = patches.encode_all(|_| ()).unwrap();
-        let dictionary: Vec<f64> = patches.dictionary().into_iter().map(f64::from).collect();
+        let options = SubjectOptions { sigma: None, photographs: 9, seed: 4 };
+        let subject = open_subject(checkpoint, &run, options, &device).unwrap();
+        let encoded = subject.encode(Split::Training, &mut |_| ()).unwrap();
+        let dictionary: Vec<f64> = subject.dictionary().into_iter().map(f64::from).collect();
         let found = encoded.moments.gradient(&dictionary);
 
         // Autodiff through the decoder, picture by picture, on what the positions cover.
         let mut expected = vec![0.0f64; found.len()];
         let (mut data, recording) = (0, burn::module::Module::train(model));
         for k in 0..3 {
-            let clean = patches.photograph(k).unwrap();
+            let color = if channels == 3 { ColorMode::Rgb } else { ColorMode::Gray };
+            let clean = Image::read(&dir.path().join(format!("{k}.png")), color).unwrap();
             let noisy = add_validation_noise(&clean, SIGMA, 4, k as u64);
             let cover = |length: usize| 5 + (length - 5).div_ceil(3) * 3;
             let (height, width) = (cover(clean.height), cover(clean.width));
@@ -73,13 +69,16 @@ fn moments_give_the_gradient_of_the_network() {
                 let shape = [1, channels, height, width];
                 Tensor::<4>::from_data(TensorData::new(values, shape), &device.clone().autodiff())
             };
-            let objective = recording.objective(tensor(&noisy), tensor(&clean));
+            let objective =
+                recording.objective(tensor(&noisy), tensor(&clean), &Noise::Same(f64::from(SIGMA)));
             let grads = objective.loss.backward();
             let atoms = pudle_core::Dictionary::atoms(recording.dictionary());
             let gradient = atoms.grad(&grads).unwrap().into_data();
             expected.iter_mut().zip(gradient.iter::<f64>()).for_each(|(sum, g)| *sum += g);
-            let first = places.place(data);
-            assert_eq!((first.image, first.top, first.left), (k, 0, 0));
+            let first = encoded.sources[data];
+            assert_eq!(first, Source { item: k as u32, row: 0, column: 0 });
+            // The second datum lies a stride to the right.
+            assert_eq!(encoded.sources[data + 1], Source { column: 3, ..first });
             data += ((height - 5) / 3 + 1) * ((width - 5) / 3 + 1);
         }
         assert_eq!(encoded.codes.len(), data);
@@ -95,23 +94,25 @@ fn small_pictures_in_colour_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     let pictures = dir.path().join("pictures");
     std::fs::create_dir(&pictures).unwrap();
-    let (checkpoint, run) = subject(3, Banks::Gain, &pictures);
+    let (checkpoint, run) = subject(3, WeightTying::Gain, &pictures);
     picture(9, 6, 7, 3).write(&pictures.join("0-small.png")).unwrap();
-    let options = PatchOptions { sigma: None, most: 9, seed: 0 };
-    let Subject::Patches(patches) =
-        Subject::new(checkpoint, &run, options, &Device::flex()).unwrap()
-    else {
-        panic!("a model over photographs")
+    let options = SubjectOptions { sigma: None, photographs: 9, seed: 0 };
+    let subject = open_subject(checkpoint, &run, options, &Device::flex()).unwrap();
+    let input = |seed| Input {
+        name: "same name".to_owned(),
+        number: None,
+        label: None,
+        values: add_gaussian(&picture(seed, 30, 26, 3), SIGMA, 0),
+        sigma: Some(SIGMA),
     };
-    let input =
-        |seed| ("same name".to_owned(), patches.with_noise(&picture(seed, 30, 26, 3)), SIGMA);
-    let options = PhotoOptions {
+    let options = ExplainOptions {
         ridge: Ridge::Sphere,
-        count: 40,
+        top: 40,
         inputs: vec![input(1), input(2)],
         pixels: vec![[3, 4], [29, 25]],
+        seed: 0,
     };
-    let found = explain_photos(&patches, &options, |_| ()).unwrap();
+    let found = explain(subject.as_ref(), &options, &mut |_| ()).unwrap();
     assert_eq!(found.outputs.len(), 4);
     for output in &found.outputs {
         // Shares are exact parts of the output: those of all patches add up to what the identity gives of it.
@@ -119,17 +120,18 @@ fn small_pictures_in_colour_are_reported() {
         assert!(shares > 0.0, "{shares}");
     }
     let report = dir.path().join("report");
-    write_photo_report(&report, false, "small", &patches, &found, 0).unwrap();
+    let options = ReportOptions { dir: &report, replace: false, run: "small", seed: 0 };
+    write_report(options, subject.as_ref(), &found).unwrap();
     for figure in ["patches-0.png", "patches-1.svg", "maps-1.png", "photograph-1.png"] {
         assert!(report.join("figures").join(figure).is_file(), "{figure}");
     }
 }
 
 #[test]
-fn models_with_banks_of_their_own_are_refused() {
+fn models_with_other_weight_tyings_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let (checkpoint, run) = subject(1, Banks::Decoder, dir.path());
-    let options = PatchOptions { sigma: None, most: 9, seed: 0 };
-    let error = Subject::new(checkpoint, &run, options, &Device::flex()).unwrap_err().to_string();
+    let (checkpoint, run) = subject(1, WeightTying::Decoder, dir.path());
+    let options = SubjectOptions { sigma: None, photographs: 9, seed: 0 };
+    let error = open_subject(checkpoint, &run, options, &Device::flex()).unwrap_err().to_string();
     assert!(error.contains("decoder"), "{error}");
 }

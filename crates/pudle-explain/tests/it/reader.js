@@ -26,7 +26,7 @@
   const given = data.outputs[0];
   await take(new File([await (await fetch(given.input)).blob()], "own.png", { type: "image/png" }));
   const own = window.explained;
-  seen.told = document.getElementById("told").textContent;
+  seen.status = document.getElementById("status").textContent;
   const code = new Map(own.code);
   seen.code = Math.max(...given.code.map(([j, v]) => Math.abs(v - (code.get(j) || 0))));
   seen.top = own.contributors.most[0][0] === given.contributors.most[0][0];

@@ -7,9 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use burn::tensor::Device;
+use pudle_data::StrokeSettings;
 use pudle_explain::{
-    DigitExplanation, DigitModel, DigitOptions, PatchOptions, Ridge, Subject, explain_digits,
-    write_digit_report,
+    ExplainOptions, Explanation, ReportOptions, Ridge, Split, Subject, SubjectOptions, explain,
+    open_subject, write_report,
 };
 use pudle_train::{Checkpoint, DataConfig, Interrupter, Preset, RunConfig, train};
 use serde_json::{Value, json};
@@ -23,23 +24,21 @@ fn trained(dir: &Path) -> RunConfig {
         unreachable!("digits have a dense dictionary")
     };
     dense.atoms = 40;
-    config.data = DataConfig::Strokes { count: 500, classes: vec![0, 1, 2] };
+    config.data = DataConfig::Strokes(StrokeSettings::new(500, [0, 1, 2]));
     config.training.steps = 600;
     train(config.clone(), dir, Interrupter::new()).unwrap();
     config
 }
 
-fn explained(config: &RunConfig, dir: &Path) -> (DigitModel, DigitExplanation) {
+fn explained(config: &RunConfig, dir: &Path) -> (Box<dyn Subject>, Explanation) {
     let device = Device::flex();
     let checkpoint = Checkpoint::read(dir, &device).unwrap();
-    let options = PatchOptions { sigma: None, most: 1, seed: 0 };
-    let Subject::Digits(subject) = Subject::new(checkpoint, config, options, &device).unwrap()
-    else {
-        panic!("a run over digits")
-    };
+    let options = SubjectOptions { sigma: None, photographs: 1, seed: 0 };
+    let subject = open_subject(checkpoint, config, options, &device).unwrap();
+    let inputs = subject.held_out_inputs(3);
     let options =
-        DigitOptions { ridge: Ridge::Sphere, count: 5, held_out: 3, inputs: Vec::new(), seed: 0 };
-    let found = explain_digits(&subject, &options, &device, |_| ()).unwrap();
+        ExplainOptions { ridge: Ridge::Sphere, top: 5, inputs, pixels: Vec::new(), seed: 0 };
+    let found = explain(subject.as_ref(), &options, &mut |_| ()).unwrap();
     (subject, found)
 }
 
@@ -51,7 +50,8 @@ fn a_report_says_what_was_found() {
     let (subject, found) = explained(&config, &run);
     // Drawn digits of three classes: atoms are rebuilt, and by their own class.
     assert!(found.smallest_cosine(10) > 0.9, "{}", found.smallest_cosine(10));
-    assert!(found.agreement(&subject, 10) > 0.75, "{}", found.agreement(&subject, 10));
+    let agreement = found.agreement(subject.labels(Split::Training), 10);
+    assert!(agreement > 0.75, "{agreement}");
     assert!(found.accuracy.unwrap().held_out > 0.9, "{:?}", found.accuracy);
     for output in &found.outputs {
         assert_eq!(output.nearest.len(), 5);
@@ -60,7 +60,8 @@ fn a_report_says_what_was_found() {
 
     let report = dir.path().join("report");
     let name = "a <run> & \"more\"";
-    let summary = write_digit_report(&report, false, name, &subject, &found, 0).unwrap();
+    let options = ReportOptions { dir: &report, replace: false, run: name, seed: 0 };
+    let summary = write_report(options, subject.as_ref(), &found).unwrap();
     assert_eq!((summary.data, summary.atoms), (400, 40));
     let page = std::fs::read_to_string(report.join("report.html")).unwrap();
     assert!(page.len() < 10 << 20, "{} bytes", page.len());
@@ -79,16 +80,35 @@ fn a_report_says_what_was_found() {
     for figure in ["output-0.svg", "output-2.png", "energy.svg", "cosine.png", "codes.png"] {
         assert!(report.join("figures").join(figure).is_file(), "{figure}");
     }
-    assert!(write_digit_report(&report, false, name, &subject, &found, 0).is_err());
-    write_digit_report(&report, true, name, &subject, &found, 0).unwrap();
+    assert!(write_report(options, subject.as_ref(), &found).is_err());
+    let options = ReportOptions { replace: true, ..options };
+    write_report(options, subject.as_ref(), &found).unwrap();
+    let network = page_data(&page)["network"].clone();
+    for (setting, name) in
+        [("prox", "relu"), ("algorithm", "fista"), ("schedule", "constant"), ("tying", "tied")]
+    {
+        assert_eq!(network[setting], name, "the page names its network's {setting}");
+    }
     in_a_browser(&page, dir.path());
+    refusals(&page, dir.path());
+}
+
+/// The data of a page.
+fn page_data(page: &str) -> Value {
+    let start = "<script type=\"application/json\" id=\"data\">";
+    let data = page.split(start).nth(1).unwrap().split("</script>").next().unwrap();
+    serde_json::from_str(data).unwrap()
 }
 
 fn browser() -> Option<PathBuf> {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
+    program(&["chromium", "chromium-browser", "google-chrome"])
+}
+
+/// The path of the first of these programs that is installed.
+fn program(names: &[&str]) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
     std::env::split_paths(&folders)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
         .find(|path| path.is_file())
 }
 
@@ -121,7 +141,7 @@ impl Page {
                 line.unwrap().split("DevTools listening on ").nth(1).map(str::to_owned)
             })
             .expect("the browser says where it listens");
-        // What it goes on to say is read, or it would stand still.
+        // The rest of its output is read, or the browser would block.
         std::thread::spawn(move || lines.for_each(drop));
         let (socket, _) = tungstenite::connect(address).unwrap();
         let mut page = Self { process, socket, session: String::new(), calls: 0 };
@@ -197,5 +217,56 @@ fn in_a_browser(page: &str, dir: &Path) {
     for (figure, most) in [("code", 1e-3), ("weight", 1e-3), ("residual", 1e-3)] {
         assert!(seen[figure].as_f64().unwrap() < most, "{figure}: {seen}");
     }
-    assert!(seen["told"].as_str().unwrap().contains("explained below"), "{seen}");
+    assert!(seen["status"].as_str().unwrap().contains("explained below"), "{seen}");
+}
+
+/// A page refuses a network whose operator, algorithm, schedule or tying it does not know, and says so.
+fn refusals(page: &str, dir: &Path) {
+    let unknown = [
+        ("prox", "top-k:5", "proximal operator"),
+        ("prox", "group:4", "proximal operator"),
+        ("algorithm", "amp", "algorithm"),
+        ("schedule", "noise-adaptive", "threshold schedule"),
+        ("tying", "gain", "weight tying"),
+    ];
+    let settings = page_data(page)["network"].clone();
+    for (setting, name, kind) in unknown {
+        let mut settings = json!({
+            "prox": settings["prox"],
+            "algorithm": settings["algorithm"],
+            "schedule": settings["schedule"],
+            "tying": settings["tying"],
+        });
+        let known = format!("\"{setting}\":{}", settings[setting]);
+        let replaced = page.replacen(&known, &format!("\"{setting}\":\"{name}\""), 1);
+        assert_ne!(page, replaced, "the page has a network with {known}");
+        settings[setting] = json!(name);
+        let sentence = format!("it does not know the {kind} \"{name}\" of this network");
+        match (browser(), program(&["node"])) {
+            (Some(browser), _) => refused_by_page(&browser, &replaced, &sentence, dir),
+            (None, Some(node)) => refused_by_script(&node, &settings, &sentence),
+            (None, None) => eprintln!("no browser and no Node.js here: refusals were not tried"),
+        }
+    }
+}
+
+fn refused_by_page(browser: &Path, page: &str, sentence: &str, dir: &Path) {
+    let file = dir.join("refused.html");
+    std::fs::write(&file, page).unwrap();
+    let profile = tempfile::tempdir_in(dir).unwrap();
+    let mut page = Page::open(browser, &file, profile.path());
+    let status = page.evaluate("document.getElementById('status').textContent");
+    assert!(status.as_str().unwrap().contains(sentence), "{status}");
+    assert_eq!(page.evaluate("document.getElementById('choose').hidden"), true);
+    let take = "take(new File([], 'own.png')).then(() => window.explained === undefined)";
+    assert_eq!(page.evaluate(take), true);
+}
+
+/// Without a browser, the part of the page that decides runs in Node.js.
+fn refused_by_script(node: &Path, settings: &Value, sentence: &str) {
+    let script = include_str!("../../src/report/network.js");
+    let script = format!("{script}\nconsole.log(refusal({settings}));");
+    let output = Command::new(node).arg("-e").arg(script).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains(sentence), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }

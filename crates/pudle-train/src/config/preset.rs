@@ -1,44 +1,56 @@
 //! Named settings.
 
-use std::fmt;
-use std::str::FromStr;
-
 use pudle_core::{
     Algorithm, Backend, ConvConfig, DenseConfig, DictionaryConfig, GradientEstimator, Learned,
     Proximal, PudleConfig, ThresholdConfig, WeightTying,
 };
-
-use pudle_data::Sigma;
-
-use super::{
-    AmplitudeConfig, DataConfig, Initialization, RunConfig, Schedule, TrainingConfig, Versions,
+use pudle_data::{
+    Amplitude, DataConfig, DeadLeavesSettings, Sigma, SignRule, SparseCodingSettings,
+    StrokeSettings,
 };
+use strum::VariantArray;
+
+use super::run::RunConfig;
+use super::training::{Initialization, LearningRateSchedule, TrainingConfig};
+use super::versions::Versions;
 
 /// A named set of settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantArray,
+    strum::VariantNames,
+)]
+#[strum(serialize_all = "kebab-case", parse_err_fn = unknown_preset, parse_err_ty = String)]
 pub enum Preset {
     /// The published image denoiser: 64 filters 9×9, stride 4, 15 layers of step 0.1, λ = 0.16,
     /// ae-ls, crops of 129×129 at σ = 25, Adam with ε = 1e-3, one crop a step. The learning rate is
     /// 1e-3 where the publication has 1e-4.
     Denoise,
-    /// One denoiser for all noise from σ = 5 to 55: 256 filters 11×11, stride 8, 12 layers, thresholds per layer and atom
-    /// that are affine in σ, a gain for each atom in the decoder, data centred on ½, the mean of two random shifts trained, four crops a step.
+    /// One denoiser for all noise from σ = 5 to 55: 256 filters 11×11, stride 8, 12 layers. Thresholds are per layer and atom
+    /// and affine in σ, the decoder has a gain for each atom, and data are centred on ½. Each step trains the mean of two
+    /// random shifts on four crops.
     DenoiseBlind,
-    /// The same for colour pictures: 320 filters over three channels. Fewer steps, meant to start from the grey model's filters.
+    /// The same for colour pictures: 320 filters over three channels. It has fewer steps, as it is meant to start from the
+    /// filters of the grey model.
     DenoiseColor,
     /// The published recovery of a dictionary of 100 atoms in 50 dimensions from 10,000 data with
     /// five non-zeros, all of them in every step, from a perturbed start.
     Dense,
-    /// The published digits: 500 atoms for 28×28 pixels, codes ≥ 0, λ = 0.7, ae-lasso, but with layers that converge: 60 of
-    /// FISTA at a step of 0.02, where the 15 of step 1 that were published diverge from the lasso's solution on these data,
-    /// so that its dictionary never comes to rest.
+    /// The published digits: 500 atoms for 28×28 pixels, codes ≥ 0, λ = 0.7, ae-lasso. The layers differ: the published
+    /// 15 layers of step 1 diverge from the lasso's solution on these data, and the dictionary does not converge. Here
+    /// they are 60 layers of FISTA of step 0.02.
     Digits,
 }
 
 impl Preset {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Denoise, Self::DenoiseBlind, Self::DenoiseColor, Self::Dense, Self::Digits];
+    /// All presets.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The settings, on generated data.
     pub fn config(self) -> RunConfig {
@@ -55,13 +67,7 @@ impl Preset {
                 PudleConfig::conv2d(ConvConfig { atoms: 64, channels: 1, size: 9, stride: 4 })
                     .with_step(0.1)
                     .with_lambda(0.16),
-                DataConfig::DeadLeaves {
-                    side: 180,
-                    count: 1000,
-                    crop: 129,
-                    sigma: Sigma::At(25.0),
-                    flips: true,
-                },
+                DataConfig::DeadLeaves(DeadLeavesSettings::new(129, Sigma::At(25.0))),
                 TrainingConfig { steps: 4320, ..TrainingConfig::default() },
             ),
             Preset::DenoiseBlind => run(
@@ -75,19 +81,16 @@ impl Preset {
                     }))
                     .with_tying(WeightTying::Gain)
                     .with_offset(0.5),
-                DataConfig::DeadLeaves {
-                    side: 180,
-                    count: 1000,
-                    // Fourteen positions after the first, and the room of a shift.
-                    crop: 11 + 14 * 8 + 7,
-                    sigma: Sigma::Between([5.0, 55.0]),
-                    flips: true,
-                },
+                DataConfig::DeadLeaves(DeadLeavesSettings::new(
+                    // Fourteen positions after the first, and the longest shift.
+                    11 + 14 * 8 + 7,
+                    Sigma::Between([5.0, 55.0]),
+                )),
                 TrainingConfig {
                     steps: 36_000,
                     batch: 4,
                     learning_rate: 2e-3,
-                    schedule: Schedule::Cosine,
+                    schedule: LearningRateSchedule::Cosine,
                     epsilon: 1e-8,
                     warm_up: 500,
                     shifts: 2,
@@ -120,16 +123,13 @@ impl Preset {
                     .with_layers(100)
                     .with_step(0.2)
                     .with_lambda(0.2),
-                DataConfig::SparseCoding {
+                DataConfig::SparseCoding(SparseCodingSettings {
                     sparsity: 5,
                     count: 10_000,
-                    amplitude: AmplitudeConfig::Uniform {
-                        low: 1.0,
-                        high: 2.0,
-                        sign_per_datum: true,
-                    },
+                    length: None,
+                    amplitude: Amplitude::Uniform { low: 1.0, high: 2.0, sign: SignRule::PerDatum },
                     noise: 0.0,
-                },
+                }),
                 TrainingConfig {
                     steps: 600,
                     batch: 10_000,
@@ -147,11 +147,11 @@ impl Preset {
                     .with_lambda(0.7)
                     .with_prox(Proximal::Relu)
                     .with_gradient(GradientEstimator::AE_LASSO),
-                DataConfig::Strokes { count: 5000, classes: vec![0, 1, 2, 3, 4] },
+                DataConfig::Strokes(StrokeSettings::new(5000, [0, 1, 2, 3, 4])),
                 TrainingConfig {
                     steps: 4000,
                     batch: 32,
-                    schedule: Schedule::Cosine,
+                    schedule: LearningRateSchedule::Cosine,
                     ..TrainingConfig::default()
                 },
             ),
@@ -159,25 +159,8 @@ impl Preset {
     }
 }
 
-impl fmt::Display for Preset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Preset::Denoise => "denoise",
-            Preset::DenoiseBlind => "denoise-blind",
-            Preset::DenoiseColor => "denoise-color",
-            Preset::Dense => "dense",
-            Preset::Digits => "digits",
-        })
-    }
-}
-
-impl FromStr for Preset {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|preset| preset.to_string() == text).ok_or_else(|| {
-            let names = Self::ALL.map(|preset| preset.to_string()).join(", ");
-            format!("unknown preset \"{text}\": it must be one of {names}")
-        })
-    }
+fn unknown_preset(text: &str) -> String {
+    let known: Vec<String> = Preset::ALL.iter().map(Preset::to_string).collect();
+    let known = known.join(", ");
+    format!("unknown preset \"{text}\": it must be one of {known}")
 }

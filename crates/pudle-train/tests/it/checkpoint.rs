@@ -5,16 +5,16 @@ use std::io::Cursor;
 use std::path::Path;
 
 use pudle_core::{
-    Backend, Conv2dConfig, DenseConfig, DictionaryConfig, PudleConfig, ThresholdConfig,
+    AnyPudle, Backend, ConvConfig, DenseConfig, DictionaryConfig, PudleConfig, ThresholdConfig,
 };
 use pudle_data::{Image, Sigma, add_validation_noise};
 use pudle_train::{
-    AnyPudle, Checkpoint, Denoiser, Format, Protocol, Scoring, evaluate, import_dictionary,
+    Checkpoint, Denoiser, Format, ImportOptions, Protocol, Scoring, evaluate, import_dictionary,
 };
 use safetensors::tensor::{Dtype, TensorView};
 
 fn filters() -> PudleConfig {
-    PudleConfig::conv2d(Conv2dConfig { atoms: 6, channels: 1, size: 5, stride: 2 })
+    PudleConfig::conv2d(ConvConfig { atoms: 6, channels: 1, size: 5, stride: 2 })
         .with_step(0.1)
         .with_lambda(0.1)
 }
@@ -22,6 +22,14 @@ fn filters() -> PudleConfig {
 fn checkpoint(config: PudleConfig) -> Checkpoint {
     let model = AnyPudle::new(&config, 1, &Backend::Flex.device().unwrap()).unwrap();
     Checkpoint { config, model, sigma: None }
+}
+
+fn options(
+    tensor: Option<&str>,
+    stride: Option<usize>,
+    settings: PudleConfig,
+) -> ImportOptions<'_> {
+    ImportOptions { tensor, stride, settings, sigma: None }
 }
 
 fn read(dir: &Path) -> pudle_train::Result<Checkpoint> {
@@ -42,7 +50,10 @@ fn what_is_written_is_read() {
         let back = read(dir.path()).unwrap();
         assert_eq!((&back.config, back.sigma), (&written.config, written.sigma));
         assert_eq!(back.model.atoms(), written.model.atoms());
-        assert_eq!(back.model.learned_lambda(), written.model.learned_lambda());
+        let lambda = |checkpoint: &Checkpoint| {
+            checkpoint.model.weight("threshold.lambda").map(|weight| weight.to_vec())
+        };
+        assert_eq!(lambda(&back), lambda(&written));
     }
 }
 
@@ -56,7 +67,7 @@ fn an_imported_denoiser_is_the_naive_network() {
     let (p, k, s, layers, alpha, lambda) = (64, 9, 4, 15, 0.1, 0.16);
     let data = write_bank(&path, &[("w", vec![p, 1, k, k])]);
     let settings = filters().with_step(alpha).with_lambda(lambda).with_layers(layers);
-    import_dictionary(&path, None, Some(s), settings, None, &device)
+    import_dictionary(&path, &options(None, Some(s), settings), &device)
         .unwrap()
         .write(&dir.path().join("model"))
         .unwrap();
@@ -167,26 +178,31 @@ fn imports_hold_the_atoms_as_they_are() {
     let device = Backend::Flex.device().unwrap();
     let path = dir.path().join("bank.safetensors");
     let import =
-        |tensor, stride| import_dictionary(&path, tensor, stride, filters(), None, &device);
+        |tensor, stride| import_dictionary(&path, &options(tensor, stride, filters()), &device);
     let data = write_bank(&path, &[("w", vec![6, 1, 9, 9])]);
     let imported = import(None, Some(4)).unwrap();
     let expected: Vec<f32> =
         data[0].chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
-    assert_eq!(imported.model.atoms(), (expected, vec![6, 1, 9, 9]));
+    assert_eq!(imported.model.atoms(), expected);
     assert_eq!(
         imported.config.dictionary,
-        DictionaryConfig::Conv2d(Conv2dConfig { atoms: 6, channels: 1, size: 9, stride: 4 })
+        DictionaryConfig::Conv2d(ConvConfig { atoms: 6, channels: 1, size: 9, stride: 4 })
     );
-    assert!(import(None, None).unwrap_err().to_string().contains("--stride"));
+    assert!(import(None, None).unwrap_err().to_string().contains("its stride is needed"));
     assert!(import(None, Some(10)).unwrap_err().to_string().contains("stride"));
     assert!(import(Some("v"), Some(4)).unwrap_err().to_string().contains("\"v\""));
 
     write_bank(&path, &[("a", vec![4, 6]), ("b", vec![2, 3, 4]), ("c", vec![2, 1, 3, 4])]);
-    assert!(import(None, None).unwrap_err().to_string().contains("--tensor"));
+    assert!(
+        import(None, None).unwrap_err().to_string().contains("the name of one of them is needed")
+    );
     let matrix = import(Some("a"), None).unwrap();
     assert_eq!(matrix.config.dictionary, DictionaryConfig::Dense(DenseConfig { dim: 4, atoms: 6 }));
     assert!(import(Some("a"), Some(1)).unwrap_err().to_string().contains("matrix"));
-    assert!(import(Some("b"), Some(1)).unwrap_err().to_string().contains("[2, 3, 4]"));
+    assert_eq!(
+        import(Some("b"), Some(1)).unwrap().config.dictionary,
+        DictionaryConfig::Conv1d(ConvConfig { atoms: 2, channels: 3, size: 4, stride: 1 })
+    );
     assert!(import(Some("c"), Some(1)).unwrap_err().to_string().contains("not square"));
 }
 
@@ -195,7 +211,7 @@ fn exports_hold_the_atoms() {
     let dir = tempfile::tempdir().unwrap();
     let config = filters().with_threshold(ThresholdConfig::learned(0.3));
     let checkpoint = checkpoint(config);
-    let (atoms, shape) = checkpoint.model.atoms();
+    let (atoms, shape) = (checkpoint.model.atoms(), checkpoint.config.dictionary.shape());
 
     let npz = dir.path().join("model.npz");
     checkpoint.export(Format::Npz, &npz).unwrap();
@@ -226,11 +242,11 @@ fn exports_hold_the_atoms() {
 fn pictures_show_every_kind_of_atom() {
     for config in [
         filters(),
-        PudleConfig::conv2d(Conv2dConfig { atoms: 5, channels: 3, size: 4, stride: 2 }),
-        PudleConfig::conv2d(Conv2dConfig { atoms: 5, channels: 2, size: 4, stride: 2 }),
+        PudleConfig::conv2d(ConvConfig { atoms: 5, channels: 3, size: 4, stride: 2 }),
+        PudleConfig::conv2d(ConvConfig { atoms: 5, channels: 2, size: 4, stride: 2 }),
         PudleConfig::dense(DenseConfig { dim: 16, atoms: 3 }),
         PudleConfig::dense(DenseConfig { dim: 7, atoms: 1 }),
-        PudleConfig::conv1d(pudle_core::Conv1dConfig { atoms: 4, channels: 2, size: 9, stride: 1 }),
+        PudleConfig::conv1d(ConvConfig { atoms: 4, channels: 2, size: 9, stride: 1 }),
     ] {
         let channels = match config.dictionary {
             DictionaryConfig::Conv2d(filters) if filters.channels == 3 => 3,

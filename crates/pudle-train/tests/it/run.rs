@@ -6,31 +6,35 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 use pudle_core::{
-    Banks, Conv2dConfig, DenseConfig, DictionaryConfig, GradientEstimator, PudleConfig,
-    ThresholdConfig,
+    AnyPudle, ConvConfig, DenseConfig, DictionaryConfig, GradientEstimator, PudleConfig,
+    ThresholdConfig, WeightTying,
 };
-use pudle_data::Sigma;
+use pudle_data::{Amplitude, DeadLeavesSettings, Sigma, SignRule, SparseCodingSettings};
 use pudle_train::{
-    AmplitudeConfig, Checkpoint, DataConfig, Initialization, Interrupter, Outcome, RunConfig,
-    Schedule, TrainError, TrainingConfig, resume, train,
+    Checkpoint, DataConfig, Initialization, Interrupter, LearningRateSchedule, Outcome, RunConfig,
+    TrainError, TrainingConfig, resume, train,
 };
+
+fn leaves(crop: usize) -> DeadLeavesSettings {
+    let settings = DeadLeavesSettings::new(crop, Sigma::At(25.0));
+    DeadLeavesSettings { side: 40, count: 5, ..settings }
+}
+
+fn draws(count: usize, noise: f32) -> SparseCodingSettings {
+    let amplitude = Amplitude::Uniform { low: 1.0, high: 2.0, sign: SignRule::PerEntry };
+    SparseCodingSettings { sparsity: 2, count, length: None, amplitude, noise }
+}
 
 fn images(steps: u64) -> RunConfig {
     RunConfig {
         seed: 3,
         backend: Default::default(),
         versions: Default::default(),
-        model: PudleConfig::conv2d(Conv2dConfig { atoms: 8, channels: 1, size: 5, stride: 2 })
+        model: PudleConfig::conv2d(ConvConfig { atoms: 8, channels: 1, size: 5, stride: 2 })
             .with_layers(3)
             .with_step(0.1)
             .with_threshold(ThresholdConfig::learned(0.1)),
-        data: DataConfig::DeadLeaves {
-            side: 40,
-            count: 5,
-            crop: 33,
-            sigma: Sigma::At(25.0),
-            flips: true,
-        },
+        data: DataConfig::DeadLeaves(leaves(33)),
         training: TrainingConfig {
             steps,
             batch: 2,
@@ -44,15 +48,29 @@ fn images(steps: u64) -> RunConfig {
 fn vectors(steps: u64) -> RunConfig {
     RunConfig {
         model: PudleConfig::dense(DenseConfig { dim: 12, atoms: 18 }).with_step(0.2),
-        data: DataConfig::SparseCoding {
-            sparsity: 2,
-            count: 40,
-            amplitude: AmplitudeConfig::Uniform { low: 1.0, high: 2.0, sign_per_datum: false },
-            noise: 0.01,
-        },
+        data: DataConfig::SparseCoding(draws(40, 0.01)),
         training: TrainingConfig {
             batch: 10,
             initialization: Initialization::Perturbed { sd: 0.1 },
+            ..images(steps).training
+        },
+        ..images(steps)
+    }
+}
+
+fn signals(steps: u64) -> RunConfig {
+    let filters = ConvConfig { atoms: 4, channels: 2, size: 7, stride: 2 };
+    RunConfig {
+        model: PudleConfig::conv1d(filters).with_layers(40).with_step(0.2).with_lambda(0.1),
+        data: DataConfig::SparseCoding(SparseCodingSettings {
+            sparsity: 3,
+            length: Some(45),
+            ..draws(200, 0.0)
+        }),
+        training: TrainingConfig {
+            batch: 20,
+            learning_rate: 3e-3,
+            initialization: Initialization::Perturbed { sd: 0.05 },
             ..images(steps).training
         },
         ..images(steps)
@@ -82,7 +100,7 @@ fn assert_same_end(a: &Path, b: &Path) {
 
 #[test]
 fn a_resumed_run_ends_as_the_uninterrupted_one() {
-    for config in [images, vectors] {
+    for config in [images, vectors, signals] {
         let dir = tempfile::tempdir().unwrap();
         let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
         assert_eq!(run(config(11), &whole), Outcome::Finished);
@@ -98,7 +116,7 @@ fn a_resumed_run_ends_as_the_uninterrupted_one() {
 fn a_run_stopped_at_any_moment_ends_as_the_uninterrupted_one() {
     let config = || {
         let mut config = images(60);
-        config.training.schedule = Schedule::Cosine;
+        config.training.schedule = LearningRateSchedule::Cosine;
         config
     };
     let dir = tempfile::tempdir().unwrap();
@@ -242,21 +260,26 @@ fn divergence_stops_with_the_step_and_the_cause() {
 
 #[test]
 fn training_recovers_the_dictionary() {
-    let dir = tempfile::tempdir().unwrap();
     let mut config = vectors(150);
     config.model = PudleConfig::dense(DenseConfig { dim: 40, atoms: 50 })
         .with_layers(60)
         .with_step(0.2)
         .with_lambda(0.2);
-    config.data = DataConfig::SparseCoding {
-        sparsity: 2,
-        count: 400,
-        amplitude: AmplitudeConfig::Uniform { low: 1.0, high: 2.0, sign_per_datum: false },
-        noise: 0.0,
-    };
+    config.data = DataConfig::SparseCoding(draws(400, 0.0));
     config.training.learning_rate = 3e-3;
     config.training.batch = 40;
     config.training.initialization = Initialization::Perturbed { sd: 0.05 };
+    assert_recovered(config);
+}
+
+#[test]
+fn training_recovers_filters_of_signals() {
+    assert_recovered(signals(150));
+}
+
+/// Trains for 150 steps and compares the dictionary errors of the first and the last.
+fn assert_recovered(config: RunConfig) {
+    let dir = tempfile::tempdir().unwrap();
     run(config, dir.path());
     let metrics = String::from_utf8(read(dir.path(), "metrics.csv")).unwrap();
     let errors: Vec<f64> = metrics
@@ -305,13 +328,7 @@ fn unsuitable_settings_are_refused_before_anything_is_written() {
         config.training.initialization = Initialization::Perturbed { sd: 0.1 };
     });
     with("data.crop", |config| {
-        config.data = DataConfig::DeadLeaves {
-            side: 40,
-            count: 5,
-            crop: 3,
-            sigma: Sigma::At(25.0),
-            flips: true,
-        };
+        config.data = DataConfig::DeadLeaves(leaves(3));
     });
     with("model.dictionary.kind", |config| {
         config.model.dictionary = DictionaryConfig::Dense(DenseConfig { dim: 5, atoms: 5 });
@@ -341,37 +358,41 @@ fn a_run_can_start_from_another() {
     run(from(|_| ()), &same);
     let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
     let (was, is) = (read(&first), read(&same));
-    assert!(near(&was.atoms().0, &is.atoms().0));
-    assert!(near(&was.learned()[0].1, &is.learned()[0].1));
-    assert!(was.learned()[0].1.iter().any(|lambda| (lambda - 0.1).abs() > 1e-4), "it was learned");
+    let lambda = |model: &AnyPudle| model.weight("threshold.lambda").unwrap().to_vec();
+    assert!(near(&was.atoms(), &is.atoms()));
+    assert!(near(&lambda(&was), &lambda(&is)));
+    assert!(lambda(&was).iter().any(|lambda| (lambda - 0.1).abs() > 1e-4), "it was learned");
 
     // Banks of their own start from the dictionary, and thresholds that the other has, too, from its.
     let untied = dir.path().join("untied");
-    run(from(|config| config.model.banks = Banks::Untied), &untied);
+    run(from(|config| config.model.tying = WeightTying::Untied), &untied);
     let is = read(&untied);
-    for (name, values, _) in is.learned() {
-        let expected = if name == "lambda" { was.learned().remove(0).1 } else { was.atoms().0 };
-        assert!(near(&values, &expected), "{name}");
+    let paths: Vec<String> = is.weights().into_iter().map(|weight| weight.path).collect();
+    assert!(paths.iter().any(|path| path == "analysis.atoms"), "{paths:?}");
+    for weight in is.weights() {
+        let of_lambda = weight.path == "threshold.lambda";
+        let expected = if of_lambda { lambda(&was) } else { was.atoms() };
+        assert!(near(&weight.to_vec(), &expected), "{}", weight.path);
     }
 
     // Grey filters start colour ones, and stay as sensitive to noise.
     let colour = dir.path().join("colour");
     run(
         from(|config| {
-            let filters = Conv2dConfig { atoms: 10, channels: 3, size: 5, stride: 2 };
+            let filters = ConvConfig { atoms: 10, channels: 3, size: 5, stride: 2 };
             config.model.dictionary = DictionaryConfig::Conv2d(filters);
         }),
         &colour,
     );
     let is = read(&colour);
-    let (grey, (atoms, shape)) = (was.atoms().0, is.atoms());
-    assert_eq!(shape, [10, 3, 5, 5]);
+    let (grey, atoms) = (was.atoms(), is.atoms());
+    assert_eq!(is.config().dictionary.shape(), [10, 3, 5, 5]);
     for (filter, grey) in atoms.chunks(75).zip(grey.chunks(25)) {
         let spread: Vec<f32> = grey.iter().map(|value| value / 3f32.sqrt()).collect();
         assert!(filter.chunks(25).all(|channel| near(channel, &spread)));
     }
     assert!(atoms.chunks(75).all(|f| (f.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5));
-    let (was_lambda, lambda) = (was.learned().remove(0).1, is.learned().remove(0).1);
+    let (was_lambda, lambda) = (lambda(&was), lambda(&is));
     assert!(near(&lambda[..8], &was_lambda) && near(&lambda[8..], &[0.1, 0.1]));
 
     for (change, word) in [
@@ -383,7 +404,7 @@ fn a_run_can_start_from_another() {
         ),
         (
             |config| {
-                config.model.dictionary = DictionaryConfig::Conv2d(Conv2dConfig {
+                config.model.dictionary = DictionaryConfig::Conv2d(ConvConfig {
                     atoms: 9,
                     channels: 1,
                     size: 5,

@@ -1,13 +1,13 @@
-//! Whole pictures, one at a time.
+//! Whole pictures, one at a time, for validation.
 
-use super::{Pictures, Readable};
 use crate::error::{Result, check_count, check_real};
 use crate::noise::add_validation_noise;
+use crate::pictures::{Pictures, Readable};
 use crate::source::{Batch, Source};
 
-/// Whole pictures for validation: step `k` is picture `k` (modulo their number) as a batch of one,
-/// `[1, channels, height, width]`, with noise that depends on the seed and the picture's number
-/// alone, so that every evaluation sees the same.
+/// Whole pictures for validation. Step `k` is picture `k` (modulo their number) as a batch of one,
+/// `[1, channels, height, width]`. The noise depends on the seed and the picture's number
+/// alone, so that every evaluation sees the same noise.
 #[derive(Debug)]
 pub struct WholePictures<P> {
     pictures: Readable<P>,
@@ -21,7 +21,7 @@ impl<P: Pictures> WholePictures<P> {
     /// All of `pictures`, with noise of standard deviation `sigma` on the 0 to 255 scale.
     ///
     /// # Errors
-    /// If `sigma` is not in 0 to 255 or there are no pictures.
+    /// Returns an error if `sigma` is not in 0 to 255 or there are no pictures.
     pub fn new(pictures: P, sigma: f32, seed: u64) -> Result<Self> {
         check_real("sigma", sigma, 0.0, 255.0)?;
         let count = pictures.len();
@@ -32,17 +32,17 @@ impl<P: Pictures> WholePictures<P> {
     /// Only the first `n` pictures, or all if there are fewer.
     ///
     /// # Errors
-    /// If `n` is 0.
+    /// Returns an error if `n` is 0.
     pub fn first(mut self, n: usize) -> Result<Self> {
         check_count("number of validation pictures", n, 1, usize::MAX)?;
         self.count = self.count.min(n);
         Ok(self)
     }
 
-    /// Cuts the central part out of pictures with a side longer than `side`.
+    /// Crops pictures with a side longer than `side` pixels to their central part.
     ///
     /// # Errors
-    /// If `side` is 0.
+    /// Returns an error if `side` is 0.
     pub fn max_side(mut self, side: usize) -> Result<Self> {
         check_count("largest side of validation pictures", side, 1, usize::MAX)?;
         self.max_side = side;
@@ -70,7 +70,7 @@ impl<P: Pictures> Source for WholePictures<P> {
     }
 
     fn describe(&self) -> String {
-        let from = self.pictures.pictures.describe();
+        let from = self.pictures.pictures().describe();
         format!("first {} whole of {from}, σ = {}", self.count, self.sigma)
     }
 }

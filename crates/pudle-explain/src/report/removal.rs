@@ -1,14 +1,16 @@
-//! The folder of a check.
+//! The folder of a removal test.
 
 use std::path::Path;
 
 use pudle_plot::{Axis, Chart, Line, Stroke};
 
-use super::{Folder, csv, write_chart};
-use crate::check::{Check, Correlation, Faithfulness};
 use crate::error::Result;
+use crate::removal_test::{Faithfulness, Removal, RemovalTest};
+use crate::report::files::{csv, write_chart, write_json};
+use crate::report::folder::Folder;
+use crate::statistics::Correlation;
 
-impl Check {
+impl RemovalTest {
     /// The correlations as a table in Markdown.
     pub fn table(&self) -> String {
         let mut text = String::from(
@@ -16,13 +18,13 @@ impl Check {
              | --- | --- | --- | --- | --- | --- |\n",
         );
         for (name, of) in [("atoms", &self.atoms), ("outputs", &self.outputs)] {
-            let said = |c: Correlation| format!("{:.2} ({:.2} … {:.2})", c.rho, c.low, c.high);
+            let interval = |c: Correlation| format!("{:.2} ({:.2} … {:.2})", c.rho, c.low, c.high);
             text += &format!(
                 "| {} {name} | {} | {} | {} | {:.2} | {:.1} |\n",
                 of.removals.len(),
-                said(of.faithful),
-                said(of.control),
-                said(of.of_random),
+                interval(of.faithful),
+                interval(of.control),
+                interval(of.of_random),
                 of.cosine,
                 of.ratio
             );
@@ -31,16 +33,15 @@ impl Check {
     }
 }
 
-/// Writes `check.json`, `summary.md`, `removals.csv` and `figures/` of a check, as reports are written.
+/// Writes `check.json`, `summary.md`, `removals.csv` and `figures/` of a removal test. With `replace` an existing one is
+/// replaced.
 ///
 /// # Errors
-/// A folder that is in the way or cannot be written.
-pub fn write_check(dir: &Path, force: bool, check: &Check) -> Result<()> {
-    let folder = Folder::create(dir, force)?;
-    let mut json = serde_json::to_vec_pretty(check).expect("a check is plain values");
-    json.push(b'\n');
-    folder.write("check.json", &json)?;
-    folder.write("summary.md", check.table().as_bytes())?;
+/// Returns an error if `dir` holds anything that may not be replaced, or cannot be written.
+pub fn write_removal_test(dir: &Path, replace: bool, test: &RemovalTest) -> Result<()> {
+    let folder = Folder::create(dir, replace)?;
+    write_json(&folder, "check.json", test)?;
+    folder.write("summary.md", test.table().as_bytes())?;
     let header = [
         "of",
         "number",
@@ -51,7 +52,7 @@ pub fn write_check(dir: &Path, force: bool, check: &Check) -> Result<()> {
         "actual_of_random",
     ];
     let mut rows = vec![header.map(String::from).to_vec()];
-    for (name, of) in [("atom", &check.atoms), ("output", &check.outputs)] {
+    for (name, of) in [("atom", &test.atoms), ("output", &test.outputs)] {
         for r in &of.removals {
             let figures =
                 [r.predicted, r.actual, r.cosine, r.predicted_of_random, r.actual_of_random];
@@ -65,7 +66,7 @@ pub fn write_check(dir: &Path, force: bool, check: &Check) -> Result<()> {
 }
 
 fn chart(name: &str, of: &Faithfulness) -> Chart {
-    let points = |pick: fn(&crate::Removal) -> [f64; 2]| of.removals.iter().map(pick).collect();
+    let points = |pick: fn(&Removal) -> [f64; 2]| of.removals.iter().map(pick).collect();
     let marks =
         |label: &str, points, colour| Line::new(label, points, colour).with_stroke(Stroke::Marks);
     Chart {

@@ -1,0 +1,138 @@
+//! Photographs in a folder.
+
+use std::path::{Path, PathBuf};
+
+use pudle_core::{DictionaryConfig, RangeError};
+use serde::{Deserialize, Serialize};
+
+use super::fit;
+use super::settings::{OpenOptions, Opened, SourceSettings};
+use crate::crops::{CropConfig, Crops};
+use crate::error::{Result, check_count};
+use crate::folder::ImageFolder;
+use crate::image::ColorMode;
+use crate::noise::Sigma;
+use crate::whole_pictures::WholePictures;
+
+/// Longest side in pixels of a crop or of a drawn picture.
+pub(super) const LONGEST_SIDE: usize = 4096;
+
+/// Decoded pictures in memory unless the settings say otherwise.
+pub(super) const CACHED_IMAGES: usize = 512;
+
+/// Noisy random crops of the pictures in a folder; the target is the clean crop. For a `conv2d` dictionary of one channel
+/// (grey) or three (colour).
+///
+/// | name | default | purpose | range |
+/// | --- | --- | --- | --- |
+/// | `dir` | — | folder of the pictures, searched with all folders below it | |
+/// | `valid` | none | folder of pictures to validate on, whole and with fixed noise | |
+/// | `crop` | — | side of a crop in pixels | size of the filters to 4096 |
+/// | `sigma` | — | standard deviation of the noise on the scale 0 … 255: a number, or `[low, high]` for a level drawn for each crop | 0 to 255 |
+/// | `flips` | — | whether crops are mirrored at random along both axes | |
+/// | `cached_images` | 512 | decoded pictures in memory | ≥ 0 |
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhotographSettings {
+    /// Folder of the pictures, searched with all folders below it.
+    pub dir: PathBuf,
+    /// Folder of pictures to validate on, whole and with fixed noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<PathBuf>,
+    /// Side of a crop in pixels.
+    pub crop: usize,
+    /// Standard deviation of the noise, on the scale 0 … 255.
+    pub sigma: Sigma,
+    /// Whether crops are mirrored at random along both axes.
+    pub flips: bool,
+    /// Decoded pictures in memory, 512 if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_images: Option<usize>,
+}
+
+impl PhotographSettings {
+    /// Mirrored crops of the pictures in `dir`, without validation.
+    pub fn new(dir: impl Into<PathBuf>, crop: usize, sigma: Sigma) -> Self {
+        Self { dir: dir.into(), valid: None, crop, sigma, flips: true, cached_images: None }
+    }
+
+    fn folder(&self, dir: &Path, options: &OpenOptions) -> Result<ImageFolder> {
+        let color = match channels(&options.dictionary) {
+            3 => ColorMode::Rgb,
+            _ => ColorMode::Gray,
+        };
+        let folder = ImageFolder::open(dir, color)?;
+        Ok(folder.with_capacity(self.cached_images.unwrap_or(CACHED_IMAGES)))
+    }
+}
+
+impl SourceSettings for PhotographSettings {
+    fn validate(&self) -> Result<(), RangeError> {
+        validate_crops(self.crop, self.sigma)
+    }
+
+    fn fits(&self, dictionary: &DictionaryConfig) -> Result<(), RangeError> {
+        crops_fit(self.crop, dictionary)
+    }
+
+    fn values_per_datum(&self, dictionary: &DictionaryConfig) -> usize {
+        values_per_crop(self.crop, dictionary)
+    }
+
+    fn open(&self, options: &OpenOptions) -> Result<Opened> {
+        let OpenOptions { batch, seed, .. } = *options;
+        let Self { crop, sigma, flips, .. } = *self;
+        let folder = self.folder(&self.dir, options)?;
+        let opened =
+            Opened::new(Crops::new(folder, CropConfig { crop, batch, sigma, flips, seed })?);
+        let Some(dir) = &self.valid else { return Ok(opened) };
+        let pictures = WholePictures::new(self.folder(dir, options)?, sigma.middle(), seed)?;
+        let count = pictures.len() as u64;
+        Ok(opened.with_validation(pictures, count))
+    }
+
+    fn crop(&self) -> Option<usize> {
+        Some(self.crop)
+    }
+
+    fn validation_folder_mut(&mut self) -> Option<&mut Option<PathBuf>> {
+        Some(&mut self.valid)
+    }
+
+    fn cached_images_mut(&mut self) -> Option<&mut Option<usize>> {
+        Some(&mut self.cached_images)
+    }
+}
+
+/// Checks side and noise of crops.
+pub(super) fn validate_crops(crop: usize, sigma: Sigma) -> Result<(), RangeError> {
+    check_count("data.crop", crop, 1, LONGEST_SIDE)?;
+    sigma.check("data.sigma")
+}
+
+/// Checks that crops of this side fit a dictionary.
+pub(super) fn crops_fit(crop: usize, dictionary: &DictionaryConfig) -> Result<(), RangeError> {
+    let filters = fit::conv2d(dictionary, "pictures")?;
+    if !matches!(filters.channels, 1 | 3) {
+        let range = "1 (grey) or 3 (colour) for pictures";
+        return Err(RangeError::new("model.dictionary.channels", filters.channels, range));
+    }
+    if crop < filters.size {
+        let range = format!("at least {}, which is `model.dictionary.size`", filters.size);
+        return Err(RangeError::new("data.crop", crop, range));
+    }
+    Ok(())
+}
+
+/// Values of a crop over the channels of a dictionary.
+pub(super) fn values_per_crop(crop: usize, dictionary: &DictionaryConfig) -> usize {
+    crop * crop * channels(dictionary)
+}
+
+/// Channels of the pictures for a dictionary, 1 or 3.
+pub(super) fn channels(dictionary: &DictionaryConfig) -> usize {
+    match dictionary {
+        DictionaryConfig::Conv2d(filters) if filters.channels == 3 => 3,
+        _ => 1,
+    }
+}

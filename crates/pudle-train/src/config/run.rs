@@ -1,0 +1,50 @@
+//! Everything that a run depends on.
+
+use pudle_core::{Backend, PudleConfig};
+use pudle_data::{DataConfig, OpenOptions, Opened};
+use serde::{Deserialize, Serialize};
+
+use super::moved::RunFile;
+use super::training::TrainingConfig;
+use super::versions::Versions;
+use crate::error::{Result, TrainError};
+
+/// Everything that a run depends on; the `config.toml` of a run directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RunFile")]
+pub struct RunConfig {
+    /// Seed of the initial atoms, the order of the data, crops, flips and noise; 0 if a file does not give it.
+    pub seed: u64,
+    /// Backend that the run used, or is to use.
+    pub backend: Backend,
+    /// The versions that wrote the file.
+    pub versions: Versions,
+    /// The model.
+    pub model: PudleConfig,
+    /// What it is trained on.
+    pub data: DataConfig,
+    /// How it is trained.
+    pub training: TrainingConfig,
+}
+
+impl TryFrom<RunFile> for RunConfig {
+    type Error = TrainError;
+
+    fn try_from(file: RunFile) -> Result<Self> {
+        let RunFile { seed, backend, versions, model, mut data, training } = file;
+        let training = training.move_to(&mut data)?;
+        Ok(Self { seed, backend, versions, model, data, training })
+    }
+}
+
+impl RunConfig {
+    /// Opens the data of the run.
+    ///
+    /// # Errors
+    /// Returns an error if a setting of the data is out of range, they do not fit the model, or they cannot be read.
+    pub fn open_data(&self) -> Result<Opened> {
+        let (batch, seed) = (self.training.batch, self.seed);
+        let options = OpenOptions { dictionary: self.model.dictionary, batch, seed };
+        Ok(self.data.open(&options)?)
+    }
+}
