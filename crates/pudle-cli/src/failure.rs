@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use pudle_core::BackendError;
+use pudle_experiments::ExperimentError;
 use pudle_explain::ExplainError;
 use pudle_train::TrainError;
 
@@ -42,6 +43,14 @@ fn way_out(error: &(dyn Error + 'static)) -> Option<String> {
             }
             ExplainError::Train(error) => way_out(error),
             ExplainError::Backend(error) => way_out(error),
+            _ => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<ExperimentError>() {
+        return match error {
+            ExperimentError::OtherSettings { .. } => Some("name another folder with --out".into()),
+            ExperimentError::Train(error) => way_out(error),
+            ExperimentError::Backend(error) => way_out(error),
             _ => None,
         };
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pudle_core::{Backend, GradientEstimator, Kernels};
-use pudle_train::{Interrupter, LearningRateSchedule, Outcome, Preset, RunConfig};
+use pudle_train::{Interrupter, LearningRateSchedule, Outcome, Preset, RunConfig, UpdateRule};
 
 use crate::arguments::{parse_gradient, words};
 use crate::failure::Failure;
@@ -40,7 +40,10 @@ pub struct Args {
     /// Data per step, at least 1.
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Adam's learning rate, in (0, 1].
+    /// How a step changes the weights: adam, or noodl for a model that learns nothing but its dictionary.
+    #[arg(long, value_name = "R", value_parser = words::<UpdateRule>())]
+    update: Option<UpdateRule>,
+    /// Learning rate: of adam in (0, 1], of noodl in (0, 1000].
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Learning rate over the run: constant, or cosine (falling to 0 at the last step).
@@ -64,7 +67,7 @@ pub struct Args {
     out: Option<PathBuf>,
     /// Go on with the run in DIR from its last whole checkpoint.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "config", "data", "valid",
-          "gradient", "lambda", "batch", "learning_rate", "schedule", "seed", "out"])]
+          "gradient", "lambda", "batch", "update", "learning_rate", "schedule", "seed", "out"])]
     resume: Option<PathBuf>,
 }
 
@@ -136,6 +139,7 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
     let training = &mut config.training;
     training.steps = args.steps.unwrap_or(training.steps);
     training.batch = args.batch.unwrap_or(training.batch);
+    training.update = args.update.unwrap_or(training.update);
     training.learning_rate = args.learning_rate.unwrap_or(training.learning_rate);
     training.schedule = args.schedule.unwrap_or(training.schedule);
     config.seed = args.seed.unwrap_or(config.seed);

@@ -244,7 +244,8 @@ impl PudleConfig {
             return Err(ConfigError::range("model.threshold.kind", "learned", range));
         }
         if self.threshold.is_learned() && response == Response::Dropped {
-            let range = "a schedule without learned weights if the gradient drops the code's response";
+            let range =
+                "a schedule without learned weights if the gradient drops the code's response";
             return Err(ConfigError::range("model.threshold.kind", "learned", range));
         }
         Ok(())

@@ -9,8 +9,10 @@ use pudle_plot::{Axis, Chart, Line, Stroke};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, each_within, within};
-use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, mean_sd, slope};
+use crate::experiment::{Experiment, Task};
 use crate::problem::{Law, Problem, double, model, values};
+use crate::results::{Measurements, Results, Row, Table, select};
+use crate::statistics::{mean_sd, slope};
 
 /// Settings of the experiment.
 #[derive(clap::Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -179,7 +181,7 @@ impl Experiment for CodeError {
         layers as u64
     }
 
-    fn run(&self, key: &Key, task: &Task<'_>) -> Result<Cell> {
+    fn run(&self, key: &Key, task: &Task<'_>) -> Result<Measurements> {
         let problem = Problem::new(self.draws(key.seed), task.device)?;
         let (_, z) = problem.data(self.count);
         let (truth, z) = (double(problem.dictionary()), double(z));
@@ -213,105 +215,61 @@ impl Experiment for CodeError {
                     points.push([f64::from(t), error(code.clone(), &z)]);
                     unrolling.push([f64::from(t), error(code, &limit)]);
                 }
-                let mut cell = Cell::default();
-                cell.curves.insert("unrolling".into(), unrolling);
-                cell.curves.insert("error".into(), points);
-                return Ok(cell);
+                let mut measured = Measurements::default();
+                measured.curves.insert("unrolling".into(), unrolling);
+                measured.curves.insert("error".into(), points);
+                return Ok(measured);
             }
         }
-        let mut cell = Cell::default();
-        cell.curves.insert("error".into(), points);
-        Ok(cell)
+        let mut measured = Measurements::default();
+        measured.curves.insert("error".into(), points);
+        Ok(measured)
     }
 
-    fn report(&self, cells: &[(Key, Cell)]) -> Report {
-        let of = |term: Term| -> Vec<&Cell> {
-            cells.iter().filter(|(key, _)| key.term == term).map(|(_, cell)| cell).collect()
-        };
+    fn statistics(&self, results: &Results<Key>) -> Vec<Row> {
         let exponents = |term: Term| -> Vec<f64> {
-            let logs = |cell: &&Cell| -> Vec<[f64; 2]> {
-                cell.curve("error").iter().map(|p| [p[0].ln(), p[1].ln()]).collect()
+            let logs = |measured: &&Measurements| -> Vec<[f64; 2]> {
+                measured.curve("error").iter().map(|p| [p[0].ln(), p[1].ln()]).collect()
             };
-            of(term).iter().map(|cell| slope(&logs(cell))).collect()
+            of_term(results, term).iter().map(|measured| slope(&logs(measured))).collect()
         };
-        let rate = |name: &str| -> Vec<f64> {
-            let late = |cell: &&Cell| -> f64 {
-                let points = cell.curve(name).iter().filter(|p| p[0] >= 0.5 * self.layers as f64);
-                slope(&points.map(|p| [p[0], p[1].ln()]).collect::<Vec<_>>()).exp()
-            };
-            of(Term::Layers).iter().map(late).collect()
+        let late = |measured: &&Measurements| -> f64 {
+            let points = measured.curve("unrolling").iter();
+            let points = points.filter(|p| p[0] >= 0.5 * self.layers as f64);
+            slope(&points.map(|p| [p[0], p[1].ln()]).collect::<Vec<_>>()).exp()
         };
-        // The smallest constant in front of the bound that all points lie below.
-        let s = self.sparsity as f64;
-        let mut constants = Vec::new();
-        for seed in self.seed..self.seed + self.seeds {
-            let mut constant = 0.0f64;
-            for (key, cell) in cells.iter().filter(|(key, _)| key.seed == seed) {
-                for (k, point) in cell.curve("error").iter().enumerate() {
-                    let bound = match key.term {
-                        Term::Dictionary => (s * point[0]).sqrt() + self.held_lambda,
-                        Term::Lambda => point[0],
-                        Term::Layers => cell.curve("unrolling")[k][1] + self.layers_lambda,
-                    };
-                    constant = constant.max(point[1] / bound);
-                }
-            }
-            constants.push(constant);
-        }
-        let rows = vec![
-            Row::new(
-                "exponent of ‖D_j − D*_j‖ (bound: at least 0.5)",
-                None,
-                &exponents(Term::Dictionary),
-            ),
+        let rates: Vec<f64> = of_term(results, Term::Layers).iter().map(late).collect();
+        let seeds = self.seed..self.seed + self.seeds;
+        let constants: Vec<f64> = seeds.map(|seed| self.constant(results, seed)).collect();
+        let dictionary = exponents(Term::Dictionary);
+        vec![
+            Row::new("exponent of ‖D_j − D*_j‖ (bound: at least 0.5)", None, &dictionary),
             Row::new("exponent of λ (bound: 1)", None, &exponents(Term::Lambda)),
-            Row::new(
-                "factor of e_t from layer to layer, late (bound: < 1)",
-                None,
-                &rate("unrolling"),
-            ),
+            Row::new("factor of e_t from layer to layer, late (bound: < 1)", None, &rates),
             Row::new("constant that the bound needs", None, &constants),
-        ];
+        ]
+    }
+
+    fn tables(&self, results: &Results<Key>) -> Vec<Table> {
         let mut table = Table::new("points", &["term", "seed", "x", "code_error"]);
-        for (key, cell) in cells {
-            for point in cell.curve("error") {
-                let numbers = point.map(|x| x.to_string());
-                table.rows.push(
-                    [key.term.to_string(), key.seed.to_string()]
-                        .into_iter()
-                        .chain(numbers)
-                        .collect(),
-                );
+        for (key, measured) in results {
+            for point in measured.curve("error") {
+                let [x, error] = point.map(|number| number.to_string());
+                table.rows.push(vec![key.term.to_string(), key.seed.to_string(), x, error]);
             }
         }
-        let mean = |term: Term, name: &str| -> Vec<[f64; 2]> {
-            let of = of(term);
-            let Some(first) = of.first() else { return Vec::new() };
-            (0..first.curve(name).len())
-                .map(|k| {
-                    let at = |axis: usize| -> f64 {
-                        mean_sd(
-                            &of.iter().map(|cell| cell.curve(name)[k][axis]).collect::<Vec<_>>(),
-                        )
-                        .0
-                    };
-                    [at(0), at(1)]
-                })
-                .collect()
-        };
-        let chart = |name: &str, title: &str, x, lines| Chart {
-            name: name.into(),
-            title: title.into(),
-            x,
-            y: Axis::log("mean over data of max |z_j − z*_j|"),
-            lines,
-        };
+        vec![table]
+    }
+
+    fn charts(&self, results: &Results<Key>) -> Vec<Chart> {
+        let mean = |term: Term, name: &str| mean_curve(&of_term(results, term), name);
+        let s = self.sparsity as f64;
         let dictionary = mean(Term::Dictionary, "error");
         let bound =
             dictionary.iter().map(|p| [p[0], (s * p[0]).sqrt() + self.held_lambda]).collect();
         let lambda = mean(Term::Lambda, "error");
         let bias = lambda.iter().map(|p| [p[0], p[0]]).collect();
-        let charts = vec![
+        vec![
             chart(
                 "dictionary",
                 &format!("The dictionary's error in the code, λ = {}", self.held_lambda),
@@ -340,7 +298,46 @@ impl Experiment for CodeError {
                     Line::new("λ", bias, 6).with_stroke(Stroke::Dashed),
                 ],
             ),
-        ];
-        Report { rows, tables: vec![table], charts }
+        ]
     }
+}
+
+impl CodeError {
+    /// The smallest constant in front of the bound with which all points of a seed lie below it.
+    fn constant(&self, results: &Results<Key>, seed: u64) -> f64 {
+        let s = self.sparsity as f64;
+        let mut constant = 0.0f64;
+        for (key, measured) in results.iter().filter(|(key, _)| key.seed == seed) {
+            for (k, point) in measured.curve("error").iter().enumerate() {
+                let bound = match key.term {
+                    Term::Dictionary => (s * point[0]).sqrt() + self.held_lambda,
+                    Term::Lambda => point[0],
+                    Term::Layers => measured.curve("unrolling")[k][1] + self.layers_lambda,
+                };
+                constant = constant.max(point[1] / bound);
+            }
+        }
+        constant
+    }
+}
+
+/// The measurements in which this term is varied.
+fn of_term(results: &Results<Key>, term: Term) -> Vec<&Measurements> {
+    select(results, |key| key.term == term)
+}
+
+/// The mean of a curve over the seeds, in both axes.
+fn mean_curve(measured: &[&Measurements], name: &str) -> Vec<[f64; 2]> {
+    let Some(first) = measured.first() else { return Vec::new() };
+    let point = |k: usize| {
+        [0, 1].map(|axis| {
+            mean_sd(&measured.iter().map(|m| m.curve(name)[k][axis]).collect::<Vec<_>>()).0
+        })
+    };
+    (0..first.curve(name).len()).map(point).collect()
+}
+
+fn chart(name: &str, title: &str, x: Axis, lines: Vec<Line>) -> Chart {
+    let y = Axis::log("mean over data of max |z_j − z*_j|");
+    Chart { name: name.into(), title: title.into(), x, y, lines }
 }

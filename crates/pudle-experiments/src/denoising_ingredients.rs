@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::denoiser_training::{check_folders, test_curve, train_denoiser};
 use crate::error::{ExperimentError, Result, within};
-use crate::experiment::{Cell, Experiment, Report, Row, Table, Task};
+use crate::experiment::{Experiment, Task};
+use crate::results::{Measurements, Results, Row, Table};
 
 /// Settings of the experiment.
 #[derive(clap::Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,6 +114,11 @@ impl DenoisingIngredients {
             shifts: 16,
             seed: 0,
         }
+    }
+
+    /// The PSNR of one pass, and of averaged shifts.
+    fn scores(&self, measured: &Measurements) -> (f64, f64) {
+        (measured.value("psnr 1"), measured.value(&format!("psnr {}", self.shifts)))
     }
 
     fn run_config(&self, ingredient: Ingredient, backend: Backend) -> RunConfig {
@@ -232,63 +238,71 @@ impl Experiment for DenoisingIngredients {
         self.steps
     }
 
-    fn run(&self, key: &String, task: &Task<'_>) -> Result<Cell> {
+    fn run(&self, key: &String, task: &Task<'_>) -> Result<Measurements> {
         let ingredient = Ingredient::from_str(key, false).expect("a key is an ingredient's name");
         let checkpoint = train_denoiser(self.run_config(ingredient, task.backend), task, 1)?;
-        let mut cell = Cell::default();
-        cell.curves.insert("test".into(), test_curve(&task.state.join("metrics.csv"))?);
+        let mut measured = Measurements::default();
+        measured.curves.insert("test".into(), test_curve(&task.state.join("metrics.csv"))?);
         let weights: usize = checkpoint.model.weights().iter().map(Weight::len).sum();
-        cell.values.insert("weights".into(), weights as f64);
+        measured.values.insert("weights".into(), weights as f64);
         let denoiser = Denoiser::new(checkpoint, key, task.device)?;
         for shifts in [1, self.shifts] {
             let denoiser = denoiser.clone().with_shifts(ShiftCount::Count(shifts))?;
             let scores = evaluate(&denoiser, &self.test, Scoring::new(self.sigma), |_| Ok(()))?;
             let psnr = task.finite("the PSNR", scores.mean_psnr)?;
-            cell.values.insert(format!("psnr {shifts}"), psnr);
+            measured.values.insert(format!("psnr {shifts}"), psnr);
         }
-        Ok(cell)
+        Ok(measured)
     }
 
-    fn report(&self, cells: &[(String, Cell)]) -> Report {
+    fn statistics(&self, results: &Results<String>) -> Vec<Row> {
         let mut rows = Vec::new();
-        let mut table = Table::new(
-            "cells",
-            &["ingredient", "weights", "psnr_single", "psnr_shifts", "seconds"],
-        );
-        let mut curves = Table::new("curves", &["ingredient", "step", "test_psnr"]);
-        let (mut one_level, mut blind) = (Vec::new(), Vec::new());
-        for (key, cell) in cells {
+        for (key, measured) in results {
             let says = Ingredient::from_str(key, false).map_or("", Ingredient::says);
-            let shifted = format!("psnr {}", self.shifts);
-            rows.push(Row::new(format!("{says}: PSNR, one pass"), None, &[cell.value("psnr 1")]));
-            let name = format!("{says}: PSNR, {} shifts", self.shifts);
-            rows.push(Row::new(name, None, &[cell.value(&shifted)]));
-            let figures = [cell.value("weights"), cell.value("psnr 1"), cell.value(&shifted)];
-            let figures = figures.into_iter().chain([cell.seconds]).map(|f| f.to_string());
-            table.rows.push([key.clone()].into_iter().chain(figures).collect());
-            for point in cell.curve("test") {
+            let (single, shifted) = self.scores(measured);
+            rows.push(Row::new(format!("{says}: PSNR, one pass"), None, &[single]));
+            rows.push(Row::new(format!("{says}: PSNR, {} shifts", self.shifts), None, &[shifted]));
+        }
+        rows
+    }
+
+    fn tables(&self, results: &Results<String>) -> Vec<Table> {
+        let header = ["ingredient", "weights", "psnr_single", "psnr_shifts", "seconds"];
+        let mut scores = Table::new("cells", &header);
+        let mut curves = Table::new("curves", &["ingredient", "step", "test_psnr"]);
+        for (key, measured) in results {
+            let (single, shifted) = self.scores(measured);
+            let numbers = [measured.value("weights"), single, shifted, measured.seconds];
+            let numbers = numbers.into_iter().map(|number| number.to_string());
+            scores.rows.push([key.clone()].into_iter().chain(numbers).collect());
+            for point in measured.curve("test") {
                 curves.rows.push(vec![key.clone(), point[0].to_string(), point[1].to_string()]);
             }
-            // Blind models are validated at the middle of their levels, not at `sigma`.
+        }
+        vec![scores, curves]
+    }
+
+    /// Blind models have a chart of their own: they are validated at the middle of their noise levels, not at `sigma`.
+    fn charts(&self, results: &Results<String>) -> Vec<Chart> {
+        let (mut one_level, mut blind) = (Vec::new(), Vec::new());
+        for (key, measured) in results {
             let lines = match Ingredient::from_str(key, false) {
                 Ok(ingredient) if ingredient >= Ingredient::Blind => &mut blind,
                 _ => &mut one_level,
             };
-            let line = Line::new(key.clone(), cell.curve("test").to_vec(), lines.len());
+            let line = Line::new(key.clone(), measured.curve("test").to_vec(), lines.len());
             let stroke = if lines.len() < 7 { Stroke::Solid } else { Stroke::Dashed };
             lines.push(line.with_stroke(stroke));
         }
-        let charts = [("one-level", self.sigma, one_level), ("blind", 30.0, blind)]
-            .into_iter()
-            .filter(|(_, _, lines)| !lines.is_empty())
-            .map(|(name, sigma, lines)| Chart {
-                name: name.into(),
-                title: format!("One pass over the test photographs during training, σ = {sigma}"),
-                x: Axis::linear("training step"),
-                y: Axis::linear("PSNR in dB"),
-                lines,
-            })
-            .collect();
-        Report { rows, tables: vec![table, curves], charts }
+        let charts = [("one-level", self.sigma, one_level), ("blind", 30.0, blind)];
+        let shown = charts.into_iter().filter(|(_, _, lines)| !lines.is_empty());
+        let chart = |(name, sigma, lines): (&str, f32, Vec<Line>)| Chart {
+            name: name.into(),
+            title: format!("One pass over the test photographs during training, σ = {sigma}"),
+            x: Axis::linear("training step"),
+            y: Axis::linear("PSNR in dB"),
+            lines,
+        };
+        shown.map(chart).collect()
     }
 }

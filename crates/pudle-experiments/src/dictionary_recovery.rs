@@ -9,9 +9,11 @@ use pudle_train::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, each_within, within};
-use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, mean_sd};
+use crate::experiment::{Experiment, Task};
 use crate::learning::{Plan, learn};
 use crate::problem::{Law, Problem, model, norm};
+use crate::results::{Measurements, Results, Row, Table, each, select};
+use crate::statistics::mean_sd;
 
 /// Settings of the experiment; lists are run through in all combinations.
 #[derive(clap::Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -175,7 +177,7 @@ impl DictionaryRecovery {
             .with_gradient(gradient)
     }
 
-    /// What tells a training from others of the experiment, but for the seed.
+    /// The settings in which trainings of this experiment differ, without the seed.
     fn label(&self, key: &Key) -> String {
         let mut label = format!("{}, T = {}", key.gradient, key.layers);
         if self.batch.len() > 1 {
@@ -188,6 +190,36 @@ impl DictionaryRecovery {
             label += &format!(", noise {}", key.noise);
         }
         label
+    }
+}
+
+impl DictionaryRecovery {
+    /// Trainings that differ in their seed alone, under the key of the first seed.
+    fn groups<'a>(&self, results: &'a Results<Key>) -> Vec<(Key, Vec<&'a Measurements>)> {
+        let first = results.iter().filter(|(key, _)| key.seed == self.seed);
+        first
+            .map(|(key, _)| {
+                (*key, select(results, |other| Key { seed: key.seed, ..*other } == *key))
+            })
+            .collect()
+    }
+
+    /// The chart that a training is shown in, without lines.
+    fn empty_chart(&self, key: &Key) -> Chart {
+        let mut name = String::from("error");
+        let mut title = String::from("Distance of the dictionary to the true one");
+        for (values, what, value) in [
+            (self.noise.len(), "noise", key.noise.to_string()),
+            (self.batch.len(), "batch", key.batch.to_string()),
+            (self.learning_rate.len(), "rate", key.learning_rate.to_string()),
+        ] {
+            if values > 1 {
+                name += &format!("-{what}-{value}");
+                title += &format!(", {what} {value}");
+            }
+        }
+        let (x, y) = (Axis::linear("training step"), Axis::log("‖D − D*‖"));
+        Chart { name, title, x, y, lines: Vec::new() }
     }
 }
 
@@ -271,7 +303,7 @@ impl Experiment for DictionaryRecovery {
         self.steps * step_work(key)
     }
 
-    fn run(&self, key: &Key, task: &Task<'_>) -> Result<Cell> {
+    fn run(&self, key: &Key, task: &Task<'_>) -> Result<Measurements> {
         let problem = Problem::new(self.draws(key), task.device)?;
         let truth = problem.dictionary();
         let start = model(
@@ -287,85 +319,82 @@ impl Experiment for DictionaryRecovery {
             measure: &|atoms| vec![("error", norm(atoms - truth.clone()))],
             work: step_work(key),
         };
-        let (_, mut cell) = learn(start, &plan, task)?;
-        let last = cell.curve("error").last().map_or(f64::NAN, |p| p[1]);
-        cell.values.insert("error".into(), last);
-        Ok(cell)
+        let (_, mut measured) = learn(start, &plan, task)?;
+        let last = measured.curve("error").last().map_or(f64::NAN, |p| p[1]);
+        measured.values.insert("error".into(), last);
+        Ok(measured)
     }
 
-    fn report(&self, cells: &[(Key, Cell)]) -> Report {
-        let first = cells.iter().filter(|(key, _)| key.seed == self.seed);
-        let groups: Vec<(Key, Vec<&Cell>)> = first
-            .map(|(key, _)| {
-                let same = |other: &Key| Key { seed: key.seed, ..*other } == *key;
-                (*key, cells.iter().filter(|(k, _)| same(k)).map(|(_, cell)| cell).collect())
-            })
-            .collect();
-        let mut rows = Vec::new();
-        let mut table = Table::new(
-            "curves",
-            &["noise", "batch", "learning_rate", "layers", "gradient", "step", "error", "sd"],
-        );
-        let mut curves: Vec<(Key, Vec<[f64; 2]>)> = Vec::new();
-        for (key, cells) in &groups {
-            let last: Vec<f64> = cells.iter().map(|cell| cell.value("error")).collect();
-            rows.push(Row::new(self.label(key), self.published(key), &last));
-            let mut curve = Vec::new();
-            for point in cells[0].curve("error") {
-                let at: Vec<f64> = cells.iter().map(|cell| cell.at("error", point[0])).collect();
-                let (mean, sd) = mean_sd(&at);
-                curve.push([point[0], mean]);
-                let settings = [
+    fn statistics(&self, results: &Results<Key>) -> Vec<Row> {
+        let row = |(key, measured): (Key, Vec<&Measurements>)| {
+            Row::new(self.label(&key), self.published(&key), &each(&measured, "error"))
+        };
+        self.groups(results).into_iter().map(row).collect()
+    }
+
+    fn tables(&self, results: &Results<Key>) -> Vec<Table> {
+        let header =
+            ["noise", "batch", "learning_rate", "layers", "gradient", "step", "error", "sd"];
+        let mut table = Table::new("curves", &header);
+        for (key, measured) in self.groups(results) {
+            for point in mean_curve(&measured) {
+                table.rows.push(vec![
                     key.noise.to_string(),
                     key.batch.to_string(),
                     key.learning_rate.to_string(),
                     key.layers.to_string(),
                     key.gradient.to_string(),
-                ];
-                let mut row = settings.to_vec();
-                row.extend([point[0].to_string(), mean.to_string()]);
-                row.push(sd.map_or(String::new(), |sd| sd.to_string()));
-                table.rows.push(row);
+                    point.step.to_string(),
+                    point.mean.to_string(),
+                    point.sd.map_or(String::new(), |sd| sd.to_string()),
+                ]);
             }
-            curves.push((*key, curve));
         }
+        vec![table]
+    }
+
+    /// A chart for each noise, batch and learning rate; a line for each gradient and number of layers.
+    fn charts(&self, results: &Results<Key>) -> Vec<Chart> {
         let strokes = [Stroke::Solid, Stroke::Dashed, Stroke::Dotted];
-        let colour = |gradient: &GradientEstimator| {
-            self.gradients.iter().position(|known| known == gradient).unwrap_or(0)
-        };
-        // A chart per setting that is not a gradient or a number of layers.
+        let place = |found: Option<usize>| found.unwrap_or(0);
         let mut charts: Vec<Chart> = Vec::new();
-        let mut named = Vec::new();
-        for (key, curve) in curves {
-            let about = (key.noise, key.batch, key.learning_rate);
-            let place = named.iter().position(|known| *known == about).unwrap_or_else(|| {
-                named.push(about);
-                let mut name = String::from("error");
-                let mut title = String::from("Distance of the dictionary to the true one");
-                for (list, what, value) in [
-                    (self.noise.len(), "noise", key.noise.to_string()),
-                    (self.batch.len(), "batch", key.batch.to_string()),
-                    (self.learning_rate.len(), "rate", key.learning_rate.to_string()),
-                ] {
-                    if list > 1 {
-                        name += &format!("-{what}-{value}");
-                        title += &format!(", {what} {value}");
-                    }
-                }
-                let (x, y) = (Axis::linear("training step"), Axis::log("‖D − D*‖"));
-                charts.push(Chart { name, title, x, y, lines: Vec::new() });
+        for (key, measured) in self.groups(results) {
+            let empty = self.empty_chart(&key);
+            let known = charts.iter().position(|chart| chart.name == empty.name);
+            let at = known.unwrap_or_else(|| {
+                charts.push(empty);
                 charts.len() - 1
             });
-            let which = self.layers.iter().position(|layers| *layers == key.layers).unwrap_or(0);
+            let points = mean_curve(&measured).iter().map(|p| [p.step, p.mean]).collect();
+            let colour = place(self.gradients.iter().position(|known| *known == key.gradient));
+            let layers = place(self.layers.iter().position(|known| *known == key.layers));
             let label = format!("{}, T = {}", key.gradient, key.layers);
-            let line = Line::new(label, curve, colour(&key.gradient));
-            charts[place].lines.push(line.with_stroke(strokes[which % strokes.len()]));
+            let line = Line::new(label, points, colour);
+            charts[at].lines.push(line.with_stroke(strokes[layers % strokes.len()]));
         }
-        Report { rows, tables: vec![table], charts }
+        charts
     }
 }
 
-/// Going back through the layers costs about as much again, twice.
+/// A point of a curve over the steps, over the seeds.
+struct MeanPoint {
+    step: f64,
+    mean: f64,
+    sd: Option<f64>,
+}
+
+/// The mean error over the seeds.
+fn mean_curve(measured: &[&Measurements]) -> Vec<MeanPoint> {
+    let steps = measured.first().map_or(&[][..], |first| first.curve("error"));
+    let point = |&[step, _]: &[f64; 2]| {
+        let at: Vec<f64> = measured.iter().map(|m| m.at("error", step)).collect();
+        let (mean, sd) = mean_sd(&at);
+        MeanPoint { step, mean, sd }
+    };
+    steps.iter().map(point).collect()
+}
+
+/// The work of a step. The backward pass through the layers takes about three times as long as the forward pass.
 fn step_work(key: &Key) -> u64 {
     let back = if key.gradient == GradientEstimator::DEC { 1 } else { 4 };
     (key.layers * back * key.batch).div_ceil(100) as u64

@@ -2,86 +2,100 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use pudle_plot::Chart;
+use serde::Serialize;
 
 use crate::error::{ExperimentError, Result};
-use crate::experiment::{Cell, Experiment, Report, Summary, Table};
+use crate::results::{Measurements, Summary, Table};
 
 /// Writes a file beside its place and renames it into it.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     pudle_data::write_whole(path, bytes).map_err(ExperimentError::io(path))
 }
 
-/// `settings.toml`.
-#[derive(Serialize, Deserialize)]
-struct Settings<E> {
-    experiment: String,
-    settings: E,
+/// The bytes of a file; `None` if it does not exist.
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ExperimentError::io(path)(error)),
+    }
 }
 
-/// A folder with the settings and the parts that were run.
+/// `settings.toml`.
+#[derive(Serialize)]
+struct Settings<'a, E> {
+    experiment: &'a str,
+    settings: &'a E,
+}
+
+/// A folder with the settings of an experiment and the results of its parts.
 pub(crate) struct Folder {
     dir: PathBuf,
 }
 
 impl Folder {
-    /// Creates the folder, or opens one of the same experiment with the same settings, the number of seeds
-    /// aside: parts of more of them join those that are there.
-    pub fn open<E: Experiment>(dir: &Path, experiment: &E) -> Result<Self> {
-        let settings = Settings { experiment: E::NAME.into(), settings: experiment };
+    /// Creates the folder, or opens one of the same experiment with the same settings. The number of seeds may
+    /// differ: the parts of further seeds join those that are there.
+    pub fn open(dir: &Path, experiment: &str, settings: &impl Serialize) -> Result<Self> {
+        let settings = Settings { experiment, settings };
         let text = toml::to_string(&settings).expect("settings are plain values");
         let path = dir.join("settings.toml");
-        match std::fs::read_to_string(&path) {
-            Ok(found) => {
-                if let Some(difference) = difference(&found, &text)
-                    .map_err(|error| ExperimentError::damaged(&path, error.message()))?
-                {
+        match read(&path)? {
+            Some(found) => {
+                let damaged =
+                    |error: &dyn ToString| ExperimentError::damaged(&path, error.to_string());
+                let found = String::from_utf8(found).map_err(|error| damaged(&error))?;
+                let difference =
+                    difference(&found, &text).map_err(|error| damaged(&error.message()))?;
+                if let Some(difference) = difference {
                     return Err(ExperimentError::OtherSettings { path: dir.into(), difference });
                 }
                 if found != text {
                     write(&path, text.as_bytes())?;
                 }
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let cells = dir.join("cells");
-                std::fs::create_dir_all(&cells).map_err(ExperimentError::io(&cells))?;
+            None => {
+                let parts = dir.join("cells");
+                std::fs::create_dir_all(&parts).map_err(ExperimentError::io(&parts))?;
                 write(&path, text.as_bytes())?;
             }
-            Err(error) => return Err(ExperimentError::io(&path)(error)),
         }
         Ok(Self { dir: dir.into() })
     }
 
-    fn path(&self, cell: &str, ending: &str) -> PathBuf {
-        // Names of gradients hold characters that some file systems refuse.
-        let name: String = cell.chars().map(|c| if ":/ ".contains(c) { '-' } else { c }).collect();
+    /// The folder itself.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn path(&self, part: &str, ending: &str) -> PathBuf {
+        // Names of gradients hold characters that some file systems do not allow.
+        let name: String = part.chars().map(|c| if ":/ ".contains(c) { '-' } else { c }).collect();
         self.dir.join("cells").join(name + ending)
     }
 
-    /// Where a part keeps what it needs to go on.
-    pub fn state(&self, cell: &str) -> PathBuf {
-        self.path(cell, ".state")
+    /// The folder of the files that continue a part.
+    pub fn state(&self, part: &str) -> PathBuf {
+        self.path(part, ".state")
     }
 
-    /// A part that was run before.
-    pub fn cell(&self, cell: &str) -> Result<Option<Cell>> {
-        let path = self.path(cell, ".json");
-        match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|error| ExperimentError::damaged(&path, error)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(ExperimentError::io(&path)(error)),
-        }
+    /// The results of a part, if there are any.
+    pub fn read(&self, part: &str) -> Result<Option<Measurements>> {
+        let path = self.path(part, ".json");
+        let parse = |bytes: Vec<u8>| {
+            serde_json::from_slice(&bytes).map_err(|error| ExperimentError::damaged(&path, error))
+        };
+        read(&path)?.map(parse).transpose()
     }
 
-    /// Keeps a part, and drops what it needed to go on.
-    pub fn keep(&self, cell: &str, found: &Cell) -> Result<()> {
-        let json = serde_json::to_vec(found).expect("a cell is plain values");
-        let path = self.path(cell, ".json");
+    /// Writes the results of a part, and removes the files that continue it.
+    pub fn write(&self, part: &str, measured: &Measurements) -> Result<()> {
+        let json = serde_json::to_vec(measured).expect("measurements are plain values");
+        let path = self.path(part, ".json");
         std::fs::create_dir_all(self.dir.join("cells")).map_err(ExperimentError::io(&path))?;
         write(&path, &json)?;
-        let state = self.state(cell);
+        let state = self.state(part);
         match std::fs::remove_dir_all(&state) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(ExperimentError::io(&state)(error))
@@ -90,16 +104,20 @@ impl Folder {
         }
     }
 
-    /// Writes what the parts together show.
-    pub fn write(&self, report: &Report, summary: &Summary) -> Result<()> {
-        for table in &report.tables {
-            write(&self.dir.join(format!("{}.csv", table.name)), &csv(table))?;
-        }
-        for chart in &report.charts {
-            let (svg, png) = chart.draw()?;
-            write(&self.dir.join(format!("{}.svg", chart.name)), svg.as_bytes())?;
-            write(&self.dir.join(format!("{}.png", chart.name)), &png)?;
-        }
+    /// Writes a table as a CSV file.
+    pub fn write_table(&self, table: &Table) -> Result<()> {
+        write(&self.dir.join(format!("{}.csv", table.name)), &csv(table))
+    }
+
+    /// Writes a chart as an SVG and as a PNG file.
+    pub fn write_chart(&self, chart: &Chart) -> Result<()> {
+        let (svg, png) = chart.draw()?;
+        write(&self.dir.join(format!("{}.svg", chart.name)), svg.as_bytes())?;
+        write(&self.dir.join(format!("{}.png", chart.name)), &png)
+    }
+
+    /// Writes `summary.md` and `summary.json`.
+    pub fn write_summary(&self, summary: &Summary) -> Result<()> {
         write(&self.dir.join("summary.md"), summary.table().as_bytes())?;
         let mut json = serde_json::to_vec_pretty(summary).expect("a summary is plain values");
         json.push(b'\n');
@@ -114,7 +132,7 @@ fn csv(table: &Table) -> Vec<u8> {
     writer.into_inner().expect("memory does not fail")
 }
 
-/// The first setting that differs, if any.
+/// The first setting that differs, if there is one.
 fn difference(found: &str, asked: &str) -> Result<Option<String>, toml::de::Error> {
     let (found, asked) = (found.parse::<toml::Table>()?, asked.parse::<toml::Table>()?);
     Ok(differing("", &toml::Value::Table(found), &toml::Value::Table(asked)))

@@ -9,14 +9,19 @@ use pudle_train::Update;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ExperimentError, Result, within};
-use crate::experiment::{Cell, Experiment, Report, Row, Table, Task, median};
+use crate::experiment::{Experiment, Task};
 use crate::learning::{Plan, learn};
 use crate::matching::match_atoms;
 use crate::problem::{Dense, Law, Problem, model};
+use crate::results::{Measurements, Results, Row, Table, each, select};
 use crate::spectral::{Pairwise, pairwise};
+use crate::statistics::median;
 
-/// The inner product from which on an atom counts as recovered.
+/// An atom counts as recovered above this inner product.
 const RECOVERED: f64 = 0.99;
+
+/// What is measured of the inner products of learned and true atoms.
+const MEASURED: [&str; 3] = ["worst", "median", "recovered"];
 
 /// Settings of the experiment.
 #[derive(clap::Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,6 +98,10 @@ enum Start {
 pub struct Key {
     start: Start,
     seed: u64,
+}
+
+impl Start {
+    const ALL: [Self; 2] = [Self::Spectral, Self::Random];
 }
 
 impl fmt::Display for Start {
@@ -186,16 +195,14 @@ impl Experiment for Initialisation {
 
     fn keys(&self) -> Vec<Key> {
         let seeds = self.seed..self.seed + self.seeds;
-        seeds
-            .flat_map(|seed| [Start::Spectral, Start::Random].map(|start| Key { start, seed }))
-            .collect()
+        seeds.flat_map(|seed| Start::ALL.map(|start| Key { start, seed })).collect()
     }
 
     fn work(&self, _key: &Key) -> u64 {
         self.steps
     }
 
-    fn run(&self, key: &Key, task: &Task<'_>) -> Result<Cell> {
+    fn run(&self, key: &Key, task: &Task<'_>) -> Result<Measurements> {
         let problem = Problem::new(self.draws(key.seed), task.device)?;
         let mut values = Vec::new();
         let start = match key.start {
@@ -227,39 +234,25 @@ impl Experiment for Initialisation {
             },
             work: 1,
         };
-        let (_, mut cell) = learn(start, &plan, task)?;
-        for name in ["worst", "median", "recovered"] {
-            let curve = cell.curve(name);
+        let (_, mut measured) = learn(start, &plan, task)?;
+        for name in MEASURED {
+            let curve = measured.curve(name);
             let ends = [curve.first(), curve.last()].map(|p| p.map_or(f64::NAN, |p| p[1]));
-            cell.values.insert(format!("{name} at first"), ends[0]);
-            cell.values.insert(format!("{name} at last"), ends[1]);
+            measured.values.insert(format!("{name} at first"), ends[0]);
+            measured.values.insert(format!("{name} at last"), ends[1]);
         }
-        cell.values.extend(values.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        Ok(cell)
+        measured.values.extend(values.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        Ok(measured)
     }
 
-    fn report(&self, cells: &[(Key, Cell)]) -> Report {
+    fn statistics(&self, results: &Results<Key>) -> Vec<Row> {
         let mut rows = Vec::new();
-        let mut table =
-            Table::new("curves", &["start", "seed", "step", "worst", "median", "recovered"]);
-        for (key, cell) in cells {
-            for point in cell.curve("worst") {
-                let figures = ["worst", "median", "recovered"].map(|name| cell.at(name, point[0]));
-                let mut row =
-                    vec![key.start.to_string(), key.seed.to_string(), point[0].to_string()];
-                row.extend(figures.map(|figure| figure.to_string()));
-                table.rows.push(row);
-            }
-        }
-        let mut lines = Vec::new();
-        for (k, start) in [Start::Spectral, Start::Random].into_iter().enumerate() {
-            let of: Vec<&Cell> =
-                cells.iter().filter(|(key, _)| key.start == start).map(|(_, cell)| cell).collect();
-            let figure =
-                |name: &str| -> Vec<f64> { of.iter().map(|cell| cell.value(name)).collect() };
+        for start in Start::ALL {
+            let measured = select(results, |key| key.start == start);
             if start == Start::Spectral {
-                rows.push(Row::new("atoms that pairs of data give", None, &figure("found")));
-                rows.push(Row::new("pairs that share one atom", None, &figure("pairs")));
+                let (found, pairs) = (each(&measured, "found"), each(&measured, "pairs"));
+                rows.push(Row::new("atoms that pairs of data give", None, &found));
+                rows.push(Row::new("pairs that share one atom", None, &pairs));
             }
             for (name, what) in [
                 ("worst", "smallest inner product with a true atom"),
@@ -267,24 +260,45 @@ impl Experiment for Initialisation {
                 ("recovered", "share of atoms above 0.99"),
             ] {
                 for when in ["at first", "at last"] {
-                    let figures = figure(&format!("{name} {when}"));
-                    rows.push(Row::new(format!("{start}: {what}, {when}"), None, &figures));
-                }
-            }
-            if let Some(cell) = of.first() {
-                for (name, stroke) in [("median", Stroke::Solid), ("worst", Stroke::Dashed)] {
-                    let line = Line::new(format!("{start}, {name}"), cell.curve(name).to_vec(), k);
-                    lines.push(line.with_stroke(stroke));
+                    let ours = each(&measured, &format!("{name} {when}"));
+                    rows.push(Row::new(format!("{start}: {what}, {when}"), None, &ours));
                 }
             }
         }
-        let chart = Chart {
+        rows
+    }
+
+    fn tables(&self, results: &Results<Key>) -> Vec<Table> {
+        let header = ["start", "seed", "step", "worst", "median", "recovered"];
+        let mut table = Table::new("curves", &header);
+        for (key, measured) in results {
+            for point in measured.curve("worst") {
+                let values = MEASURED.map(|name| measured.at(name, point[0]));
+                let mut row =
+                    vec![key.start.to_string(), key.seed.to_string(), point[0].to_string()];
+                row.extend(values.map(|value| value.to_string()));
+                table.rows.push(row);
+            }
+        }
+        vec![table]
+    }
+
+    fn charts(&self, results: &Results<Key>) -> Vec<Chart> {
+        let mut lines = Vec::new();
+        for (k, start) in Start::ALL.into_iter().enumerate() {
+            let measured = select(results, |key| key.start == start);
+            let Some(first) = measured.first() else { continue };
+            for (name, stroke) in [("median", Stroke::Solid), ("worst", Stroke::Dashed)] {
+                let line = Line::new(format!("{start}, {name}"), first.curve(name).to_vec(), k);
+                lines.push(line.with_stroke(stroke));
+            }
+        }
+        vec![Chart {
             name: "inner-products".into(),
             title: format!("Learned atoms matched with the true ones, seed {}", self.seed),
             x: Axis::linear("training step"),
             y: Axis::linear("|⟨learned atom, true atom⟩|"),
             lines,
-        };
-        Report { rows, tables: vec![table], charts: vec![chart] }
+        }]
     }
 }

@@ -9,9 +9,10 @@ use pudle_train::{Trainer, Update};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ExperimentError, Result};
-use crate::experiment::{Cell, Task};
+use crate::experiment::Task;
 use crate::folder;
 use crate::problem::{Dense, Problem};
+use crate::results::Measurements;
 
 /// What is learned from, and how.
 pub(crate) struct Plan<'a> {
@@ -49,7 +50,8 @@ impl Plan<'_> {
 #[derive(Serialize, Deserialize)]
 struct Reached {
     step: u64,
-    cell: Cell,
+    #[serde(alias = "cell")]
+    measured: Measurements,
 }
 
 fn reached_file(state: &Path) -> PathBuf {
@@ -61,36 +63,40 @@ fn reached_file(state: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Returns an error if a loss or a measured value is not finite, or if the state cannot be read or written.
-pub(crate) fn learn(start: Dense, plan: &Plan<'_>, task: &Task<'_>) -> Result<(Dense, Cell)> {
+pub(crate) fn learn(
+    start: Dense,
+    plan: &Plan<'_>,
+    task: &Task<'_>,
+) -> Result<(Dense, Measurements)> {
     let mut trainer = Trainer::new(start, plan.update);
-    let mut cell = Cell::default();
+    let mut measured = Measurements::default();
     if let Some(reached) = read(&task.state)? {
         let damaged = |error| ExperimentError::damaged(&task.state, error);
         trainer.load(&task.state, reached.step).map_err(damaged)?;
         if let Some(change) = plan.change(reached.step) {
             trainer.set_config(change.model.clone())?;
         }
-        cell = reached.cell;
+        measured = reached.measured;
         task.progress.add(reached.step * plan.work);
     }
-    let (began, before) = (Instant::now(), cell.seconds);
-    let mut spent = cell.curve("seconds").last().map_or(0.0, |p| p[1]);
+    let (began, before) = (Instant::now(), measured.seconds);
+    let mut spent = measured.curve("seconds").last().map_or(0.0, |p| p[1]);
     let mut saved = Instant::now();
     for step in trainer.steps()..=plan.steps {
         let due = step % plan.every == 0 || step == plan.steps;
-        if due && cell.curve("seconds").last().is_none_or(|p| p[0] < step as f64) {
+        if due && measured.curve("seconds").last().is_none_or(|p| p[0] < step as f64) {
             for (name, value) in (plan.measure)(trainer.model().dictionary().atoms()) {
                 let value = task.finite(name, value)?;
-                cell.curves.entry(name.into()).or_default().push([step as f64, value]);
+                measured.curves.entry(name.into()).or_default().push([step as f64, value]);
             }
-            cell.curves.entry("seconds".into()).or_default().push([step as f64, spent]);
+            measured.curves.entry("seconds".into()).or_default().push([step as f64, spent]);
         }
         if step == plan.steps {
             break;
         }
         if saved.elapsed() >= task.interval {
-            cell.seconds = before + began.elapsed().as_secs_f64();
-            save(&task.state, &trainer, &cell)?;
+            measured.seconds = before + began.elapsed().as_secs_f64();
+            save(&task.state, &trainer, &measured)?;
             saved = Instant::now();
         }
         let start = Instant::now();
@@ -102,27 +108,28 @@ pub(crate) fn learn(start: Dense, plan: &Plan<'_>, task: &Task<'_>) -> Result<(D
         task.progress.add(plan.work);
     }
     // The caller adds the time since `began`.
-    cell.seconds = before;
-    Ok((trainer.model(), cell))
+    measured.seconds = before;
+    Ok((trainer.model(), measured))
 }
 
 fn read(state: &Path) -> Result<Option<Reached>> {
     let path = reached_file(state);
-    match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| ExperimentError::damaged(&path, error)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(ExperimentError::io(&path)(error)),
-    }
+    let parse = |bytes: Vec<u8>| {
+        serde_json::from_slice(&bytes).map_err(|error| ExperimentError::damaged(&path, error))
+    };
+    folder::read(&path)?.map(parse).transpose()
 }
 
-fn save(state: &Path, trainer: &Trainer<2, DenseDictionary>, cell: &Cell) -> Result<()> {
+fn save(
+    state: &Path,
+    trainer: &Trainer<2, DenseDictionary>,
+    measured: &Measurements,
+) -> Result<()> {
     std::fs::create_dir_all(state).map_err(ExperimentError::io(state))?;
     trainer.save(state)?;
     let step = trainer.steps();
-    let reached = Reached { step, cell: cell.clone() };
-    let json = serde_json::to_vec(&reached).expect("figures are finite");
+    let reached = Reached { step, measured: measured.clone() };
+    let json = serde_json::to_vec(&reached).expect("measured values are finite");
     folder::write(&reached_file(state), &json)?;
     // Older files are not needed any more. A file that cannot be removed now is removed with the folder.
     for entry in std::fs::read_dir(state).map_err(ExperimentError::io(state))?.flatten() {
@@ -174,7 +181,7 @@ mod tests {
     }
 
     /// Learns in `state`. A run that `stops` at a measurement ends there as one that is interrupted.
-    fn run(state: &Path, update: Update, stop: Option<u64>) -> Option<(Vec<f64>, Cell)> {
+    fn run(state: &Path, update: Update, stop: Option<u64>) -> Option<(Vec<f64>, Measurements)> {
         let device = Device::flex();
         let problem = problem(&device);
         let truth = problem.dictionary();

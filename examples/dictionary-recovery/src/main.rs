@@ -10,13 +10,10 @@
 
 use std::error::Error;
 
-use burn::module::Module;
-use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{
-    DenseConfig, DenseDictionary, Dictionary, GradientEstimator, Noise, Pudle, PudleConfig,
-};
+use pudle_core::{DenseConfig, DenseDictionary, Dictionary, GradientEstimator, Pudle, PudleConfig};
 use pudle_data::{Amplitude, SignRule, Source, SparseCoding, SparseCodingConfig};
+use pudle_train::{Trainer, Update};
 
 const STEPS: u64 = 600;
 
@@ -45,22 +42,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             .with_lambda(0.2)
             .with_step(0.2)
             .with_gradient(gradient);
-        let mut model =
-            Pudle::<2, DenseDictionary>::from_data(&config, start.clone(), &device)?.train();
-        let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
+        let model = Pudle::<2, DenseDictionary>::from_data(&config, start.clone(), &device)?;
+        let mut trainer = Trainer::new(model, Update::adam(1e-3));
         for step in 0..=STEPS {
             if step % 100 == 0 {
-                let error = model.dictionary().atoms().inner() - truth.clone();
+                let error = trainer.model().dictionary().atoms() - truth.clone();
                 let error = error.square().sum().into_scalar::<f64>().sqrt();
                 println!("{gradient:<9} step {step:4}  ‖D − D*‖ = {error:.3}");
             }
-            let batch = draws.batch(step)?;
-            let x = Tensor::<2>::from_data(TensorData::new(batch.input, batch.shape), &device);
-            let x = x.autodiff();
-            let grads = model.objective(x.clone(), x, &Noise::Unknown).loss.backward();
-            let grads = GradientsParams::from_grads(grads, &model);
-            // Atoms go back to unit norm after every update.
-            model = adam.step(1e-3, model, grads).project();
+            trainer.step(draws.batch(step)?)?;
         }
     }
     println!(

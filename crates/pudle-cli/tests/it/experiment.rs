@@ -42,6 +42,7 @@ fn an_experiment_goes_on_in_its_folder() {
     assert_eq!(other.status.code(), Some(1));
     let said = text(&other.stderr);
     assert!(said.contains("e1: holds results of other settings (lambda is 0.2 there"), "{said}");
+    assert!(said.contains("name another folder with --out"), "{said}");
 
     let table = run(&["--out", "e1"]);
     assert!(text(&table.stdout).contains("| ‖z_t − ẑ‖, t = 1 | 2.369 |"));

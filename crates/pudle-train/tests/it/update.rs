@@ -260,7 +260,7 @@ fn settings_of_update_rules() {
     for rule in UpdateRule::ALL {
         assert_eq!(rule.to_string().parse(), Ok(rule));
     }
-    assert!("sgd".parse::<UpdateRule>().unwrap_err().contains("adam or noodl"));
+    assert!("sgd".parse::<UpdateRule>().is_err());
 
     let noodl = |change: &dyn Fn(&mut RunConfig)| {
         let mut config = run_config(UpdateRule::Noodl, 5);
