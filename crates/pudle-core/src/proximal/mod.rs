@@ -4,6 +4,7 @@ mod hard;
 mod operator;
 mod relu;
 mod soft;
+mod top_k;
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,6 +20,7 @@ pub use hard::Hard;
 use operator::Operator;
 pub use relu::Relu;
 pub use soft::Soft;
+pub use top_k::TopK;
 
 /// The non-linearity of a layer, at a level `θ ≥ 0`.
 ///
@@ -27,6 +29,7 @@ pub use soft::Soft;
 /// | `soft` | [`Soft`] | `θ = αλ` | `λ‖z‖₁` |
 /// | `relu` | [`Relu`] | `θ = αλ` | `λ‖z‖₁`, `z ≥ 0` |
 /// | `hard` | [`Hard`] | `θ = λ` | `λ²/(2α) ‖z‖₀` |
+/// | `top-k:K` | [`TopK`] | — | 0 on codes of at most `K` non-zeros |
 ///
 /// In a file it is the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +40,12 @@ pub enum Proximal {
     Relu,
     /// Two-sided hard threshold.
     Hard,
+    /// The `k` codes of largest magnitude.
+    TopK(TopK),
 }
 
 /// The operators' names, for errors.
-const KNOWN: &str = "soft, relu, hard";
+const KNOWN: &str = "soft, relu, hard, top-k:K";
 
 /// Runs the same expression on whichever operator it is.
 macro_rules! with_operator {
@@ -58,6 +63,7 @@ macro_rules! with_operator {
                 let $operator = Hard;
                 $body
             }
+            Proximal::TopK($operator) => $body,
         }
     };
 }
@@ -68,7 +74,8 @@ impl FromStr for Proximal {
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         let parsed = (Soft::parse(text).map(|_| Proximal::Soft))
             .or_else(|| Relu::parse(text).map(|_| Proximal::Relu))
-            .or_else(|| Hard::parse(text).map(|_| Proximal::Hard));
+            .or_else(|| Hard::parse(text).map(|_| Proximal::Hard))
+            .or_else(|| TopK::parse(text).map(Proximal::TopK));
         let value = text.to_owned();
         parsed.ok_or(ConfigError::Unknown { field: "model.prox", value, known: KNOWN })
     }

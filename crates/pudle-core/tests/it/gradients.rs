@@ -118,7 +118,7 @@ fn configs(dictionary: DictionaryConfig, step: f64, lambda: f64) -> Vec<PudleCon
 
 /// All operators, with settings that fit so many atoms.
 fn operators(_atoms: usize) -> Vec<Proximal> {
-    vec![Proximal::Soft, Proximal::Relu, Proximal::Hard]
+    vec![Proximal::Soft, Proximal::Relu, Proximal::Hard, "top-k:2".parse().unwrap()]
 }
 
 fn finite_differences<const D: usize, A: Configured<D>>(

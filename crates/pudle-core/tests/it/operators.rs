@@ -55,7 +55,7 @@ fn operators_minimise_their_objective() {
     }
 }
 
-const OPERATORS: [&str; 3] = ["soft", "relu", "hard"];
+const OPERATORS: [&str; 4] = ["soft", "relu", "hard", "top-k:5"];
 
 /// ISTA with `α ≤ 1/‖D‖²` never raises the objective `½‖x − D z‖² + h(z)`.
 #[test]
@@ -92,6 +92,21 @@ fn the_penalty_of_a_hard_threshold_counts() {
     assert!((scalar(penalty) - 2.0 * 0.16 / 0.2).abs() < 1e-12);
 }
 
+/// Each datum, and each position of a filter bank, has k codes, those of largest magnitude; equal ones count.
+#[test]
+fn top_k_leaves_the_largest() {
+    let options = (&Device::flex(), burn::tensor::DType::F64);
+    let level = Level::Scalar(0.0);
+    let v = Tensor::<2>::from_data([[3.0, -4.0, 0.5, 0.0], [1.0, 1.0, 1.0, 1.0]], options);
+    let z = values(proximal("top-k:2").apply(v, &level));
+    assert_eq!(z[..4], [3.0, -4.0, 0.0, 0.0]);
+    assert_eq!(z[4..].iter().filter(|z| **z == 1.0).count(), 2);
+    // Three atoms at two positions.
+    let v = Tensor::<3>::from_data([[[1.0, -2.0], [3.0, 0.5], [-2.0, 5.0]]], options);
+    let z = values(proximal("top-k:1").apply(v, &level));
+    assert_eq!(z, [0.0, 0.0, 3.0, 0.0, 0.0, 5.0]);
+}
+
 #[test]
 fn settings_of_operators_are_checked() {
     for (name, word) in WRONG {
@@ -101,7 +116,7 @@ fn settings_of_operators_are_checked() {
     }
 }
 
-const WRONG: [(&str, &str); 0] = [];
+const WRONG: [(&str, &str); 1] = [("top-k:11", "between 1 and 10")];
 
 /// `λ` of each layer, as the formulas of the schedules say.
 #[test]
