@@ -72,7 +72,7 @@ pub use level::Level;
 pub use model::Pudle;
 pub use noise::Noise;
 pub use objective::{Objective, ShiftedWindows};
-pub use proximal::{Hard, Proximal, Relu, Soft, TopK};
+pub use proximal::{Group, Hard, Proximal, Relu, Soft, TopK};
 pub use step::{Step, StepSize};
 pub use threshold::{Constant, Decaying, Learned, Threshold, ThresholdConfig};
 pub use tying::WeightTying;

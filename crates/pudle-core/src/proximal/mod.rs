@@ -1,5 +1,6 @@
 //! Proximal operators `Φ` of the encoder's layers: an operator a file, and the enum that names them.
 
+mod group;
 mod hard;
 mod operator;
 mod relu;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::{ConfigError, RangeError};
 use crate::level::Level;
 use crate::step::StepSize;
+pub use group::Group;
 pub use hard::Hard;
 use operator::Operator;
 pub use relu::Relu;
@@ -30,6 +32,7 @@ pub use top_k::TopK;
 /// | `relu` | [`Relu`] | `θ = αλ` | `λ‖z‖₁`, `z ≥ 0` |
 /// | `hard` | [`Hard`] | `θ = λ` | `λ²/(2α) ‖z‖₀` |
 /// | `top-k:K` | [`TopK`] | — | 0 on codes of at most `K` non-zeros |
+/// | `group:N` | [`Group`] | `θ = αλ` | `λ Σ_g ‖z_g‖₂` |
 ///
 /// In a file it is the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +45,12 @@ pub enum Proximal {
     Hard,
     /// The `k` codes of largest magnitude.
     TopK(TopK),
+    /// Soft threshold of the norms of groups of codes.
+    Group(Group),
 }
 
 /// The operators' names, for errors.
-const KNOWN: &str = "soft, relu, hard, top-k:K";
+const KNOWN: &str = "soft, relu, hard, top-k:K, group:N";
 
 /// Runs the same expression on whichever operator it is.
 macro_rules! with_operator {
@@ -64,6 +69,7 @@ macro_rules! with_operator {
                 $body
             }
             Proximal::TopK($operator) => $body,
+            Proximal::Group($operator) => $body,
         }
     };
 }
@@ -75,7 +81,8 @@ impl FromStr for Proximal {
         let parsed = (Soft::parse(text).map(|_| Proximal::Soft))
             .or_else(|| Relu::parse(text).map(|_| Proximal::Relu))
             .or_else(|| Hard::parse(text).map(|_| Proximal::Hard))
-            .or_else(|| TopK::parse(text).map(Proximal::TopK));
+            .or_else(|| TopK::parse(text).map(Proximal::TopK))
+            .or_else(|| Group::parse(text).map(Proximal::Group));
         let value = text.to_owned();
         parsed.ok_or(ConfigError::Unknown { field: "model.prox", value, known: KNOWN })
     }

@@ -117,8 +117,10 @@ fn configs(dictionary: DictionaryConfig, step: f64, lambda: f64) -> Vec<PudleCon
 }
 
 /// All operators, with settings that fit so many atoms.
-fn operators(_atoms: usize) -> Vec<Proximal> {
-    vec![Proximal::Soft, Proximal::Relu, Proximal::Hard, "top-k:2".parse().unwrap()]
+fn operators(atoms: usize) -> Vec<Proximal> {
+    let group = format!("group:{}", if atoms.is_multiple_of(3) { 3 } else { 1 });
+    let more = ["top-k:2".parse().unwrap(), group.parse().unwrap()];
+    [Proximal::Soft, Proximal::Relu, Proximal::Hard].into_iter().chain(more).collect()
 }
 
 fn finite_differences<const D: usize, A: Configured<D>>(

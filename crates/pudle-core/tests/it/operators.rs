@@ -55,7 +55,7 @@ fn operators_minimise_their_objective() {
     }
 }
 
-const OPERATORS: [&str; 4] = ["soft", "relu", "hard", "top-k:5"];
+const OPERATORS: [&str; 6] = ["soft", "relu", "hard", "top-k:5", "group:1", "group:4"];
 
 /// ISTA with `α ≤ 1/‖D‖²` never raises the objective `½‖x − D z‖² + h(z)`.
 #[test]
@@ -107,6 +107,24 @@ fn top_k_leaves_the_largest() {
     assert_eq!(z, [0.0, 0.0, 3.0, 0.0, 0.0, 5.0]);
 }
 
+/// A group shrinks as a vector, and is zero as a whole; groups of one are a soft threshold.
+#[test]
+fn groups_shrink_as_vectors() {
+    let options = (&Device::flex(), burn::tensor::DType::F64);
+    let v = Tensor::<2>::from_data([[3.0, 4.0, 0.3, -0.4, 0.0, 0.0]], options);
+    let z = values(proximal("group:2").apply(v.clone(), &Level::Scalar(1.0)));
+    let expected = [2.4, 3.2, 0.0, 0.0, 0.0, 0.0];
+    assert!(z.iter().zip(expected).all(|(z, e)| (z - e).abs() < 1e-12), "{z:?}");
+    let one = values(proximal("group:1").apply(v.clone(), &Level::Scalar(0.35)));
+    let soft = values(proximal("soft").apply(v, &Level::Scalar(0.35)));
+    assert!(one.iter().zip(soft).all(|(a, b)| (a - b).abs() < 1e-12), "{one:?}");
+    // Four atoms at two positions: groups are of atoms, not of positions.
+    let v = Tensor::<3>::from_data([[[3.0, 0.1], [4.0, 0.1], [0.0, 6.0], [0.1, 8.0]]], options);
+    let z = values(proximal("group:2").apply(v, &Level::Scalar(5.0)));
+    let expected = [0.0, 0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 4.0];
+    assert!(z.iter().zip(expected).all(|(z, e)| (z - e).abs() < 1e-12), "{z:?}");
+}
+
 #[test]
 fn settings_of_operators_are_checked() {
     for (name, word) in WRONG {
@@ -116,7 +134,7 @@ fn settings_of_operators_are_checked() {
     }
 }
 
-const WRONG: [(&str, &str); 1] = [("top-k:11", "between 1 and 10")];
+const WRONG: [(&str, &str); 2] = [("top-k:11", "between 1 and 10"), ("group:4", "divides 10")];
 
 /// `λ` of each layer, as the formulas of the schedules say.
 #[test]
