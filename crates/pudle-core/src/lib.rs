@@ -74,6 +74,6 @@ pub use noise::Noise;
 pub use objective::{Objective, ShiftedWindows};
 pub use proximal::{Group, Hard, Proximal, Relu, Soft, TopK};
 pub use step::{Step, StepSize};
-pub use threshold::{Constant, Decaying, Learned, Threshold, ThresholdConfig};
+pub use threshold::{Constant, Continuation, Decaying, Learned, Threshold, ThresholdConfig};
 pub use tying::WeightTying;
 pub use weight::{Constraint, Weight};

@@ -4,8 +4,8 @@ use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use pudle_core::{
-    ConfigError, DenseDictionary, Level, Noise, Proximal, Pudle, PudleConfig, StepSize,
-    ThresholdConfig,
+    ConfigError, Continuation, DenseDictionary, Level, Noise, Proximal, Pudle, PudleConfig,
+    StepSize, ThresholdConfig,
 };
 
 use crate::common::{dense, model, normal, scalar, tensor, values};
@@ -165,6 +165,10 @@ fn schedules() -> Vec<(ThresholdConfig, Vec<f64>)> {
     vec![
         (ThresholdConfig::constant(0.2), vec![0.2; 3]),
         (ThresholdConfig::decaying(0.4, 0.5), vec![0.4, 0.2, 0.1]),
+        (
+            ThresholdConfig::Continuation(Continuation { lambda: 0.15, first: 0.4, beta: 0.5 }),
+            vec![0.4, 0.2, 0.15, 0.15],
+        ),
         (ThresholdConfig::learned(0.3), vec![0.3; 3]),
     ]
 }
