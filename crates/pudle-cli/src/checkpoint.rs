@@ -36,12 +36,12 @@ pub struct ImportArgs {
     /// Name of the tensor, where the file has more than one.
     #[arg(long, value_name = "NAME")]
     tensor: Option<String>,
-    /// Proximal operator: soft, relu or hard.
+    /// Proximal operator: soft, relu, hard, top-k:K or group:N.
     #[arg(long, value_name = "P", value_parser = parse_prox)]
     prox: Proximal,
-    /// Sparsity weight λ, at least 0 (under a hard threshold its level).
+    /// Sparsity weight λ, at least 0. For a hard threshold it is the level; top-k has none.
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    lambda: f64,
+    lambda: Option<f64>,
     /// Step size α of a layer, above 0, or auto for 1/‖D‖².
     #[arg(long, value_name = "A", value_parser = parse_step, allow_negative_numbers = true)]
     step: Step,
@@ -80,6 +80,16 @@ pub fn export(args: &ExportArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The sparsity weight, which every operator but top-k needs.
+fn sparsity_weight(args: &ImportArgs) -> Result<f64, Failure> {
+    match (args.lambda, args.prox.level_name()) {
+        (Some(lambda), Some(_)) => Ok(lambda),
+        (None, None) => Ok(0.0),
+        (None, Some(_)) => Err(format!("--lambda is needed for --prox {}", args.prox).into()),
+        (Some(_), None) => Err(format!("--prox {} has no --lambda", args.prox).into()),
+    }
+}
+
 pub fn import(args: ImportArgs) -> Result<(), Failure> {
     if args.output.join("config.toml").exists() && !args.force {
         return Err(Box::new(TrainError::Unsuitable(format!(
@@ -90,7 +100,7 @@ pub fn import(args: ImportArgs) -> Result<(), Failure> {
     // The shape is the file's; this one only carries the rest of the settings.
     let mut settings = PudleConfig::dense(DenseConfig { dim: 1, atoms: 1 })
         .with_prox(args.prox)
-        .with_lambda(args.lambda)
+        .with_lambda(sparsity_weight(&args)?)
         .with_layers(args.layers);
     settings.step = args.step;
     let options = ImportOptions {

@@ -326,7 +326,8 @@ fn implicit_is_the_limit<const D: usize, A: Configured<D>>(
     dictionary: DictionaryConfig,
     extent: [usize; D],
 ) {
-    for prox in [Proximal::Soft, Proximal::Relu] {
+    let group = if dictionary.atoms().is_multiple_of(3) { "group:3" } else { "group:4" };
+    for prox in [Proximal::Soft, Proximal::Relu, group.parse().unwrap()] {
         let config = PudleConfig::new(dictionary)
             .with_prox(prox)
             .with_step(0.2)
@@ -375,7 +376,14 @@ fn implicit_is_the_limit_under_a_hard_threshold() {
 
 #[test]
 fn implicit_thresholds_have_the_limit_of_the_unrolled_gradient() {
+    for prox in ["soft", "group:4"] {
+        implicit_thresholds_have_the_limit(prox.parse().unwrap());
+    }
+}
+
+fn implicit_thresholds_have_the_limit(prox: Proximal) {
     let config = PudleConfig::new(dense(12, 16))
+        .with_prox(prox)
         .with_step(0.2)
         .with_layers(3000)
         .with_threshold(ThresholdConfig::learned(0.5));
