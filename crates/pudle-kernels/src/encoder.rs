@@ -1,65 +1,26 @@
-//! The numbers that go into a pass and come out of it.
+//! What a pass reads and returns, as numbers in slices.
 
-/// The banks of atoms of a network. Without one of its own, analysis and decoder use the atoms of the synthesis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Banks<T> {
-    /// Atoms of the layers' analysis, from residuals to codes.
-    pub analysis: Option<T>,
-    /// Atoms of the layers' synthesis, from codes to residuals.
-    pub synthesis: T,
-    /// Atoms of the decoder, from the last code to the reconstruction.
-    pub decoder: Option<T>,
-}
-
-impl<T> Banks<T> {
-    /// One bank for everything.
-    pub fn tied(synthesis: T) -> Self {
-        Self { analysis: None, synthesis, decoder: None }
-    }
-
-    /// Whether there is one bank for everything.
-    pub fn are_tied(&self) -> bool {
-        self.analysis.is_none() && self.decoder.is_none()
-    }
-
-    /// The same banks, each passed through `f`.
-    pub fn map<U>(self, mut f: impl FnMut(T) -> U) -> Banks<U> {
-        Banks {
-            analysis: self.analysis.map(&mut f),
-            synthesis: f(self.synthesis),
-            decoder: self.decoder.map(f),
-        }
-    }
-
-    /// The same banks, borrowed.
-    pub fn as_ref(&self) -> Banks<&T> {
-        Banks {
-            analysis: self.analysis.as_ref(),
-            synthesis: &self.synthesis,
-            decoder: self.decoder.as_ref(),
-        }
-    }
-}
+use crate::banks::Banks;
 
 /// The encoder of a pass: its numbers, borrowed.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoder<'a, T> {
-    /// Atoms: `[p, C, k, k]` per bank of filters, or a matrix `[m, p]`, which must be tied.
+    /// Banks of atoms, each `[p, C, k, k]`, or `[m, p]` of a matrix.
     pub banks: Banks<&'a [T]>,
     /// Step size `α`.
     pub step: T,
     /// Levels `θ ≥ 0`, `[T or 1, batch or 1, p or 1]`.
     pub levels: &'a [T],
-    /// Shape of the levels. An axis of 1 is the same for all.
+    /// Shape of the levels. An axis of 1 stands for all.
     pub level_shape: [usize; 3],
 }
 
-/// The result of a pass.
+/// What a pass computes.
 #[derive(Clone, Debug)]
 pub struct Output<T> {
-    /// The codes `z_T`, `[b, p, h, w]` or `[b, p]`, followed by `D z_T` in the shape of the data.
+    /// The codes `z_T`, `[b, p, h, w]` or `[b, p]`, followed by `D z_T`, in the shape of the data.
     pub numbers: Vec<T>,
-    /// How many numbers are codes.
+    /// How many of the numbers are codes.
     pub codes: usize,
 }
 
@@ -75,19 +36,19 @@ impl<T> Output<T> {
     }
 }
 
-/// The gradients that are wanted besides those of the atoms.
+/// Which gradients a backward pass computes besides those of the atoms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// That of the data.
+    /// The gradient of the data.
     pub data: bool,
-    /// Those of step size and levels.
+    /// The gradients of the step size and the levels.
     pub encoder: bool,
 }
 
 /// Gradients of a pass, each in the shape of what it belongs to.
 #[derive(Clone, Debug)]
 pub struct Gradients<T> {
-    /// Of the atoms, bank by bank. A bank that others share has the sum of their gradients.
+    /// Of each bank of atoms. The gradient of a tied bank is part of that of the synthesis bank.
     pub banks: Banks<Vec<T>>,
     /// Of the data, if wanted.
     pub data: Option<Vec<T>>,

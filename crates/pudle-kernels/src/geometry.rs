@@ -1,4 +1,4 @@
-//! Where filters lie on an image, and the strips of positions that a pass is cut into.
+//! The places of filters on an image, and the strips of positions that a pass is cut into.
 
 /// Shape of a convolutional problem. A signal is an image of width 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,32 +17,32 @@ pub struct Geometry {
     pub stride: [usize; 2],
 }
 
-/// Neighbouring rows of positions. A strip's filters reach into the next strip's pixels and no
-/// further, so that strips can be run side by side.
+/// Neighbouring rows of positions. The filters of a strip reach into the pixels of the next strip and no
+/// further, so that strips can run side by side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strip {
     /// Rows of positions.
     pub rows: usize,
-    /// First row of the image that the strip's filters touch.
+    /// First row of the image that the filters touch.
     pub top: usize,
-    /// Rows of the image that the strip's filters touch.
+    /// Rows of the image that the filters touch.
     pub window: usize,
-    /// Rows of the window that no later strip touches: those from which on the next strip begins.
+    /// Rows of the window above the next strip. A window's other rows are shared with the next strip.
     pub owned: usize,
 }
 
-/// A run of neighbouring pixels in an image that are neighbours in a filter too.
+/// A run of pixels that are neighbours in an image and in a filter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
-    /// Where the run starts, from the first pixel of the patch.
+    /// Start of the run in the image, from the first pixel of the patch.
     pub offset: usize,
-    /// Where it starts in the filter.
+    /// Start of the run in the filter.
     pub tap: usize,
-    /// Pixels.
+    /// How many pixels.
     pub length: usize,
 }
 
-/// Positions that a strip has at least, where the image has as many: enough work for a task.
+/// Least number of positions of a strip, if the image has as many: enough work for a task.
 const POSITIONS: usize = 120;
 
 impl Geometry {
@@ -54,12 +54,12 @@ impl Geometry {
         ]
     }
 
-    /// Weights of a filter.
+    /// Weights of a filter, its taps.
     pub fn taps(&self) -> usize {
         self.channels * self.kernel[0] * self.kernel[1]
     }
 
-    /// Numbers in a row of an image: kernels store one as `[H, C, W]`.
+    /// Numbers from one row of an image to the next. The kernels store an image as `[H, C, W]`.
     pub fn pitch(&self) -> usize {
         self.channels * self.width
     }
@@ -69,8 +69,7 @@ impl Geometry {
         self.height * self.pitch()
     }
 
-    /// The strips, from top to bottom. They depend on the shape alone, and with them the order of
-    /// every sum.
+    /// The strips, from top to bottom. They depend on the shape alone, and so does the order of every sum.
     pub(crate) fn strips(&self) -> Vec<Strip> {
         let [rows, columns] = self.positions();
         let overlap = self.kernel[0].saturating_sub(self.stride[0]).div_ceil(self.stride[0]);
@@ -92,14 +91,14 @@ impl Geometry {
             .collect()
     }
 
-    /// The runs of a patch in an image of rows of `pitch` numbers, in the order of its taps: down,
-    /// then channels, then across.
-    pub(crate) fn runs(&self, pitch: usize) -> Vec<Run> {
+    /// The runs of a patch in an image `[H, C, W]`, in the order of the taps: by row, then by channel,
+    /// then by column.
+    pub(crate) fn runs(&self) -> Vec<Run> {
         let [height, width] = self.kernel;
         let mut runs: Vec<Run> = Vec::new();
         for row in 0..height {
             for channel in 0..self.channels {
-                let offset = row * pitch + channel * (pitch / self.channels);
+                let offset = row * self.pitch() + channel * self.width;
                 let tap = (row * self.channels + channel) * width;
                 match runs.last_mut() {
                     Some(last) if last.offset + last.length == offset => last.length += width,
@@ -110,10 +109,10 @@ impl Geometry {
         runs
     }
 
-    /// Where the patches of a strip start in its window, row by row.
-    pub(crate) fn bases(&self, strip: &Strip, pitch: usize) -> Vec<usize> {
+    /// The places in a strip's window where its patches start, row by row.
+    pub(crate) fn bases(&self, strip: &Strip) -> Vec<usize> {
         let [_, columns] = self.positions();
-        let row = self.stride[0] * pitch;
+        let row = self.stride[0] * self.pitch();
         (0..strip.rows)
             .flat_map(|y| (0..columns).map(move |x| y * row + x * self.stride[1]))
             .collect()
@@ -158,7 +157,7 @@ mod tests {
             kernel: [7, 1],
             stride: [2, 1],
         };
-        let runs = signal.runs(signal.pitch());
+        let runs = signal.runs();
         assert_eq!((runs.len(), runs[0].length), (1, 7));
     }
 }

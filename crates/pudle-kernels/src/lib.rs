@@ -17,14 +17,18 @@
 //! one order. Where codes are not sparse, a tile (a group of data) is worked on as if none were zero; the
 //! shares from which on are constants, so that a result does not depend on a stopwatch either.
 //!
-//! With the `burn` feature, [`Network`] is this as an operation of Burn with its backward pass, in `f32` and `f64`, on the
-//! backends that have one: the CPU's with the feature `flex`.
+//! With the `burn` feature, `Network` is this as an operation of Burn's `flex` backend, in `f32` and
+//! `f64`, with its backward pass.
 //!
 //! ```
 //! use pudle_kernels::{Banks, Encoder, Shrinkage, Unrolling, Wanted, dense_forward};
 //!
-//! let banks = Banks::tied([1.0, 0.0, 0.0, 1.0].as_slice());
-//! let encoder = Encoder { banks, step: 1.0, levels: &[0.5], level_shape: [1; 3] };
+//! let encoder = Encoder {
+//!     banks: Banks::tied(&[1.0, 0.0, 0.0, 1.0][..]),
+//!     step: 1.0,
+//!     levels: &[0.5],
+//!     level_shape: [1; 3],
+//! };
 //! let unrolling = Unrolling::ista(3, Shrinkage::Soft);
 //! let (output, tape) = dense_forward(2, &[2.0, -0.1], encoder, unrolling, true);
 //! assert_eq!(output.code(), [1.5, 0.0]);
@@ -33,26 +37,33 @@
 //! ```
 
 mod aligned;
+mod banks;
 mod combine;
 mod conv;
 mod dense;
 mod encoder;
 mod geometry;
+mod levels;
 mod matrix;
 #[cfg(feature = "burn")]
 mod op;
 mod plan;
 mod product;
 mod real;
+mod schedule;
 mod settings;
-mod support;
+mod sparse;
+mod vector;
 
+pub use banks::{Banks, Tying};
 pub use conv::{ConvTape, ShiftWindows, conv_forward, conv_shifts};
 pub use dense::{DenseTape, dense_forward};
-pub use encoder::{Banks, Encoder, Gradients, Output, Wanted};
+pub use encoder::{Encoder, Gradients, Output, Wanted};
 pub use geometry::Geometry;
+#[cfg(feature = "flex")]
+pub use op::FlexTape;
 #[cfg(feature = "burn")]
-pub use op::{Network, TapedBackend, UnrolledBackend, UnrolledGradients, UnrolledInputs, supports};
-pub use plan::{OwnBanks, Plan};
+pub use op::{Network, NetworkGradients, TapedBackend, UnrolledBackend, supports};
+pub use plan::Plan;
 pub use real::Real;
 pub use settings::{Extrapolation, Problem, Shrinkage, Unrolling};

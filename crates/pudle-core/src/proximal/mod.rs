@@ -1,9 +1,11 @@
 //! Proximal operators `Φ` of the encoder's layers: an operator a file, and the enum that names them.
 
+mod group;
 mod hard;
 mod operator;
 mod relu;
 mod soft;
+mod top_k;
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,10 +17,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::{ConfigError, RangeError};
 use crate::level::Level;
 use crate::step::StepSize;
+pub use group::Group;
 pub use hard::Hard;
 use operator::Operator;
 pub use relu::Relu;
 pub use soft::Soft;
+pub use top_k::TopK;
 
 /// The non-linearity of a layer, at a level `θ ≥ 0`.
 ///
@@ -27,6 +31,8 @@ pub use soft::Soft;
 /// | `soft` | [`Soft`] | `θ = αλ` | `λ‖z‖₁` |
 /// | `relu` | [`Relu`] | `θ = αλ` | `λ‖z‖₁`, `z ≥ 0` |
 /// | `hard` | [`Hard`] | `θ = λ` | `λ²/(2α) ‖z‖₀` |
+/// | `top-k:K` | [`TopK`] | — | 0 on codes of at most `K` non-zeros |
+/// | `group:N` | [`Group`] | `θ = αλ` | `λ Σ_g ‖z_g‖₂` |
 ///
 /// In a file it is the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +43,14 @@ pub enum Proximal {
     Relu,
     /// Two-sided hard threshold.
     Hard,
+    /// The `k` codes of largest magnitude.
+    TopK(TopK),
+    /// Soft threshold of the norms of groups of codes.
+    Group(Group),
 }
 
 /// The operators' names, for errors.
-const KNOWN: &str = "soft, relu, hard";
+const KNOWN: &str = "soft, relu, hard, top-k:K, group:N";
 
 /// Runs the same expression on whichever operator it is.
 macro_rules! with_operator {
@@ -58,6 +68,8 @@ macro_rules! with_operator {
                 let $operator = Hard;
                 $body
             }
+            Proximal::TopK($operator) => $body,
+            Proximal::Group($operator) => $body,
         }
     };
 }
@@ -68,7 +80,9 @@ impl FromStr for Proximal {
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         let parsed = (Soft::parse(text).map(|_| Proximal::Soft))
             .or_else(|| Relu::parse(text).map(|_| Proximal::Relu))
-            .or_else(|| Hard::parse(text).map(|_| Proximal::Hard));
+            .or_else(|| Hard::parse(text).map(|_| Proximal::Hard))
+            .or_else(|| TopK::parse(text).map(Proximal::TopK))
+            .or_else(|| Group::parse(text).map(Proximal::Group));
         let value = text.to_owned();
         parsed.ok_or(ConfigError::Unknown { field: "model.prox", value, known: KNOWN })
     }

@@ -1,6 +1,7 @@
 //! The sparsity weight `λ` over layers, atoms and noise levels: a schedule a file, and the enum that names them.
 
 mod constant;
+mod continuation;
 mod decaying;
 mod learned;
 mod schedule;
@@ -16,6 +17,7 @@ use crate::proximal::Proximal;
 use crate::step::StepSize;
 use crate::weight::Constraint;
 pub use constant::Constant;
+pub use continuation::Continuation;
 pub use decaying::Decaying;
 pub use learned::Learned;
 use schedule::{LearnedWeights, Schedule};
@@ -26,6 +28,7 @@ use schedule::{LearnedWeights, Schedule};
 /// | --- | --- | --- |
 /// | `constant` | [`Constant`] | the same in every layer |
 /// | `decaying` | [`Decaying`] | `λ βᵗ` in layer `t` |
+/// | `continuation` | [`Continuation`] | `max(first βᵗ, λ)` in layer `t` |
 /// | `learned` | [`Learned`] | learned per atom, perhaps per layer and noise level |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -34,6 +37,8 @@ pub enum ThresholdConfig {
     Constant(Constant),
     /// Smaller from layer to layer.
     Decaying(Decaying),
+    /// From a large weight down to `λ`.
+    Continuation(Continuation),
     /// Learned per atom.
     Learned(Learned),
 }
@@ -44,6 +49,7 @@ macro_rules! with_schedule {
         match $config {
             ThresholdConfig::Constant($schedule) => $body,
             ThresholdConfig::Decaying($schedule) => $body,
+            ThresholdConfig::Continuation($schedule) => $body,
             ThresholdConfig::Learned($schedule) => $body,
         }
     };

@@ -100,18 +100,27 @@ impl<const D: usize> Problem<D> {
 
 fn configs(dictionary: DictionaryConfig, step: f64, lambda: f64) -> Vec<PudleConfig> {
     let mut configs = Vec::new();
-    for prox in [Proximal::Soft, Proximal::Relu, Proximal::Hard] {
+    for prox in operators(dictionary.atoms()) {
         for layers in [1, 2, 5] {
             // A hard level is not multiplied by the step size.
             let lambda = if prox == Proximal::Hard { step } else { lambda };
             let config = PudleConfig::new(dictionary).with_step(step).with_lambda(lambda);
             let config = config.with_prox(prox).with_layers(layers);
             for kernels in BOTH {
-                configs.push(config.clone().with_kernels(kernels));
+                if kernels == Kernels::Composed || prox.kernel().is_some() {
+                    configs.push(config.clone().with_kernels(kernels));
+                }
             }
         }
     }
     configs
+}
+
+/// All operators, with settings that fit so many atoms.
+fn operators(atoms: usize) -> Vec<Proximal> {
+    let group = format!("group:{}", if atoms.is_multiple_of(3) { 3 } else { 1 });
+    let more = ["top-k:2".parse().unwrap(), group.parse().unwrap()];
+    [Proximal::Soft, Proximal::Relu, Proximal::Hard].into_iter().chain(more).collect()
 }
 
 fn finite_differences<const D: usize, A: Configured<D>>(

@@ -5,3 +5,4 @@ mod common;
 mod fused;
 mod gradients;
 mod naive;
+mod operators;

@@ -7,41 +7,42 @@ use crate::geometry::{Geometry, Run};
 use crate::product::panel;
 use crate::real::Real;
 
-/// A vector of a patch, or the part of one that ends a run.
+/// A vector of a patch, or the partial vector at the end of a run.
 #[derive(Clone, Copy)]
-pub(crate) struct Move {
-    /// Where it is in a window, from the first pixel of the patch.
+pub(crate) struct PatchVector {
+    /// Its place in a window, from the first pixel of the patch.
     pub offset: usize,
-    /// Where it is in the patch.
+    /// Its place in the patch.
     pub tap: usize,
-    /// Numbers.
+    /// How many numbers.
     pub length: usize,
 }
 
-/// The share of codes that are not zero from which on a tile is worked on as if all were: about where
-/// the two ways took the same time, for 64 filters of 9×9 taps in single precision on a Zen 4 core. A
-/// constant rather than a measurement at run time, so that the same input has the same result.
+/// The share of codes that are not zero from which on a tile is worked on as if no code were zero:
+/// about where the two ways took the same time, for 64 filters of 9×9 taps in single precision on a
+/// Zen 4 core. It is a constant, not a measurement at run time, so that the same input always has the
+/// same result.
 const DENSE: f64 = 0.25;
 
-/// Filters twice: one after the other, for sums over the support, and tap by tap, for all of them at
-/// a position. Taps go down, then over channels, then across; both axes are padded with zeros to
-/// whole blocks.
+/// A bank of filters in two layouts: filter by filter, for sums over the support, and tap by tap, for
+/// all filters at a position. Taps are ordered by row, then by channel, then by column. Both axes are
+/// padded with zeros to whole blocks.
 pub(crate) struct Filters<T> {
     /// `[p, padded taps]`.
     pub rows: Aligned<T>,
     /// Panels of a few vectors of atoms, each `[taps, atoms of the panel]`.
     pub panels: Aligned<T>,
-    /// Where the pixel of each tap lies, from the first pixel of a patch.
+    /// Place of the pixel of each tap, from the first pixel of a patch.
     pub offsets: Vec<usize>,
     /// Numbers from the first pixel of a patch to its last.
     pub reach: usize,
-    /// A patch, vector by vector.
-    pub moves: Vec<Move>,
-    /// Ones where a move that ends a run has numbers, zeros behind.
-    pub ones: Aligned<T>,
+    /// The vectors of a patch.
+    pub patch: Vec<PatchVector>,
+    /// Ones for the numbers of a partial vector, zeros behind them.
+    pub partial: Aligned<T>,
     /// Taps of a filter.
     pub taps: usize,
-    /// The same, padded.
+    /// Taps of a filter, padded.
     pub padded_taps: usize,
     /// Atoms, padded.
     pub padded_atoms: usize,
@@ -57,7 +58,7 @@ impl<T: Real> Filters<T> {
         for (row, atom) in rows.chunks_exact_mut(padded_taps).zip(atoms.chunks_exact(taps)) {
             for_each_tap(geometry, |tap, given| row[tap] = atom[given]);
         }
-        let runs = geometry.runs(geometry.pitch());
+        let runs = geometry.runs();
         let offsets: Vec<usize> =
             runs.iter().flat_map(|run| run.offset..run.offset + run.length).collect();
         let reach = offsets.iter().max().map_or(0, |last| last + 1);
@@ -66,13 +67,13 @@ impl<T: Real> Filters<T> {
             panels: zeros(taps * padded_atoms),
             offsets,
             reach,
-            moves: Vec::new(),
-            ones: zeros(T::BLOCK),
+            patch: Vec::new(),
+            partial: zeros(T::BLOCK),
             taps,
             padded_taps,
             padded_atoms,
         };
-        Arch::new().dispatch(LayOut { filters: &mut filters, runs: &runs });
+        Arch::new().dispatch(VectorLayout { filters: &mut filters, runs: &runs });
         filters
     }
 
@@ -81,15 +82,15 @@ impl<T: Real> Filters<T> {
         self.rows.len() / self.padded_taps
     }
 
-    /// Whether `count` codes at `positions` positions are so many that a tile is worked on as if none
-    /// were zero.
+    /// Whether a tile of `positions` positions with `count` codes that are not zero is worked on as if no
+    /// code were zero.
     #[inline(always)]
     pub fn dense(&self, count: usize, positions: usize) -> bool {
         count as f64 > DENSE * (positions * self.atoms()) as f64
     }
 
-    /// Filters in the order of [`rows`](Self::rows) in the order that they were given in.
-    pub fn given_order(&self, geometry: &Geometry, rows: &[T]) -> Vec<T> {
+    /// Filters in the layout of [`rows`](Self::rows) as `[p, C, k, k]`.
+    pub fn to_channels_first(&self, geometry: &Geometry, rows: &[T]) -> Vec<T> {
         let mut atoms = vec![T::ZERO; geometry.atoms * self.taps];
         for (row, atom) in
             rows.chunks_exact(self.padded_taps).zip(atoms.chunks_exact_mut(self.taps))
@@ -100,7 +101,7 @@ impl<T: Real> Filters<T> {
     }
 }
 
-/// Every tap with its place in `[C, k, k]`.
+/// Calls `visit` with the place of every tap in a row of [`Filters::rows`], and in `[C, k, k]`.
 fn for_each_tap(geometry: &Geometry, mut visit: impl FnMut(usize, usize)) {
     let [height, width] = geometry.kernel;
     for row in 0..height {
@@ -115,13 +116,13 @@ fn for_each_tap(geometry: &Geometry, mut visit: impl FnMut(usize, usize)) {
     }
 }
 
-/// The part of the layout that depends on how many numbers a vector has.
-struct LayOut<'a, T> {
+/// Fills in what depends on how many numbers a vector has: the panels and the vectors of a patch.
+struct VectorLayout<'a, T> {
     filters: &'a mut Filters<T>,
     runs: &'a [Run],
 }
 
-impl<T: Real> WithSimd for LayOut<'_, T> {
+impl<T: Real> WithSimd for VectorLayout<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -140,10 +141,14 @@ impl<T: Real> WithSimd for LayOut<'_, T> {
         for run in runs {
             for k in (0..run.length).step_by(lanes) {
                 let length = lanes.min(run.length - k);
-                filters.moves.push(Move { offset: run.offset + k, tap: run.tap + k, length });
+                filters.patch.push(PatchVector {
+                    offset: run.offset + k,
+                    tap: run.tap + k,
+                    length,
+                });
             }
         }
-        // All runs of a patch are equally long.
-        filters.ones[..(runs[0].length - 1) % lanes + 1].fill(T::ONE);
+        // All runs of a patch are equally long, so that one mask serves all partial vectors.
+        filters.partial[..(runs[0].length - 1) % lanes + 1].fill(T::ONE);
     }
 }

@@ -1,9 +1,19 @@
 //! The pass through a convolutional dictionary.
+//!
+//! An image is cut into strips of positions that run side by side and exchange their borders once per
+//! layer.
 
 mod backward;
+mod batch;
 mod filters;
 mod forward;
-mod micro;
+mod image;
+mod kernels;
+mod parallel;
 mod pass;
+mod shifts;
+mod state;
+mod tape;
 
-pub use pass::{ConvTape, ShiftWindows, conv_forward, conv_shifts};
+pub use batch::{ConvTape, conv_forward};
+pub use shifts::{ShiftWindows, conv_shifts};

@@ -6,13 +6,13 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
+use super::{Datum, GROUP, Network};
 use crate::aligned::{Aligned, zeros};
 use crate::combine::combine;
-use crate::dense::network::{Datum, GROUP, Network};
 use crate::encoder::Wanted;
 use crate::real::Real;
 use crate::settings::Shrinkage;
-use crate::support::Sparse;
+use crate::sparse::Sparse;
 
 /// The most atoms that are few: then a matrix of outer products has 256 KiB in single precision.
 pub(super) const FEW: usize = 256;
@@ -21,7 +21,7 @@ pub(super) const FEW: usize = 256;
 pub(super) struct Sums<T> {
     /// `Σ u_t`, `[padded p]`.
     pub codes: Aligned<T>,
-    /// Rows of `[padded p]` as [`Levels::row`](crate::settings::Levels::row) counts them.
+    /// Rows of `[padded p]` as [`Levels::row`](crate::levels::Levels::row) counts them.
     pub levels: Vec<T>,
     pub step: f64,
 }
@@ -52,7 +52,7 @@ struct Walk<T> {
 impl<T: Real> Walk<T> {
     fn new(padded: usize) -> Self {
         let row = || zeros(padded);
-        let room = || Sparse::<T>::new(padded).room();
+        let room = || Sparse::<T>::new(padded).index_buffer();
         Self {
             delta: row(),
             carried: row(),
@@ -90,8 +90,8 @@ impl<T: Real> Network<T> {
                 levels: vec![T::ZERO; rows * self.padded],
                 step: 0.0,
             }));
-            for (k, layers) in self.layers.segments().into_iter().enumerate().rev() {
-                let again = self.layers.recompute.then(|| {
+            for (k, layers) in self.schedule.segments().into_iter().enumerate().rev() {
+                let again = self.schedule.recompute.then(|| {
                     self.again(state.get_or_insert_with(|| self.start()), first + before, group, k)
                 });
                 for (i, (datum, walk)) in group.iter().zip(&mut walks).enumerate() {
@@ -163,7 +163,7 @@ impl<T: Real> WithSimd for Back<'_, T> {
         for t in layers.clone().rev() {
             sizes[2] = expand(codes, t - layers.start, end, (&mut rows[2], &mut index[2]));
             end -= sizes[2];
-            let momentum = T::from_f64(network.layers.weight(t));
+            let momentum = T::from_f64(network.schedule.weight(t));
             let (one, back) = (T::splat(simd, T::ONE + momentum), T::splat(simd, -momentum));
             let [next, now, before] = rows;
             let support = &index[0][..sizes[0]];
@@ -186,7 +186,7 @@ impl<T: Real> WithSimd for Back<'_, T> {
                     *sum = T::plus(simd, *sum, *u);
                 }
             }
-            if wanted.encoder && network.layers.shrinkage != Shrinkage::Hard {
+            if wanted.encoder && network.schedule.shrinkage != Shrinkage::Hard {
                 let row = network.levels.row(t) * padded;
                 let levels = &mut sums.levels[row..][..padded];
                 for j in support {

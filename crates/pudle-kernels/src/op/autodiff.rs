@@ -1,51 +1,60 @@
-//! The backward half of the pass in Burn's graph.
+//! The pass in Burn's graph.
 
+use std::fmt;
 use std::sync::Arc;
 
+use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients as Graph;
+use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, TensorMetadata};
-use burn::tensor::Shape;
 
 use crate::encoder::Wanted;
-use crate::op::border::{TapedBackend, UnrolledBackend, UnrolledGradients, UnrolledInputs};
+use crate::op::backend::{NetworkGradients, TapedBackend, UnrolledBackend};
 use crate::plan::Plan;
+
+/// What the graph stores between the two halves of a pass.
+struct State<T> {
+    tape: Arc<T>,
+    plan: Plan,
+}
+
+impl<T> Clone for State<T> {
+    fn clone(&self) -> Self {
+        Self { tape: self.tape.clone(), plan: self.plan }
+    }
+}
+
+impl<T> fmt::Debug for State<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
 
 #[derive(Debug)]
 struct Unrolled;
 
-/// What the backward half needs.
-#[derive(Debug)]
-struct State<B: TapedBackend> {
-    plan: Plan,
-    tape: Arc<B::Tape>,
-    /// Shapes of the inputs, in the order of [`UnrolledBackend::unrolled`].
-    shapes: [Shape; 6],
-}
-
-impl<B: TapedBackend> Clone for State<B> {
-    fn clone(&self) -> Self {
-        Self { plan: self.plan, tape: self.tape.clone(), shapes: self.shapes.clone() }
-    }
-}
-
 impl<B: TapedBackend> Backward<B, 6> for Unrolled {
-    type State = State<B>;
+    type State = State<B::Tape>;
 
-    fn backward(self, ops: Ops<State<B>, 6>, grads: &mut Graph, _: &mut Checkpointer) {
-        let State { plan, tape, shapes } = ops.state;
+    fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let State { tape, plan } = ops.state;
         let gradient = grads.consume::<B>(&ops.node);
-        let [x, _, _, _, step, levels] = &ops.parents;
+        let [x, analysis, synthesis, decoder, step, levels] = ops.parents;
         let wanted = Wanted { data: x.is_some(), encoder: step.is_some() || levels.is_some() };
-        let UnrolledGradients { x, analysis, synthesis, decoder, step, levels } =
-            B::unrolled_backward(gradient, &tape, plan, wanted);
-        let gradients = [x, analysis, Some(synthesis), decoder, step, levels];
-        for ((parent, shape), gradient) in ops.parents.into_iter().zip(shapes).zip(gradients) {
-            if let (Some(parent), Some(gradient)) = (parent, gradient) {
-                grads.register::<B>(parent.id, B::float_reshape(gradient, shape));
+        let gradients = B::unrolled_backward(gradient, &tape, plan, wanted);
+        let NetworkGradients { x: of_x, banks, step: of_step, levels: of_levels } = gradients;
+        for (node, gradient) in [
+            (synthesis, Some(banks.synthesis)),
+            (analysis, banks.analysis),
+            (decoder, banks.decoder),
+            (x, of_x),
+            (step, of_step),
+            (levels, of_levels),
+        ] {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<B>(node.id, gradient);
             }
         }
     }
@@ -61,30 +70,22 @@ impl<B: TapedBackend, C: CheckpointStrategy> UnrolledBackend for Autodiff<B, C> 
         levels: FloatTensor<Self>,
         plan: Plan,
     ) -> FloatTensor<Self> {
-        let inputs = [x, analysis, synthesis, decoder, step, levels];
-        let shapes = inputs.each_ref().map(TensorMetadata::shape);
-        let [x, analysis, synthesis, decoder, step, levels] =
-            inputs.map(|input| input.into_parts());
-        let nodes = [x.1, analysis.1, synthesis.1, decoder.1, step.1, levels.1];
-        let inputs = UnrolledInputs::<B> {
-            x: x.0,
-            analysis: analysis.0,
-            synthesis: synthesis.0,
-            decoder: decoder.0,
-            step: step.0,
-            levels: levels.0,
-        };
+        let (x, x_node) = x.into_parts();
+        let (analysis, analysis_node) = analysis.into_parts();
+        let (synthesis, synthesis_node) = synthesis.into_parts();
+        let (decoder, decoder_node) = decoder.into_parts();
+        let (step, step_node) = step.into_parts();
+        let (levels, levels_node) = levels.into_parts();
+        let nodes = [x_node, analysis_node, synthesis_node, decoder_node, step_node, levels_node];
         match Unrolled.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let (output, tape) = B::unrolled_taped(inputs, plan);
-                prepared.finish(State { plan, tape: Arc::new(tape), shapes }, output)
+                let (output, tape) =
+                    B::unrolled_taped(x, analysis, synthesis, decoder, step, levels, plan);
+                prepared.finish(State { tape: Arc::new(tape), plan }, output)
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(untracked(inputs, plan)),
+            OpsKind::UnTracked(prepared) => {
+                prepared.finish(B::unrolled(x, analysis, synthesis, decoder, step, levels, plan))
+            }
         }
     }
-}
-
-fn untracked<B: TapedBackend>(inputs: UnrolledInputs<B>, plan: Plan) -> FloatTensor<B> {
-    let UnrolledInputs { x, analysis, synthesis, decoder, step, levels } = inputs;
-    B::unrolled(x, analysis, synthesis, decoder, step, levels, plan)
 }

@@ -2,16 +2,15 @@
 
 use crate::common::{Draw, analyze, assert_differences, cast, distance, synthesize, unrolled};
 use pudle_kernels::{
-    Banks, Encoder, Extrapolation, Geometry, Real, Shrinkage, Unrolling, Wanted, conv_forward,
+    Banks, Encoder, Extrapolation, Geometry, Real, Shrinkage, Tying, Unrolling, Wanted,
+    conv_forward,
 };
 
 struct Problem {
     geometry: Geometry,
-    /// Banks of filters.
-    banks: usize,
+    banks: Banks<Vec<f64>>,
     batch: usize,
     x: Vec<f64>,
-    atoms: Vec<f64>,
     step: f64,
     levels: Vec<f64>,
     level_shape: [usize; 3],
@@ -34,17 +33,18 @@ impl Problem {
         };
         let batch = draw.count(1..=3);
         let layers = draw.count(1..=6);
-        let banks = draw.pick(&[1, 1, 2, 3]);
+        let tying = draw.pick(&[Tying::Tied, Tying::Tied, Tying::Decoder, Tying::Untied]);
         let level_shape =
             [draw.pick(&[1, layers]), draw.pick(&[1, batch]), draw.pick(&[1, geometry.atoms])];
         let positions: usize = geometry.positions().iter().product();
         let scale = 1.0 / (geometry.taps() as f64).sqrt();
         let high = draw.pick(&[0.0, 0.02, 0.05, 0.2, 100.0]);
         Self {
-            banks,
+            banks: tying
+                .banks((), (), ())
+                .map(|()| draw.numbers(geometry.atoms * geometry.taps(), -scale, scale)),
             batch,
             x: draw.numbers(batch * geometry.pixels(), -1.0, 1.0),
-            atoms: draw.numbers(banks * geometry.atoms * geometry.taps(), -scale, scale),
             step: 0.1,
             levels: draw.numbers(level_shape.iter().product(), 0.0, high + 1e-300),
             level_shape,
@@ -63,28 +63,11 @@ impl Problem {
 
     fn encoder(&self) -> Encoder<'_, f64> {
         Encoder {
-            banks: self.banks_of(&self.atoms),
+            banks: self.banks.as_ref().map(Vec::as_slice),
             step: self.step,
             levels: &self.levels,
             level_shape: self.level_shape,
         }
-    }
-
-    /// The banks in a list of all their numbers.
-    fn banks_of<'a, T>(&self, numbers: &'a [T]) -> Banks<&'a [T]> {
-        let mut banks = numbers.chunks_exact(numbers.len() / self.banks);
-        Banks {
-            analysis: if self.banks == 3 { banks.next() } else { None },
-            synthesis: banks.next().expect("one bank at least"),
-            decoder: banks.next(),
-        }
-    }
-
-    /// The filters of analysis, synthesis and decoder.
-    fn bank(&self, part: usize) -> &[f64] {
-        let k = [[0, 0, 0], [0, 0, 1], [0, 1, 2]][self.banks - 1][part];
-        let n = self.atoms.len() / self.banks;
-        &self.atoms[k * n..][..n]
     }
 
     /// Code and reconstruction of each datum, with the layers before the recorded ones run by
@@ -100,16 +83,16 @@ impl Problem {
             let run = |problem: &Problem, range, start| {
                 let x = &problem.x[i * g.pixels()..][..g.pixels()];
                 let gradient = |y: &[f64]| {
-                    let image = synthesize(g, problem.bank(1), y);
+                    let image = synthesize(g, &problem.banks.synthesis, y);
                     let r: Vec<f64> = image.iter().zip(x).map(|(a, b)| a - b).collect();
-                    analyze(g, problem.bank(0), &r)
+                    analyze(g, problem.banks.for_analysis(), &r)
                 };
                 let atom = |k| k / positions;
                 unrolled((n, i), &problem.encoder(), &self.unrolling, range, start, gradient, atom)
             };
             let state = run(constant, 0..first, zero);
             let (z, _) = run(self, first..self.unrolling.layers, state);
-            images.extend(synthesize(g, self.bank(2), &z));
+            images.extend(synthesize(g, self.banks.for_decoder(), &z));
             codes.extend(z);
         }
         (codes, images)
@@ -126,9 +109,8 @@ impl Problem {
     fn copy(&self) -> Problem {
         Problem {
             x: self.x.clone(),
-            atoms: self.atoms.clone(),
+            banks: self.banks.clone(),
             levels: self.levels.clone(),
-            unrolling: self.unrolling,
             target: self.target.clone(),
             weights: self.weights.clone(),
             ..*self
@@ -139,10 +121,10 @@ impl Problem {
 fn forward_is_naive<T: Real>(seed: u64, tolerance: f64) {
     let problem = Problem::draw(seed);
     let (code, image) = problem.naive(&problem);
-    let (x, atoms, levels) =
-        (cast::<T>(&problem.x), cast::<T>(&problem.atoms), cast::<T>(&problem.levels));
+    let (x, levels) = (cast::<T>(&problem.x), cast::<T>(&problem.levels));
+    let banks = problem.banks.as_ref().map(|bank| cast::<T>(bank));
     let encoder = Encoder {
-        banks: problem.banks_of(&atoms),
+        banks: banks.as_ref().map(Vec::as_slice),
         step: T::from_f64(problem.step),
         levels: &levels,
         level_shape: problem.level_shape,
@@ -187,10 +169,15 @@ fn gradients_equal_finite_differences() {
             let what = format!("seed {seed}, {name}, {:?}", problem.unrolling);
             assert_differences(&mut draw, given, loss, what);
         };
-        let Banks { analysis, synthesis, decoder } = gradients.banks;
-        let banks: Vec<f64> =
-            [analysis, Some(synthesis), decoder].into_iter().flatten().flatten().collect();
-        check("atoms", &banks, &|p| &mut p.atoms);
+        let Banks { analysis, synthesis, decoder } = &gradients.banks;
+        assert_eq!(gradients.banks.tying(), problem.banks.tying());
+        check("synthesis", synthesis, &|p| &mut p.banks.synthesis);
+        if let Some(analysis) = analysis {
+            check("analysis", analysis, &|p| p.banks.for_analysis_mut());
+        }
+        if let Some(decoder) = decoder {
+            check("decoder", decoder, &|p| p.banks.for_decoder_mut());
+        }
         check("data", gradients.data.as_ref().unwrap(), &|p| &mut p.x);
         check("step", &[gradients.step.unwrap()], &|p| std::slice::from_mut(&mut p.step));
         if problem.levels.iter().all(|level| *level > 1e-5) {

@@ -3,3 +3,6 @@
 mod common;
 mod conv;
 mod dense;
+#[cfg(feature = "flex")]
+mod network;
+mod settings;

@@ -58,7 +58,7 @@ pub fn unrolled(
 ) -> (Vec<f64>, Vec<f64>) {
     let weights = unrolling.extrapolation.weights(unrolling.layers);
     for t in range {
-        let m = weights.get(t).copied().unwrap_or(0.0);
+        let m = weights[t];
         let y: Vec<f64> = z.iter().zip(&previous).map(|(z, p)| z + m * (z - p)).collect();
         let g = gradient(&y);
         let next = (0..codes)

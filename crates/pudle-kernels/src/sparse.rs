@@ -2,7 +2,7 @@
 
 use crate::real::Real;
 
-/// Rows of codes, stored as one bit per entry and the entries that are not zero, in order.
+/// Rows of codes. A row is stored as one bit per entry, and its entries that are not zero, in order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sparse<T> {
     /// Words per row.
@@ -35,14 +35,14 @@ impl<T: Real> Sparse<T> {
         self.values.clear();
     }
 
-    /// Room for as many values as another has.
+    /// Reserves memory for as many rows and values as another code has.
     pub fn reserve(&mut self, like: &Self) {
         self.bits.reserve(like.bits.len());
         self.values.reserve(like.values.len() + like.values.len() / 8);
     }
 
-    /// Appends the support of `row`, and returns its size. The values are still to be
-    /// [kept](Self::keep_values).
+    /// Appends the support of `row`, and returns its size. [`push_values`](Self::push_values) appends the
+    /// values.
     #[inline(always)]
     pub fn push_support(&mut self, row: &[T]) -> usize {
         let mut count = 0;
@@ -60,9 +60,9 @@ impl<T: Real> Sparse<T> {
         count
     }
 
-    /// Appends the values of row `i`, the next one whose values are not kept yet.
+    /// Appends the values of row `i`, the first one without values.
     #[inline(always)]
-    pub fn keep_values(&mut self, i: usize, row: &[T], index: &mut [u32]) {
+    pub fn push_values(&mut self, i: usize, row: &[T], index: &mut [u32]) {
         let count = self.row(i, index);
         self.values.extend(index[..count].iter().map(|k| row[*k as usize]));
     }
@@ -77,15 +77,15 @@ impl<T: Real> Sparse<T> {
         count
     }
 
-    /// Where the values of row `i` start.
+    /// The place where the values of row `i` start.
     #[inline(always)]
     pub fn start(&self, i: usize) -> usize {
         self.bits[..i * self.words].iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Writes the first rows into rows of zeros.
+    /// Writes the first `N` rows to rows of zeros.
     pub fn expand_rows<const N: usize>(&self, rows: [&mut [T]; N]) {
-        let (mut index, mut values) = (self.room(), self.values.iter());
+        let (mut index, mut values) = (self.index_buffer(), self.values.iter());
         for (i, row) in rows.into_iter().enumerate() {
             let count = self.row(i, &mut index);
             for (k, value) in index[..count].iter().zip(&mut values) {
@@ -100,14 +100,14 @@ impl<T: Real> Sparse<T> {
         self.bits[i * self.words..][..self.words].iter().map(|w| w.count_ones() as usize).sum()
     }
 
-    /// Room for the support of any row.
-    pub fn room(&self) -> Vec<u32> {
+    /// Memory for the support of any row.
+    pub fn index_buffer(&self) -> Vec<u32> {
         vec![0; self.words * 64]
     }
 
-    /// Writes row after row, padded to `length`, into zeros.
+    /// Writes the rows, padded to `length`, to zeros `[rows, length]`.
     pub fn expand(&self, dense: &mut [T], length: usize) {
-        let (mut index, mut values) = (self.room(), self.values.iter());
+        let (mut index, mut values) = (self.index_buffer(), self.values.iter());
         for (i, row) in dense.chunks_exact_mut(length).enumerate() {
             let count = self.row(i, &mut index);
             for (k, value) in index[..count].iter().zip(&mut values) {
@@ -116,13 +116,13 @@ impl<T: Real> Sparse<T> {
         }
     }
 
-    /// Bytes that this holds.
+    /// How many bytes this holds.
     pub fn bytes(&self) -> usize {
         size_of_val(self.bits.as_slice()) + size_of_val(self.values.as_slice())
     }
 }
 
-/// Writes the places of the bits of word `word`, and returns how many there are.
+/// Writes the places of the bits that are set in word number `word`, and returns how many there are.
 #[inline(always)]
 fn decode(mut bits: u64, word: usize, index: &mut [u32]) -> usize {
     let count = bits.count_ones() as usize;
@@ -133,6 +133,7 @@ fn decode(mut bits: u64, word: usize, index: &mut [u32]) -> usize {
     count
 }
 
+/// A bit per number that is not zero.
 #[inline(always)]
 fn nonzero<T: Real>(chunk: &[T; 64]) -> u64 {
     let mut bits = 0;
@@ -152,11 +153,11 @@ mod tests {
             let row: Vec<f64> =
                 (0..length).map(|k| if k % 3 == 0 { k as f64 - 1.5 } else { 0.0 }).collect();
             let mut sparse = Sparse::new(length);
-            let (mut index, mut again) = (sparse.room(), sparse.room());
+            let (mut index, mut again) = (sparse.index_buffer(), sparse.index_buffer());
             assert_eq!(sparse.push_support(&vec![0.0; length]), 0);
             let count = sparse.push_support(&row);
-            sparse.keep_values(0, &row, &mut index);
-            sparse.keep_values(1, &row, &mut index);
+            sparse.push_values(0, &row, &mut index);
+            sparse.push_values(1, &row, &mut index);
             assert_eq!((sparse.size(0), sparse.size(1)), (0, count));
             assert_eq!(sparse.row(1, &mut again), count);
             assert_eq!(index[..count], again[..count]);

@@ -1,0 +1,15 @@
+//! The inner loops of a convolutional pass, a strip at a time.
+
+mod analysis_backward;
+mod patches;
+mod proximal_step;
+mod scratch;
+mod synthesis;
+mod synthesis_backward;
+mod tile;
+
+pub(crate) use analysis_backward::AnalysisBackward;
+pub(crate) use proximal_step::ProximalStep;
+pub(crate) use scratch::Scratch;
+pub(crate) use synthesis::Synthesis;
+pub(crate) use synthesis_backward::SynthesisBackward;

@@ -1,0 +1,56 @@
+//! The synthesis of a residual or a reconstruction from codes.
+
+use pulp::{Simd, WithSimd};
+
+use crate::conv::filters::Filters;
+use crate::conv::kernels::patches::{TILE, TileCodes};
+use crate::conv::kernels::scratch::Scratch;
+use crate::real::Real;
+use crate::sparse::Sparse;
+
+/// The synthesis `D z` of a strip's code, added up in a window. It also writes the code's support.
+pub(crate) struct Synthesis<'a, T> {
+    pub filters: &'a Filters<T>,
+    /// Where the patch of each position starts in the window.
+    pub bases: &'a [usize],
+    /// `z`, `[positions, padded atoms]`.
+    pub code: &'a [T],
+    /// Receives the support of the code.
+    pub sparse: &'a mut Sparse<T>,
+    /// Whether `sparse` receives the values of the code too.
+    pub values: bool,
+    /// Receives `D z`. What it holds is overwritten.
+    pub window: &'a mut [T],
+    pub scratch: &'a mut Scratch<T>,
+}
+
+impl<T: Real> WithSimd for Synthesis<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { filters, bases, code, sparse, values, window, scratch } = self;
+        let Scratch { patches, index, .. } = scratch;
+        window.fill(T::ZERO);
+        sparse.clear();
+        for (number, bases) in bases.chunks(TILE).enumerate() {
+            let codes = &code[number * TILE * filters.padded_atoms..];
+            let codes = &codes[..bases.len() * filters.padded_atoms];
+            let (mut active, mut total) = (0, 0);
+            for (i, row) in codes.chunks_exact(filters.padded_atoms).enumerate() {
+                // Behind the atoms, numbers that overflowed times the padding's zeros may have left NaN.
+                let row = &row[..filters.atoms()];
+                let count = sparse.push_support(row);
+                active |= u32::from(count > 0) << i;
+                total += count;
+                if values {
+                    sparse.push_values(number * TILE + i, row, index);
+                }
+            }
+            let dense = filters.dense(total, bases.len());
+            let tile = TileCodes { codes, support: sparse, number, active, dense };
+            patches.synthesize(simd, filters, tile, index);
+            patches.scatter(simd, filters, bases, active, window);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The backward pass of a synthesis, and of the layer's point that it starts from.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use crate::conv::filters::Filters;
+use crate::conv::kernels::patches::TILE;
+use crate::conv::kernels::scratch::Scratch;
+use crate::real::Real;
+use crate::sparse::Sparse;
+
+/// From the gradient in `z_{t+1}` to that in `z_t`, at every position of a strip. With the patches
+/// `w_k` of `w = D u` and `y = (1 + m) z_t − m z_{t−1}`, the filters' gradient gains `c w_k y_j`, and
+///
+/// ```text
+/// u_j ← v_j + (1 + m) (u_j − b w_k · D_j) on the support of z_t, 0 elsewhere
+/// v_j ← −m (u_j − b w_k · D_j)            on the support of z_{t−1}, 0 elsewhere
+/// ```
+pub(crate) struct SynthesisBackward<'a, T> {
+    pub filters: &'a Filters<T>,
+    /// Where the patch of each position starts in the window.
+    pub bases: &'a [usize],
+    /// `w`.
+    pub window: &'a [T],
+    /// Factor `c`.
+    pub factor: T,
+    /// Factor `b`.
+    pub step: T,
+    /// Weight `m` of the extrapolation.
+    pub momentum: T,
+    /// `z_t`.
+    pub code: &'a Sparse<T>,
+    /// `z_{t−1}`, if `m` is not 0.
+    pub previous: Option<&'a Sparse<T>>,
+    /// Receives the filters' gradient, `[p, padded taps]`.
+    pub gradient: &'a mut [T],
+    /// `u`, `[positions, padded atoms]`; empty if it is not wanted.
+    pub u: &'a mut [T],
+    /// `v`, `[positions, padded atoms]`; empty if no layer extrapolates.
+    pub v: &'a mut [T],
+    pub scratch: &'a mut Scratch<T>,
+}
+
+impl<T: Real> WithSimd for SynthesisBackward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (filters, padded) = (self.filters, self.filters.padded_atoms);
+        let wanted = !self.u.is_empty();
+        // Where the values of the tile start in the codes.
+        let mut starts = [0, 0];
+        for (number, bases) in self.bases.chunks(TILE).enumerate() {
+            self.read_codes(number * TILE..number * TILE + bases.len(), &mut starts);
+            let Scratch { patches, tile, products, .. } = &mut *self.scratch;
+            let dense = filters.dense(tile.count(), bases.len());
+            patches.gather(simd, filters, bases, tile.active, self.window, T::ONE);
+            let products_on_support = wanted.then_some(&mut *products);
+            tile.add_outer(simd, filters, patches, self.gradient, dense, products_on_support);
+            if !wanted {
+                continue;
+            }
+            if dense {
+                patches.analyze(simd, filters, bases.len(), products);
+            }
+            let first = number * TILE * padded;
+            self.update(simd, first..first + bases.len() * padded);
+        }
+    }
+}
+
+impl<T: Real> SynthesisBackward<'_, T> {
+    /// Reads the codes of these positions, a tile, into the scratch memory: `z_t`, `z_{t−1}`, and
+    /// `c y` on the union of their supports. `starts` are the places of the tile's first values in the
+    /// two codes; afterwards, those of the next tile.
+    #[inline(always)]
+    fn read_codes(&mut self, positions: Range<usize>, starts: &mut [usize; 2]) {
+        let padded = self.filters.padded_atoms;
+        let Scratch { tile, codes, previous: previous_codes, index, .. } = &mut *self.scratch;
+        let one = T::ONE + self.momentum;
+        tile.clear();
+        tile.values.fill(T::ZERO);
+        codes.fill(T::ZERO);
+        for (i, position) in positions.clone().enumerate() {
+            let count = self.code.row(position, index);
+            tile.mark(i, &index[..count]);
+            let (row, point) = (&mut codes[i * padded..], &mut tile.values[i * padded..]);
+            for (j, z) in index[..count].iter().zip(&self.code.values[starts[0]..][..count]) {
+                row[*j as usize] = *z;
+                point[*j as usize] = self.factor * one * *z;
+            }
+            starts[0] += count;
+        }
+        let Some(previous) = self.previous else { return };
+        previous_codes.fill(T::ZERO);
+        for (i, position) in positions.enumerate() {
+            let count = previous.row(position, index);
+            tile.mark(i, &index[..count]);
+            let (row, point) = (&mut previous_codes[i * padded..], &mut tile.values[i * padded..]);
+            for (j, z) in index[..count].iter().zip(&previous.values[starts[1]..][..count]) {
+                row[*j as usize] = *z;
+                point[*j as usize] += -(self.factor * self.momentum * *z);
+            }
+            starts[1] += count;
+        }
+    }
+
+    /// The new `u` and `v` of a tile, in the range `entries` of both.
+    #[inline(always)]
+    fn update<S: Simd>(&mut self, simd: S, entries: Range<usize>) {
+        let Scratch { codes, previous, products, .. } = &*self.scratch;
+        let u = T::vectors_mut::<S>(&mut self.u[entries.clone()]);
+        let (step, one) = (T::splat(simd, -self.step), T::splat(simd, T::ONE + self.momentum));
+        let zero = T::splat(simd, T::ZERO);
+        let products = T::vectors::<S>(products).iter();
+        let codes = T::vectors::<S>(codes).iter();
+        if self.v.is_empty() {
+            for ((u, product), z) in u.iter_mut().zip(products).zip(codes) {
+                *u = T::zero_where_zero(simd, *z, T::mul_add(simd, *product, step, *u));
+            }
+        } else {
+            let v = T::vectors_mut::<S>(&mut self.v[entries]);
+            let momentum = T::splat(simd, -self.momentum);
+            let previous = T::vectors::<S>(previous).iter();
+            for ((((u, v), product), z), before) in
+                u.iter_mut().zip(v).zip(products).zip(codes).zip(previous)
+            {
+                let base = T::mul_add(simd, *product, step, *u);
+                *u = T::zero_where_zero(simd, *z, T::mul_add(simd, base, one, *v));
+                *v = T::zero_where_zero(simd, *before, T::mul_add(simd, base, momentum, zero));
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The pass as an operation of a backend.
+
+use std::fmt::Debug;
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, backend_extension};
+
+use crate::banks::Banks;
+use crate::encoder::Wanted;
+use crate::plan::Plan;
+
+/// A backend that runs an unrolled network as one operation.
+///
+/// A bank of atoms that `plan.tying` ties to the synthesis bank is not read. Its argument can be any
+/// tensor of the backend; [`Network`](crate::Network) passes the synthesis bank.
+#[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
+pub trait UnrolledBackend: Backend {
+    /// The codes and the reconstructions of a batch, one after the other in one tensor of rank 1.
+    ///
+    /// `x` is `[b, m]`, `[b, C, L]` or `[b, C, H, W]`, a bank `[m, p]`, `[p, C, k]` or `[p, C, k, k]`,
+    /// `step` `[1]`, and `levels` `[T or 1, b or 1, p or 1]`.
+    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to route to"))]
+    fn unrolled(
+        x: FloatTensor<Self>,
+        analysis: FloatTensor<Self>,
+        synthesis: FloatTensor<Self>,
+        decoder: FloatTensor<Self>,
+        step: FloatTensor<Self>,
+        levels: FloatTensor<Self>,
+        plan: Plan,
+    ) -> FloatTensor<Self>;
+}
+
+/// A backend that runs an unrolled network forward and backward.
+pub trait TapedBackend: UnrolledBackend {
+    /// What the forward pass stores for the backward pass. On a backend of tensors, this can be a `Vec`
+    /// of them.
+    type Tape: Debug + Send + Sync + 'static;
+
+    /// [`unrolled`](UnrolledBackend::unrolled), and the tape of the last `plan.unrolling.recorded` layers.
+    fn unrolled_taped(
+        x: FloatTensor<Self>,
+        analysis: FloatTensor<Self>,
+        synthesis: FloatTensor<Self>,
+        decoder: FloatTensor<Self>,
+        step: FloatTensor<Self>,
+        levels: FloatTensor<Self>,
+        plan: Plan,
+    ) -> (FloatTensor<Self>, Self::Tape);
+
+    /// The gradients of the inputs from `gradient`, that of the output.
+    fn unrolled_backward(
+        gradient: FloatTensor<Self>,
+        tape: &Self::Tape,
+        plan: Plan,
+        wanted: Wanted,
+    ) -> NetworkGradients<Self>;
+}
+
+/// Gradients of the inputs of a pass, each in the shape of its input.
+#[derive(Clone, Debug)]
+pub struct NetworkGradients<B: Backend> {
+    /// Of the data, if wanted.
+    pub x: Option<FloatTensor<B>>,
+    /// Of each bank of atoms. The gradient of a tied bank is part of that of the synthesis bank.
+    pub banks: Banks<FloatTensor<B>>,
+    /// Of the step size, if wanted.
+    pub step: Option<FloatTensor<B>>,
+    /// Of the levels, if wanted.
+    pub levels: Option<FloatTensor<B>>,
+}
