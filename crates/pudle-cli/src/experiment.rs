@@ -15,19 +15,19 @@ use crate::terminal::{say, say_json};
 
 #[derive(Subcommand)]
 pub enum Args {
-    /// How fast the gradients converge, and where to: dec, ae-lasso, ae-ls and others over the layers.
+    /// How fast the gradients dec, ae-lasso, ae-ls and others converge over the layers, and to what.
     GradientDynamics(Flags<GradientDynamics>),
-    /// Which gradient recovers the dictionary from a perturbed start, by layers, batch, rate and noise.
+    /// How well each gradient recovers a known dictionary from a perturbed start.
     DictionaryRecovery(Flags<DictionaryRecovery>),
-    /// ae-ls with constant and decaying λ and with a hard threshold, beside NOODL.
+    /// Compare NOODL with ae-ls under a constant λ, a decaying λ and a hard threshold.
     Baselines(BaselineFlags),
-    /// Learning with no knowledge of the dictionary, from pairs of data that share an atom.
+    /// Learn a dictionary from data alone. It starts from pairs of data that share an atom.
     Initialisation(Flags<Initialisation>),
-    /// What a code's error is made of: the dictionary's error, too few layers, the bias of λ.
+    /// How much of a code's error comes from the dictionary, from too few layers and from the bias of λ.
     CodeError(Flags<CodeError>),
-    /// What dec and ae-ls, and hard thresholds, reach on photographs, by λ.
+    /// PSNR on photographs after learning with dec, ae-ls and hard thresholds, for several λ.
     DenoisingTable(Flags<DenoisingTable>),
-    /// What each step from the published denoiser to the blind one that ships is worth.
+    /// PSNR of each step from the published denoiser to the blind one that is shipped.
     DenoisingIngredients(Flags<DenoisingIngredients>),
 }
 
@@ -35,16 +35,16 @@ pub enum Args {
 pub struct BaselineFlags {
     #[command(flatten)]
     flags: Flags<Baselines>,
-    /// Only write what the first seed learns from, for other programs: a safetensors file per sparsity with
-    /// the data in order (x), the true dictionary (truth) and the start (start).
+    /// Write the data that the first seed learns from, for other programs, and run nothing: a safetensors file for
+    /// each sparsity with the data in order (x), the true dictionary (truth) and the start (start).
     #[arg(long, value_name = "DIR")]
     save_data: Option<PathBuf>,
 }
 
-/// What every experiment is asked for.
+/// Flags of every experiment.
 #[derive(clap::Args)]
 struct Common {
-    /// Folder of the results; one that holds a part of them is gone on with. runs/NAME-PRESET by default.
+    /// Folder of the results. If it holds a part of them already, the rest is added. runs/NAME-PRESET by default.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print summary.json instead of the table.
@@ -55,7 +55,7 @@ struct Common {
     backend: Backend,
 }
 
-/// The flags of an experiment: a preset, and every setting as a flag over it.
+/// The flags of an experiment: a preset, and a flag for every setting that replaces the preset's.
 pub struct Flags<E> {
     common: Common,
     preset: String,
@@ -85,13 +85,13 @@ impl<E: Experiment> clap::Args for Flags<E> {
         let preset = clap::Arg::new("preset")
             .long("preset")
             .value_name("P")
-            .help("Named settings, which the flags below lie over")
+            .help("Named settings; the flags below replace single ones")
             .default_value(names[0])
             .value_parser(clap::builder::PossibleValuesParser::new(names));
         let command = Common::augment_args(command.arg(preset));
         let common: Vec<clap::Id> =
             command.get_arguments().map(|arg| arg.get_id().clone()).collect();
-        // Every flag says what it is without being given.
+        // The help of every flag names its value in the presets.
         let settings: Vec<(&str, toml::Table)> = presets
             .iter()
             .map(|(name, preset)| (*name, toml::Table::try_from(preset).expect("plain values")))

@@ -21,13 +21,13 @@ pub struct CodeError {
     /// Dimension m of a datum.
     #[arg(long, value_name = "M")]
     pub dim: usize,
-    /// Atoms p.
+    /// Number of atoms p.
     #[arg(long, value_name = "P")]
     pub atoms: usize,
-    /// Non-zeros s of a code.
+    /// Number of non-zero entries s of a code.
     #[arg(long, value_name = "S")]
     pub sparsity: usize,
-    /// Data n.
+    /// Number of data n.
     #[arg(long, value_name = "N")]
     pub count: usize,
     /// Law of the amplitudes: uniform:LOW:HIGH, one-sign:LOW:HIGH (one sign per datum) or normal:MEAN:SD.
@@ -36,25 +36,25 @@ pub struct CodeError {
     /// Step size α of a layer.
     #[arg(long, value_name = "A")]
     pub step: f64,
-    /// Perturbations SD of the dictionary, D = normalise(D* + SD · N(0, 1)), that are gone through.
+    /// Perturbations SD of the dictionary, D = normalise(D* + SD · N(0, 1)), to measure.
     #[arg(long, value_name = "SD,…", value_delimiter = ',')]
     pub perturbation: Vec<f64>,
-    /// Sparsity weights λ that are gone through, with the true dictionary.
+    /// Sparsity weights λ to measure, with the true dictionary.
     #[arg(long, value_name = "L,…", value_delimiter = ',')]
     pub lambda: Vec<f64>,
-    /// Layers t that are gone through, from 1, with the true dictionary.
+    /// Largest number of layers to measure, from 1 on, with the true dictionary.
     #[arg(long, value_name = "T")]
     pub layers: usize,
-    /// λ where the dictionary is varied.
+    /// λ while the dictionary is varied.
     #[arg(long, value_name = "L")]
     pub held_lambda: f64,
-    /// λ where the layers are varied: large enough for codes to converge within them.
+    /// λ while the number of layers is varied. Codes must converge within the layers, so it must not be too small.
     #[arg(long, value_name = "L")]
     pub layers_lambda: f64,
-    /// Layers where they are held: so many that the code has converged.
+    /// Number of layers while it is not varied. The code must converge within them.
     #[arg(long, value_name = "T")]
     pub held_layers: usize,
-    /// Seeds, counted up from --seed.
+    /// Number of seeds, counted up from --seed.
     #[arg(long, value_name = "N")]
     pub seeds: u64,
     /// First seed.

@@ -11,8 +11,8 @@ use pudle_train::{Checkpoint, RunConfig, train_watched};
 use crate::error::{ExperimentError, Result};
 use crate::experiment::Task;
 
-/// Trains in the state folder of a part, from where an earlier attempt got to, and tells the part's progress of `work` for
-/// every step.
+/// Trains in the state folder of a part, and continues a training that was interrupted there. Every step adds `work` to the
+/// progress of the part.
 pub(crate) fn train_denoiser(config: RunConfig, task: &Task<'_>, work: u64) -> Result<Checkpoint> {
     let state = &task.state;
     let done = Arc::new(AtomicU64::new(0));
@@ -31,7 +31,7 @@ pub(crate) fn train_denoiser(config: RunConfig, task: &Task<'_>, work: u64) -> R
     Ok(Checkpoint::read(state, task.device)?)
 }
 
-/// Refuses folders of photographs that are not there.
+/// Returns an error if a folder of photographs does not exist.
 pub(crate) fn check_folders(train: &Path, test: &Path) -> Result<()> {
     for (field, dir) in [("train", train), ("test", test)] {
         if !dir.is_dir() {

@@ -35,10 +35,10 @@ pub struct DenoisingIngredients {
     /// Which models to train.
     #[arg(long, value_name = "I,…", value_delimiter = ',')]
     pub ingredients: Vec<Ingredient>,
-    /// Training steps of each.
+    /// Number of training steps of each model.
     #[arg(long, value_name = "N")]
     pub steps: u64,
-    /// Shifts that are averaged, beside a single pass.
+    /// Number of shifts whose mean is scored, beside a single pass.
     #[arg(long, value_name = "N")]
     pub shifts: usize,
     /// Seed.

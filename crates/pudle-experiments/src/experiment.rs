@@ -57,7 +57,7 @@ pub trait Experiment: clap::Args + Serialize + DeserializeOwned + Clone + Partia
     fn charts(&self, results: &Results<Self::Key>) -> Vec<Chart>;
 }
 
-/// Where and how a part is run.
+/// What a part needs to run.
 pub struct Task<'a> {
     /// The device, without autodiff.
     pub device: &'a Device,

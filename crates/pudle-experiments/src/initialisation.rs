@@ -30,26 +30,26 @@ pub struct Initialisation {
     /// Dimension m of a datum.
     #[arg(long, value_name = "M")]
     pub dim: usize,
-    /// Atoms p.
+    /// Number of atoms p.
     #[arg(long, value_name = "P")]
     pub atoms: usize,
-    /// Non-zeros s of a code.
+    /// Number of non-zero entries s of a code.
     #[arg(long, value_name = "S")]
     pub sparsity: usize,
-    /// Data n.
+    /// Number of data n.
     #[arg(long, value_name = "N")]
     pub count: usize,
     /// Law of the amplitudes: uniform:LOW:HIGH or normal:MEAN:SD. The spectral start needs entries of random
-    /// sign, which one-sign:LOW:HIGH has not.
+    /// sign, so that one-sign:LOW:HIGH is not allowed.
     #[arg(long, value_name = "LAW")]
     pub amplitude: Law,
-    /// Pairs of data that the spectral start tries.
+    /// Number of pairs of data that the spectral start tries.
     #[arg(long, value_name = "N")]
     pub pairs: usize,
-    /// How many times the second eigenvalue the first must be for a pair to share one atom alone.
+    /// A pair counts as sharing exactly one atom if its first eigenvalue is at least G times its second.
     #[arg(long, value_name = "G")]
     pub gap: f64,
-    /// From which inner product on two finds are one atom.
+    /// Two finds count as one atom if their inner product is at least C.
     #[arg(long, value_name = "C")]
     pub merge: f64,
     /// Sparsity weight λ.
@@ -58,13 +58,13 @@ pub struct Initialisation {
     /// Step size α of a layer.
     #[arg(long, value_name = "A")]
     pub step: f64,
-    /// Unrolled layers T.
+    /// Number of unrolled layers T.
     #[arg(long, value_name = "T")]
     pub layers: usize,
     /// Gradient estimator.
     #[arg(long, value_name = "G", value_parser = crate::dictionary_recovery::parse_gradient)]
     pub gradient: GradientEstimator,
-    /// Data of a training step.
+    /// Number of data of a training step.
     #[arg(long, value_name = "B")]
     pub batch: usize,
     /// Learning rate of Adam.
@@ -73,10 +73,10 @@ pub struct Initialisation {
     /// ε of Adam.
     #[arg(long, value_name = "E")]
     pub epsilon: f64,
-    /// Training steps.
+    /// Number of training steps.
     #[arg(long, value_name = "N")]
     pub steps: u64,
-    /// Seeds, counted up from --seed.
+    /// Number of seeds, counted up from --seed.
     #[arg(long, value_name = "N")]
     pub seeds: u64,
     /// First seed.
@@ -84,7 +84,7 @@ pub struct Initialisation {
     pub seed: u64,
 }
 
-/// Where learning starts.
+/// The dictionary that learning starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
     /// From pairs of data.
@@ -93,7 +93,7 @@ enum Start {
     Random,
 }
 
-/// A training.
+/// One training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     start: Start,

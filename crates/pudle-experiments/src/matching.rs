@@ -20,7 +20,7 @@ pub struct Match {
 /// method.
 ///
 /// # Panics
-/// Where `p > q`, or the dimensions differ.
+/// Panics if `p > q`, or if the dimensions differ.
 pub fn match_atoms(truth: &Tensor<2>, learned: &Tensor<2>) -> Vec<Match> {
     let ([m, p], [n, q]) = (truth.dims(), learned.dims());
     assert!(m == n && p <= q, "atoms {m}×{p} cannot be matched with {n}×{q}");

@@ -88,7 +88,7 @@ impl Problem {
     /// Draws the dictionary.
     ///
     /// # Errors
-    /// Where a setting is out of range.
+    /// Returns an error if a setting is out of range.
     pub fn new(config: SparseCodingConfig, device: &Device) -> Result<Self> {
         Ok(Self { draws: SparseCoding::new(config)?, device: device.clone() })
     }

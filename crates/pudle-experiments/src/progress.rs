@@ -1,14 +1,14 @@
-//! How far an experiment is.
+//! The progress of an experiment.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Time between two lines where there is no terminal.
+/// Time between two lines if there is no terminal.
 const INTERVAL: Duration = Duration::from_secs(15);
 
-/// A bar with an estimate of the time left; plain lines on stderr where there is no terminal.
+/// A bar with an estimate of the time left; plain lines on stderr if there is no terminal.
 pub struct Progress {
     bar: ProgressBar,
     terminal: bool,
@@ -35,7 +35,7 @@ impl Progress {
         }
     }
 
-    /// Nobody looks.
+    /// Shows nothing.
     pub fn none() -> Self {
         let progress = Self::new(1);
         progress.bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());

@@ -27,14 +27,14 @@ const HEIGHT: u32 = 720;
 const FONT: &str = "sans-serif";
 /// Height of letters; still 11 pixels where a picture is shown at half its size.
 const LETTERS: i32 = 22;
-/// Room for a line's sample in the legend.
+/// Width of a line's sample in the legend.
 const SAMPLE: i32 = 56;
 const GREY: RGBColor = RGBColor(222, 222, 222);
 
 /// An axis of a chart.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    /// What it shows, with the unit where there is one.
+    /// What it shows, with the unit if there is one.
     pub label: String,
     /// Whether its scale is logarithmic.
     pub log: bool,
@@ -151,7 +151,7 @@ fn superscript(number: i64) -> String {
     number.to_string().chars().map(digit).collect()
 }
 
-/// How a line is drawn, so that colour is not all that tells lines apart.
+/// How a line is drawn. Lines differ in more than colour, so that every reader can tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stroke {
     /// Without gaps.
@@ -220,7 +220,7 @@ impl Chart {
     /// The chart as an SVG text and as the bytes of a PNG file.
     ///
     /// # Errors
-    /// Where the drawing libraries refuse.
+    /// Returns an error if one of the drawing libraries does.
     pub fn draw(&self) -> Result<(String, Vec<u8>)> {
         let failed = |reason: String| PlotError { name: self.name.clone(), reason };
         let svg = self.svg().map_err(failed)?;

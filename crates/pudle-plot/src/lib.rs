@@ -12,7 +12,7 @@ use thiserror::Error;
 /// The result of drawing.
 pub type Result<T, E = PlotError> = std::result::Result<T, E>;
 
-/// A figure that the drawing libraries refuse.
+/// A figure cannot be drawn.
 #[derive(Clone, Debug, Error)]
 #[error("figure {name}: {reason}")]
 pub struct PlotError {

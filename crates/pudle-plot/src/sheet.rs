@@ -60,7 +60,7 @@ impl Sheet {
     /// The sheet as an SVG text, its pictures within it, and as the bytes of a PNG file.
     ///
     /// # Errors
-    /// Where the drawing library refuses.
+    /// Returns an error if the drawing library does.
     pub fn draw(&self) -> Result<(String, Vec<u8>)> {
         let svg = self.svg();
         let png =
