@@ -238,7 +238,7 @@ impl PudleConfig {
         }
         if self.threshold.is_learned() && !self.prox.learns_level() {
             let range = format!(
-                "constant or decaying: the operator \"{}\" has no gradient in its level",
+                "a schedule without learned weights: the operator \"{}\" has no gradient in its level",
                 self.prox
             );
             return Err(ConfigError::range("model.threshold.kind", "learned", range));

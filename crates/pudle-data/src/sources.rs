@@ -1,6 +1,6 @@
 //! The sources of data that a run can be trained on, one file each.
 //!
-//! A new source needs a file of its own and three lines here.
+//! A new source needs a file of its own, and its module, variant and arms here.
 
 mod dead_leaves;
 mod digits;

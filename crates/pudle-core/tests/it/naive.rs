@@ -61,6 +61,7 @@ fn naive_threshold(prox: Proximal, v: f64, lambda: f64, step: f64) -> f64 {
                 0.0
             }
         }
+        other => panic!("{other} does not work entry by entry"),
     }
 }
 

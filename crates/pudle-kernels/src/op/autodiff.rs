@@ -11,7 +11,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 
 use crate::encoder::Wanted;
-use crate::op::backend::{NetworkGradients, TapedBackend, UnrolledBackend};
+use crate::op::border::{NetworkGradients, TapedBackend, UnrolledBackend};
 use crate::plan::Plan;
 
 /// What the graph stores between the two halves of a pass.

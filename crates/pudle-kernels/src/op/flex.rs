@@ -4,13 +4,15 @@ use std::fmt;
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{Bytes, DType, Element, Shape};
+use burn::tensor::{Bytes, DType, Element, Shape, Tensor, TensorData};
 
 use crate::banks::Banks;
-use crate::conv::{ConvTape, conv_forward};
+use crate::conv::{ConvTape, ShiftWindows, conv_forward, conv_shifts};
 use crate::dense::{DenseTape, dense_forward};
 use crate::encoder::{Encoder, Gradients, Output, Wanted};
-use crate::op::backend::{NetworkGradients, TapedBackend, UnrolledBackend};
+use crate::geometry::Geometry;
+use crate::op::border::{NetworkGradients, TapedBackend, UnrolledBackend};
+use crate::op::network::Network;
 use crate::plan::Plan;
 use crate::real::Real;
 use crate::settings::Problem;
@@ -20,13 +22,15 @@ pub struct FlexTape(Box<dyn Recording>);
 
 impl fmt::Debug for FlexTape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlexTape").finish_non_exhaustive()
+        write!(f, "FlexTape({} bytes)", self.0.bytes())
     }
 }
 
 /// A tape of numbers of any type.
 trait Recording: Send + Sync {
     fn backward(&self, gradient: &FlexTensor, wanted: Wanted) -> NetworkGradients<Flex>;
+
+    fn bytes(&self) -> usize;
 }
 
 /// A tape of numbers `T`.
@@ -159,8 +163,56 @@ impl<T: Real + Element> Recording for Recorded<T> {
             levels: levels.map(|levels| tensor(levels, self.shapes.levels.clone())),
         }
     }
+
+    fn bytes(&self) -> usize {
+        match &self.tape {
+            Tape::Dense(tape) => tape.bytes(),
+            Tape::Conv(tape) => tape.bytes(),
+        }
+    }
 }
 
 fn tensor<T: Element>(numbers: Vec<T>, shape: Shape) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(numbers), Layout::contiguous(shape), T::dtype())
+}
+
+/// [`Network::run_shifted`] on the `flex` backend.
+pub(super) fn shifted(
+    network: &Network<4>,
+    geometry: Geometry,
+    x: Tensor<4>,
+    windows: &ShiftWindows,
+) -> Tensor<4> {
+    match x.dtype() {
+        DType::F64 => shifted_as::<f64>(network, geometry, x, windows),
+        _ => shifted_as::<f32>(network, geometry, x, windows),
+    }
+}
+
+fn shifted_as<T: Real + Element>(
+    network: &Network<4>,
+    geometry: Geometry,
+    x: Tensor<4>,
+    windows: &ShiftWindows,
+) -> Tensor<4> {
+    let numbers = |data: TensorData| data.try_into_vec::<T>().expect("the data are of this type");
+    let (device, [batch, channels, height, width]) = (x.device(), x.dims());
+    let banks = network.banks.as_ref().map(|bank| numbers(bank.to_data()));
+    let [x, step, levels] =
+        [x.into_data(), network.step.to_data(), network.levels.to_data()].map(numbers);
+    let encoder = Encoder {
+        banks: banks.as_ref().map(Vec::as_slice),
+        step: step[0],
+        levels: &levels,
+        level_shape: network.levels.dims(),
+    };
+    let means: Vec<T> = x
+        .chunks_exact(channels * height * width)
+        .flat_map(|x| {
+            conv_shifts(geometry, x, [height, width], windows, encoder, network.unrolling)
+        })
+        .collect();
+    let [rows, columns] = windows.size;
+    let shape = [batch, channels, rows, columns];
+    Tensor::from_data(TensorData::new(means, shape), (&device, T::dtype()))
 }

@@ -1,9 +1,10 @@
-//! The pass as an operation of a backend.
+//! What a backend implements for the fused pass, and which backends have one.
 
 use std::fmt::Debug;
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, backend_extension};
+use burn::backend::{Backend, DispatchTensorKind, backend_extension};
+use burn::tensor::{DType, Tensor};
 
 use crate::banks::Banks;
 use crate::encoder::Wanted;
@@ -68,4 +69,19 @@ pub struct NetworkGradients<B: Backend> {
     pub step: Option<FloatTensor<B>>,
     /// Of the levels, if wanted.
     pub levels: Option<FloatTensor<B>>,
+}
+
+/// Whether there is a fused pass for a tensor: by its backend and its dtype.
+pub fn supports<const D: usize>(tensor: &Tensor<D>) -> bool {
+    fn has_pass(kind: &DispatchTensorKind) -> bool {
+        match kind {
+            #[cfg(feature = "flex")]
+            DispatchTensorKind::Flex(_) => true,
+            DispatchTensorKind::Autodiff(inner) => has_pass(inner),
+            #[allow(unreachable_patterns, reason = "other backends are features of Cargo")]
+            _ => false,
+        }
+    }
+    matches!(tensor.dtype(), DType::F32 | DType::F64)
+        && has_pass(&tensor.clone().into_dispatch().kind)
 }
