@@ -15,19 +15,19 @@ use crate::terminal::{say, say_json};
 
 #[derive(Subcommand)]
 pub enum Args {
-    /// How fast the gradients converge, and where to: dec, ae-lasso, ae-ls and others over the layers.
+    /// Convergence of the gradients dec, ae-lasso, ae-ls and others with the number of layers.
     GradientDynamics(Flags<GradientDynamics>),
-    /// Which gradient recovers the dictionary from a perturbed start, by layers, batch, rate and noise.
+    /// Recovery of the true dictionary from a perturbed one: gradients, layers, batch sizes, learning rates and noise.
     DictionaryRecovery(Flags<DictionaryRecovery>),
-    /// ae-ls with constant and decaying λ and with a hard threshold, beside NOODL.
+    /// Comparison with NOODL: ae-ls with constant λ, decaying λ and hard thresholding.
     Baselines(BaselineFlags),
-    /// Learning with no knowledge of the dictionary, from pairs of data that share an atom.
+    /// Initialisation without knowledge of the dictionary, from pairs of data that share an atom.
     Initialisation(Flags<Initialisation>),
-    /// What a code's error is made of: the dictionary's error, too few layers, the bias of λ.
+    /// Sources of the code's error: the dictionary's error, the number of layers, and the bias of λ.
     CodeError(Flags<CodeError>),
-    /// What dec and ae-ls, and hard thresholds, reach on photographs, by λ.
+    /// PSNR on photographs for dec, ae-ls and hard thresholding, by λ.
     DenoisingTable(Flags<DenoisingTable>),
-    /// What each step from the published denoiser to the blind one that ships is worth.
+    /// Gain in PSNR of each change from the published denoiser to the shipped blind denoiser.
     DenoisingIngredients(Flags<DenoisingIngredients>),
 }
 
@@ -35,27 +35,27 @@ pub enum Args {
 pub struct BaselineFlags {
     #[command(flatten)]
     flags: Flags<Baselines>,
-    /// Only write what the first seed learns from, for other programs: a safetensors file per sparsity with
-    /// the data in order (x), the true dictionary (truth) and the start (start).
+    /// Write the training data of the first seed to this folder, for other programs, and train nothing. Each
+    /// sparsity has a safetensors file with the data in order (x), the true dictionary (truth) and the initial one (start).
     #[arg(long, value_name = "DIR")]
     save_data: Option<PathBuf>,
 }
 
-/// What every experiment is asked for.
+/// The arguments of every experiment.
 #[derive(clap::Args)]
 struct Common {
-    /// Folder of the results; one that holds a part of them is gone on with. runs/NAME-PRESET by default.
+    /// Folder for the results [default: runs/NAME-PRESET]. If it holds a part of them, the experiment resumes.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print summary.json instead of the table.
     #[arg(long)]
     json: bool,
-    /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default one.
+    /// Backend that computes. Each backend is a cargo feature; a default build has flex, which runs on the CPU.
     #[arg(long, value_name = "B", default_value_t, value_parser = words::<Backend>())]
     backend: Backend,
 }
 
-/// The flags of an experiment: a preset, and every setting as a flag over it.
+/// The flags of an experiment: a preset, and one flag for each setting, which overrides the preset.
 pub struct Flags<E> {
     common: Common,
     preset: String,
@@ -85,13 +85,13 @@ impl<E: Experiment> clap::Args for Flags<E> {
         let preset = clap::Arg::new("preset")
             .long("preset")
             .value_name("P")
-            .help("Named settings, which the flags below lie over")
+            .help("Preset. The flags below override its settings")
             .default_value(names[0])
             .value_parser(clap::builder::PossibleValuesParser::new(names));
         let command = Common::augment_args(command.arg(preset));
         let common: Vec<clap::Id> =
             command.get_arguments().map(|arg| arg.get_id().clone()).collect();
-        // Every flag says what it is without being given.
+        // The help of each flag shows its default in each preset.
         let settings: Vec<(&str, toml::Table)> = presets
             .iter()
             .map(|(name, preset)| (*name, toml::Table::try_from(preset).expect("plain values")))
@@ -119,7 +119,7 @@ impl<E: Experiment> clap::Args for Flags<E> {
     }
 }
 
-/// A setting as it is typed.
+/// The text to type on the command line for a value.
 fn plain(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),

@@ -82,7 +82,7 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         Ok(output.item)
     }
 
-    /// Number of steps that were made.
+    /// Number of complete steps.
     pub fn steps(&self) -> u64 {
         self.steps
     }
@@ -92,7 +92,7 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         self.trainee.model.valid()
     }
 
-    /// Continues under other settings of the model; see [`Pudle::with_config`].
+    /// Continues with other settings of the model; see [`Pudle::with_config`].
     ///
     /// # Errors
     /// Returns an error if `config` is out of range, or describes another dictionary.
@@ -101,7 +101,7 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         Ok(())
     }
 
-    /// Writes the model and the state of the optimiser into `dir`, as files under the number of steps.
+    /// Writes the model and the state of the optimiser into `dir`. The file names have the number of steps.
     ///
     /// # Errors
     /// Returns an error if a file cannot be written.
@@ -116,8 +116,8 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         Ok(())
     }
 
-    /// Takes model and optimiser from what [`save`](Self::save) wrote into `dir` after `steps` steps. All steps
-    /// from there are the same, bit for bit, as if there had been no interruption.
+    /// Reads the model and the optimiser that [`save`](Self::save) wrote into `dir` after `steps` steps. Later
+    /// steps are bit for bit those of an uninterrupted training.
     ///
     /// # Errors
     /// Returns an error if a file cannot be read, or does not fit the model.
@@ -135,7 +135,7 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         Ok(())
     }
 
-    /// Whether the optimiser remembers past steps.
+    /// Whether the optimiser has a state.
     fn has_state(&self) -> bool {
         self.update.rule == UpdateRule::Adam
     }

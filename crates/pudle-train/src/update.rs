@@ -9,8 +9,8 @@ use burn::tensor::Tensor;
 use pudle_core::{Dictionary, Noise, Objective, Pudle};
 use serde::{Deserialize, Serialize};
 
-/// The rule by which a training step changes the weights. After each step they are projected onto what they
-/// must be, atoms onto unit norm for example.
+/// The rule that updates the weights in a training step. After each update the weights are projected onto their
+/// constraints, for example atoms onto unit norm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -20,7 +20,7 @@ pub enum UpdateRule {
     Adam,
     /// `D ← D − η · mean_b[(D z − x) sign(z)ᵀ]` for the data `x` of a batch and their codes `z`: the dictionary
     /// update of NOODL (Rambhatla, Li & Haupt, *NOODL: Provable Online Dictionary Learning and Sparse Coding*,
-    /// ICLR 2019). It changes the atoms alone, and uses no gradient estimator.
+    /// ICLR 2019). It changes only the atoms, and uses no gradient estimator.
     Noodl,
 }
 
@@ -28,8 +28,8 @@ impl UpdateRule {
     /// All rules.
     pub const ALL: [Self; 2] = [Self::Adam, Self::Noodl];
 
-    /// The largest learning rate that a run may have. The update of NOODL is not scaled by the size of past
-    /// gradients, so that rates far above 1 can be right for it.
+    /// The largest learning rate that is allowed. NOODL does not scale its update by past gradients as Adam does, so
+    /// rates far above 1 can be right.
     pub(crate) fn largest_rate(self) -> f64 {
         match self {
             Self::Adam => 1.0,
@@ -52,7 +52,7 @@ impl FromStr for UpdateRule {
 pub struct Update {
     /// The rule.
     pub rule: UpdateRule,
-    /// Its learning rate, > 0: Adam's, or η of NOODL.
+    /// Learning rate of Adam, or η of NOODL, > 0.
     pub learning_rate: f64,
     /// Adam's decay of the first moment, in [0, 1).
     pub beta_1: f32,
@@ -60,8 +60,7 @@ pub struct Update {
     pub beta_2: f32,
     /// Adam's ε, > 0.
     pub epsilon: f32,
-    /// Largest norm of the change of a weight tensor before the rule applies its rate; longer ones are scaled
-    /// to it.
+    /// Largest norm of the gradient (for NOODL, the direction) of a weight tensor. Longer ones are scaled to this norm.
     pub clip: Option<f32>,
 }
 
@@ -77,12 +76,12 @@ impl Update {
         Self { rule: UpdateRule::Noodl, ..Self::adam(learning_rate) }
     }
 
-    /// The same with another ε of Adam.
+    /// The same update with another ε of Adam.
     pub fn with_epsilon(self, epsilon: f32) -> Self {
         Self { epsilon, ..self }
     }
 
-    /// Burn's optimiser for this rule. NOODL is gradient descent along a direction of its own.
+    /// Burn's optimiser for this rule. NOODL uses gradient descent, with its own direction as the gradient.
     pub(crate) fn optimizer(&self) -> ModuleOptimizer {
         let clipping = self.clip.map(GradientClippingConfig::Norm);
         match self.rule {
@@ -97,8 +96,8 @@ impl Update {
     }
 }
 
-/// The direction of NOODL on data `input`, compared with `target`, in place of a gradient of the atoms, and what
-/// the forward pass computes, whose loss is the fit.
+/// The direction of NOODL for a batch, as the gradient of the atoms, and the result of the forward pass. The loss of
+/// this result is the fit. `input` and `target` have the same shape.
 pub(crate) fn noodl<const D: usize, A: Dictionary<D>>(
     model: &Pudle<D, A>,
     input: Tensor<D>,
