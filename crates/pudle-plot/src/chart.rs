@@ -10,8 +10,8 @@ use plotters::style::{FontStyle, register_font};
 use crate::svg::{escaped, rasterized};
 use crate::{PlotError, Result};
 
-/// Colours that people with any kind of colour vision tell apart: those of Okabe and Ito, yellow left
-/// out, which is too faint on white.
+/// The palette of Okabe and Ito, which people with colour blindness can distinguish. Yellow is omitted,
+/// because it is too faint on white.
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -25,16 +25,16 @@ const COLOURS: [RGBColor; 7] = [
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 720;
 const FONT: &str = "sans-serif";
-/// Height of letters; still 11 pixels where a picture is shown at half its size.
+/// Height of letters in pixels. It is 11 pixels or more if a picture is shown at half its size.
 const LETTERS: i32 = 22;
-/// Room for a line's sample in the legend.
+/// Width of a line's sample in the legend.
 const SAMPLE: i32 = 56;
 const GREY: RGBColor = RGBColor(222, 222, 222);
 
 /// An axis of a chart.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    /// What it shows, with the unit where there is one.
+    /// Label of the axis, with the unit if there is one.
     pub label: String,
     /// Whether its scale is logarithmic.
     pub log: bool,
@@ -56,7 +56,7 @@ impl Axis {
         place.is_finite().then_some(place)
     }
 
-    /// Where ticks stand on an axis from `low` to `high` (logarithms on a logarithmic one).
+    /// The positions of ticks on an axis from `low` to `high`. On a logarithmic axis, all are logarithms.
     fn ticks(&self, low: f64, high: f64) -> Vec<f64> {
         if !self.log {
             return even(low, high);
@@ -76,7 +76,7 @@ impl Axis {
         even(10f64.powf(low), 10f64.powf(high)).into_iter().map(f64::log10).collect()
     }
 
-    /// How ticks are labelled: plainly if every one of them is a handy number.
+    /// The labels of ticks. They are plain numbers if all of them are short, otherwise powers of ten.
     fn labels(&self, ticks: &[f64]) -> impl Fn(&f64) -> String + use<> {
         let log = self.log;
         let handy = |tick: &f64| (-3.01..=4.01).contains(tick);
@@ -85,7 +85,7 @@ impl Axis {
         move |tick| match (log, plain) {
             (true, true) => {
                 let value = 10f64.powf(*tick);
-                // One more where it is needed, 1.5 for example.
+                // One more digit if it is needed, for example for 1.5.
                 let digits = (-tick.floor()).max(0.0) as usize;
                 let rough = format!("{value:.digits$}");
                 let fine = format!("{value:.*}", digits + 1);
@@ -105,7 +105,7 @@ impl Axis {
     }
 }
 
-/// Round numbers at even distances from `low` to `high`.
+/// Evenly spaced round numbers from `low` to `high`.
 fn even(low: f64, high: f64) -> Vec<f64> {
     let raw = (high - low) / 6.0;
     let power = 10f64.powf(raw.log10().floor());
@@ -115,7 +115,7 @@ fn even(low: f64, high: f64) -> Vec<f64> {
     (first..=last).map(|k| k as f64 * step).collect()
 }
 
-/// An axis as the drawing library sees it, with ticks of its own.
+/// An axis for the drawing library, with ticks that this module computes.
 struct Scale {
     low: f64,
     high: f64,
@@ -151,16 +151,16 @@ fn superscript(number: i64) -> String {
     number.to_string().chars().map(digit).collect()
 }
 
-/// How a line is drawn, so that colour is not all that tells lines apart.
+/// The style of a line. It distinguishes lines without their colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stroke {
-    /// Without gaps.
+    /// A solid line.
     Solid,
     /// Long dashes.
     Dashed,
     /// Dots.
     Dotted,
-    /// No line, a mark at every point.
+    /// A mark at every point, without a line.
     Marks,
 }
 
@@ -169,31 +169,31 @@ pub enum Stroke {
 pub struct Line {
     /// Its name in the legend.
     pub label: String,
-    /// Abscissa and value; points that the axes cannot show are left out.
+    /// Points (x, y). Points that the axes cannot show are omitted.
     pub points: Vec<[f64; 2]>,
-    /// Which of the palette's seven colours, counted round.
+    /// Index of the colour in the palette of seven colours, modulo seven.
     pub colour: usize,
-    /// How it is drawn.
+    /// The style of the line.
     pub stroke: Stroke,
 }
 
 impl Line {
-    /// A line without gaps.
+    /// A solid line.
     pub fn new(label: impl Into<String>, points: Vec<[f64; 2]>, colour: usize) -> Self {
         Self { label: label.into(), points, colour, stroke: Stroke::Solid }
     }
 
-    /// Drawn in another way.
+    /// The same line with another style.
     pub fn with_stroke(mut self, stroke: Stroke) -> Self {
         self.stroke = stroke;
         self
     }
 }
 
-/// A chart of lines over two axes, its legend beside it.
+/// A line chart with two axes and a legend on the right.
 #[derive(Clone, Debug)]
 pub struct Chart {
-    /// Name of its files without their ending.
+    /// Name of the files, without extension.
     pub name: String,
     /// Heading.
     pub title: String,
@@ -205,7 +205,7 @@ pub struct Chart {
     pub lines: Vec<Line>,
 }
 
-/// Lowest and highest of `values`, with a little room, and never the same.
+/// Minimum and maximum of `values` with a small margin. They always differ.
 fn range(values: impl Iterator<Item = f64>, room: f64) -> (f64, f64) {
     let (low, high) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
@@ -217,10 +217,10 @@ fn range(values: impl Iterator<Item = f64>, room: f64) -> (f64, f64) {
 }
 
 impl Chart {
-    /// The chart as an SVG text and as the bytes of a PNG file.
+    /// Draws the chart as SVG text and as the bytes of a PNG file.
     ///
     /// # Errors
-    /// Where the drawing libraries refuse.
+    /// Returns an error if the drawing libraries fail.
     pub fn draw(&self) -> Result<(String, Vec<u8>)> {
         let failed = |reason: String| PlotError { name: self.name.clone(), reason };
         let svg = self.svg().map_err(failed)?;
@@ -239,7 +239,7 @@ impl Chart {
             self.draw_on(&root).map_err(|error| error.to_string())?;
             root.present().map_err(|error| error.to_string())?;
         }
-        // Titles are what a screen reader says of a picture.
+        // Screen readers read the label of a picture.
         let title = escaped(&self.title);
         Ok(svg.replacen("xmlns=", &format!("role=\"img\" aria-label=\"{title}\" xmlns="), 1))
     }

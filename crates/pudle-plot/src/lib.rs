@@ -1,4 +1,4 @@
-//! Figures as SVG and PNG: charts of lines, and sheets of small pictures with captions.
+//! Figures as SVG and PNG: line charts, and sheets of small pictures with captions.
 
 mod chart;
 mod sheet;
@@ -12,12 +12,12 @@ use thiserror::Error;
 /// The result of drawing.
 pub type Result<T, E = PlotError> = std::result::Result<T, E>;
 
-/// A figure that the drawing libraries refuse.
+/// The error that a figure cannot be drawn.
 #[derive(Clone, Debug, Error)]
 #[error("figure {name}: {reason}")]
 pub struct PlotError {
-    /// Its name.
+    /// Name of the figure.
     pub name: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }

@@ -8,36 +8,36 @@ use crate::{PlotError, Result};
 
 const LETTERS: u32 = 15;
 const GAP: u32 = 14;
-/// Room for a caption of one line.
+/// Height of one line of a caption.
 const LINE: u32 = 20;
 
-/// What a tile's frame says of it.
+/// The frame of a tile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
-    /// Nothing.
+    /// No frame.
     #[default]
     Plain,
-    /// It contributes: green, solid.
+    /// The datum contributes: a solid green frame.
     Most,
-    /// It does not: red, dashed.
+    /// The datum does not contribute: a dashed red frame.
     Least,
 }
 
 /// A picture with a caption.
 #[derive(Clone, Debug)]
 pub struct Tile {
-    /// The bytes of a PNG file.
+    /// The picture as the bytes of a PNG file.
     pub png: Vec<u8>,
-    /// Text below it, a line each.
+    /// Lines of text below the picture.
     pub caption: Vec<String>,
-    /// Its frame.
+    /// The frame.
     pub tone: Tone,
 }
 
 /// A row of tiles with a name.
 #[derive(Clone, Debug)]
 pub struct Strip {
-    /// Its name, on the left.
+    /// The name of the row, drawn on its left.
     pub label: String,
     /// The tiles.
     pub tiles: Vec<Tile>,
@@ -46,9 +46,9 @@ pub struct Strip {
 /// Rows of tiles of one size under a heading.
 #[derive(Clone, Debug)]
 pub struct Sheet {
-    /// Name of its files without their ending.
+    /// Name of the files, without extension.
     pub name: String,
-    /// Heading, and what a screen reader says of the figure.
+    /// Heading, which is also the description for screen readers.
     pub title: String,
     /// Side of a tile in pixels.
     pub side: u32,
@@ -57,10 +57,10 @@ pub struct Sheet {
 }
 
 impl Sheet {
-    /// The sheet as an SVG text, its pictures within it, and as the bytes of a PNG file.
+    /// Draws the sheet as SVG text with embedded pictures, and as the bytes of a PNG file.
     ///
     /// # Errors
-    /// Where the drawing library refuses.
+    /// Returns an error if the drawing library fails.
     pub fn draw(&self) -> Result<(String, Vec<u8>)> {
         let svg = self.svg();
         let png =
@@ -72,7 +72,7 @@ impl Sheet {
         let longest = |texts: &mut dyn Iterator<Item = &String>| {
             texts.map(|text| text.chars().count()).max().unwrap_or(0) as u32
         };
-        // Letters are about 0.6 of their height wide.
+        // The width of a letter is about 0.6 of its height.
         let width_of = |letters: u32| letters * LETTERS * 31 / 50;
         let tiles = || self.strips.iter().flat_map(|strip| &strip.tiles);
         let caption = width_of(longest(&mut tiles().flat_map(|tile| &tile.caption)));

@@ -117,20 +117,20 @@ impl Denoiser {
         self.model.dictionary().atoms().dims()[1]
     }
 
-    /// The reconstruction `D z_T` of a noisy picture of any size, not clipped; the mean over as many shifts
-    /// as were [asked for](Self::with_shifts).
+    /// Denoises a picture of any size. The result is the reconstruction `D z_T`, or its mean over
+    /// [shifts](Self::with_shifts), and is not clipped.
     ///
-    /// A model over grey pictures denoises each channel of a colour picture by itself; one over
-    /// colour pictures sees a grey one as three equal channels, and their mean is the result.
+    /// A grey model denoises each channel of a colour picture separately. A colour model gets a grey picture as three
+    /// equal channels, and the result is the mean of the three.
     ///
-    /// `sigma` is the noise of the picture on the scale 0 … 255, at least 0.01, where known. A model whose
-    /// thresholds depend on the noise is told of it. One that was trained for other levels sees the picture
-    /// scaled to the nearest of them, so that noise and thresholds match: `x̂ = f(x r) / r`,
+    /// `sigma` is the standard deviation of the picture's noise on the scale 0 … 255, between 0.01 and 255, or `None`
+    /// if it is unknown. Thresholds that depend on the noise use it. If the model was trained for other noise levels,
+    /// the picture is scaled to the nearest one, so that noise and thresholds match: `x̂ = f(x r) / r` with
     /// `r = σ_trained / σ`, around the model's offset.
     ///
     /// # Errors
-    /// Where `sigma` is out of range, a side of the picture is shorter than the atoms', or it has
-    /// channels that the model cannot take.
+    /// Returns an error if `sigma` is out of range, a side of the picture is shorter than an atom, or the model does
+    /// not support its number of channels.
     pub fn denoise(&self, noisy: &Image, sigma: Option<f32>) -> Result<Image> {
         if let Some(sigma) = sigma {
             check_sigma("sigma", sigma)?;

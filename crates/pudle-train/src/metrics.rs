@@ -266,7 +266,7 @@ impl MetricsFile {
             })
     }
 
-    /// Writes what is buffered to the disk.
+    /// Writes buffered rows to the disk.
     pub fn flush(&mut self) -> Result<()> {
         self.writer.flush().map_err(TrainError::io(&self.path))
     }

@@ -16,8 +16,8 @@ use crate::learner::Trainee;
 use crate::metrics::StepRecord;
 use crate::update::{Update, UpdateRule};
 
-/// Trains a model on batches that the caller draws. A step is that of a [run](crate::train) at a constant
-/// learning rate: the same forward pass, gradient, update and projection.
+/// Trains a model on batches of the caller. A step is the same as in a [run](crate::train) with a constant
+/// learning rate: forward pass, gradient, update and projection.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -51,13 +51,12 @@ pub struct Trainer<const D: usize, A: Dictionary<D>> {
     optimizer: ModuleOptimizer,
     update: Update,
     device: Device,
-    /// Steps that were made.
+    /// Number of complete steps.
     steps: u64,
 }
 
 impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
-    /// Starts from `model`, on its device. Of a model that learns more than a dictionary, [`UpdateRule::Noodl`] leaves the
-    /// rest unchanged.
+    /// Creates a trainer for `model`, on its device. [`UpdateRule::Noodl`] changes only the dictionary of the model.
     pub fn new(model: Pudle<D, A>, update: Update) -> Self {
         let trainee = Trainee::new(model, None, update.rule).train();
         let device = trainee.model.dictionary().atoms().device();

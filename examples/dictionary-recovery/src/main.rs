@@ -1,12 +1,12 @@
-//! Learns a dictionary from data it made, with each gradient estimator in turn.
+//! Learns a dictionary from generated data, with each gradient estimator.
 //!
 //! ```text
 //! cargo build --release --workspace
 //! target/release/dictionary-recovery
 //! ```
 //!
-//! The whole experiment, over layers, seeds, batches, rates and noise, is `pudle experiment
-//! dictionary-recovery`.
+//! `pudle experiment dictionary-recovery` is the complete experiment, with different layers, seeds, batch
+//! sizes, learning rates and noise levels.
 
 use std::error::Error;
 
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let x = x.autodiff();
             let grads = model.objective(x.clone(), x, &Noise::Unknown).loss.backward();
             let grads = GradientsParams::from_grads(grads, &model);
-            // Atoms go back to unit norm after every update.
+            // Project the atoms onto unit norm after every update.
             model = adam.step(1e-3, model, grads).project();
         }
     }

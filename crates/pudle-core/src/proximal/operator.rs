@@ -53,7 +53,7 @@ pub(super) trait Operator: Copy {
     /// Whether `Φ` has a gradient in its level.
     fn learns_level(&self) -> bool;
 
-    /// The operator as the fused pass knows it.
+    /// The operator in the fused pass.
     fn kernel(&self) -> Option<Shrinkage>;
 
     /// Returns an error if a setting does not fit a dictionary of `atoms` atoms.
