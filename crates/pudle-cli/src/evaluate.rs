@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pudle_data::Image;
-use pudle_train::{Evaluation, Protocol, Scored, Scoring, ShiftCount};
+use pudle_train::{Evaluation, ImageScore, Protocol, Scored, Scoring, ShiftCount};
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::arguments::{BackendArg, words};
@@ -70,27 +70,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let mut header = !args.json;
         let evaluation = pudle_train::evaluate(&denoiser, &args.images, scoring, |scored| {
             if std::mem::take(&mut header) {
-                let source = if args.blind { ", estimated" } else { "" };
-                say!("sigma {sigma}{source}, protocol {}, seed {}", args.protocol, args.seed);
-                say!(
-                    "{:<28} {:>9} {:>9} {:>7} {:>9}",
-                    "file",
-                    "noisy dB",
-                    "PSNR dB",
-                    "SSIM",
-                    "est. σ"
-                );
+                print_header(scoring);
             }
             if !args.json {
-                let score = scored.score;
-                let estimated = score.estimated_sigma.map_or("".into(), |s| format!("{s:.1}"));
-                say!(
-                    "{:<28} {:>9.2} {:>9.2} {:>7.4} {estimated:>9}",
-                    score.file,
-                    score.noisy_psnr,
-                    score.psnr,
-                    score.ssim
-                );
+                print_score(scored.score);
             }
             match &args.save {
                 Some(dir) => save(&dir.join(format!("sigma-{sigma}")), &scored),
@@ -98,7 +81,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             }
         })?;
         if !args.json {
-            mean(&evaluation);
+            print_mean(&evaluation);
         }
         evaluations.push(evaluation);
     }
@@ -117,7 +100,25 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-fn mean(evaluation: &Evaluation) {
+fn print_header(scoring: Scoring) {
+    let Scoring { sigma, protocol, seed, blind, .. } = scoring;
+    let source = if blind { ", estimated" } else { "" };
+    say!("sigma {sigma}{source}, protocol {protocol}, seed {seed}");
+    say!("{:<28} {:>9} {:>9} {:>7} {:>9}", "file", "noisy dB", "PSNR dB", "SSIM", "est. σ");
+}
+
+fn print_score(score: &ImageScore) {
+    let estimated = score.estimated_sigma.map_or("".into(), |s| format!("{s:.1}"));
+    say!(
+        "{:<28} {:>9.2} {:>9.2} {:>7.4} {estimated:>9}",
+        score.file,
+        score.noisy_psnr,
+        score.psnr,
+        score.ssim
+    );
+}
+
+fn print_mean(evaluation: &Evaluation) {
     let count = evaluation.images.len();
     let name = format!("mean of {count}");
     say!(

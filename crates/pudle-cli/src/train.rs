@@ -118,6 +118,16 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
         (None, Some(preset)) => preset,
         (None, None) => unreachable!("clap asks for one of --preset, --config and --resume"),
     };
+    apply_flags(args, &mut config)?;
+    // The flags may replace values of the file, so the check comes after them.
+    if let Some(path) = &args.config {
+        config.validate_from(path)?;
+    }
+    Ok((config, name))
+}
+
+/// Overrides the settings by the flags.
+fn apply_flags(args: &Args, config: &mut RunConfig) -> Result<(), Failure> {
     if let Some(dir) = &args.data {
         config.data.set_folder(absolute(dir))?;
     }
@@ -131,7 +141,7 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
         config.model.gradient = gradient;
     }
     if let Some(lambda) = args.lambda {
-        config.model = config.model.with_lambda(lambda);
+        config.model = config.model.clone().with_lambda(lambda);
     }
     let training = &mut config.training;
     training.steps = args.steps.unwrap_or(training.steps);
@@ -143,11 +153,7 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
     config.model.kernels = args.kernels.unwrap_or(config.model.kernels);
     config.model.recompute |= args.recompute;
     config.versions = Default::default();
-    // The flags may replace values of the file, so the check comes after them.
-    if let Some(path) = &args.config {
-        config.validate_from(path)?;
-    }
-    Ok((config, name))
+    Ok(())
 }
 
 /// The absolute path, so that `--resume` works from any folder. A path that does not exist stays as

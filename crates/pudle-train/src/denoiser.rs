@@ -173,8 +173,8 @@ impl Denoiser {
         Ok(Image::new(channels, height, width, data)?)
     }
 
-    /// Standard deviation of the noise that the model was trained for, on the scale 0 … 255, if it is known. Without it the noise
-    /// level of a picture makes no difference.
+    /// Standard deviation of the noise that the model was trained for, on the scale 0 … 255, if it is known.
+    /// If it is not known, the noise level of a picture has no effect.
     pub fn trained_sigma(&self) -> Option<Sigma> {
         self.sigma
     }

@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
-use pudle_core::{AnyPudle, Configured, ModelVisitor, Pudle};
+use pudle_core::{AnyPudle, Configured, ModelVisitor, Pudle, PudleConfig};
 use pudle_data::{KnownDictionary, Opened, Validation};
 
 use crate::atoms::atoms_picture;
@@ -165,6 +165,7 @@ fn dispatch(run: Run) -> Result<Outcome> {
     dictionary.visit(run)
 }
 
+/// Sets up Burn's training, runs it, and writes the final model.
 fn launch<const D: usize, A: Configured<D>>(
     run: Run,
     wrap: fn(Pudle<D, A>) -> AnyPudle,
@@ -175,29 +176,10 @@ fn launch<const D: usize, A: Configured<D>>(
     let trainee = trainee::<D, A>(&config, &data, from.is_some(), &device)?.train();
     let checkpoints = Checkpoints::of_run(dir);
     if let Some(step) = from {
-        // Burn's own loading panics if the weights do not fit the model.
-        let path = checkpoints.file("model", step);
-        ModuleRecord::load(&path)
-            .and_then(|record| trainee.clone().try_load_record(record))
-            .map_err(|error| TrainError::Weights {
-                path,
-                reason: format!("does not fit the settings in config.toml: {error}"),
-            })?;
+        check_fit(&trainee, &checkpoints, step)?;
     }
     let schedule = schedule(training)?;
-    let loader = StepLoader::<D>::new(
-        data.training.clone(),
-        done..training.steps,
-        training.ahead,
-        device.clone(),
-    )
-    .with_shifts(ShiftSampler::of(&config));
-    let valid = match &data.validation {
-        Some(Validation { source, batches }) => {
-            StepLoader::new(source.clone(), 0..*batches, training.ahead, device.clone())
-        }
-        None => StepLoader::empty(device.clone()),
-    };
+    let (loader, valid) = loaders::<D>(&config, &data, done, &device);
     checkpoints.create()?;
     let metrics = MetricsFile::open(&dir.join("metrics.csv"), done)?;
     config.write(&dir.join("config.toml"))?;
@@ -213,7 +195,7 @@ fn launch<const D: usize, A: Configured<D>>(
         state: Mutex::new(State { metrics, saves, reached: done, failure: None }),
     });
     let optimizer = training.update().optimizer();
-    let mut supervised = SupervisedTraining::new(dir, Arc::new(loader), Arc::new(valid))
+    let mut supervised = SupervisedTraining::new(dir, loader, valid)
         .with_interrupter(interrupter.clone())
         .with_application_logger(None)
         .with_metric_logger(NoLog)
@@ -248,17 +230,57 @@ fn launch<const D: usize, A: Configured<D>>(
     if let Some(error) = result.error {
         return Err(TrainError::Learner(error.to_string()));
     }
-    let model = wrap(result.model.model);
-    let picture = atoms_picture(&model)?;
-    let steps = training.steps;
-    Checkpoint { config: config.model, model, sigma: None }.write_weights(dir)?;
-    picture.write(&dir.join("atoms.png"))?;
+    let steps = config.training.steps;
+    write_model(config.model, wrap(result.model.model), dir)?;
     if reached < steps {
         return Ok(Outcome::Stopped { step: reached });
     }
     Ok(Outcome::Finished)
 }
 
+/// Returns an error if the checkpoint of `step` does not fit the model. Burn's own loading would panic.
+fn check_fit<const D: usize, A: Configured<D>>(
+    trainee: &Trainee<D, A>,
+    checkpoints: &Checkpoints,
+    step: usize,
+) -> Result<()> {
+    let path = checkpoints.file("model", step);
+    ModuleRecord::load(&path)
+        .and_then(|record| trainee.clone().try_load_record(record))
+        .map(|_| ())
+        .map_err(|error| TrainError::Weights {
+            path,
+            reason: format!("does not fit the settings in config.toml: {error}"),
+        })
+}
+
+/// The data loaders of training, for the steps after `done`, and of validation.
+fn loaders<const D: usize>(
+    config: &RunConfig,
+    data: &Opened,
+    done: u64,
+    device: &Device,
+) -> (Arc<StepLoader<D>>, Arc<StepLoader<D>>) {
+    let TrainingConfig { steps, ahead, .. } = config.training;
+    let training = StepLoader::new(data.training.clone(), done..steps, ahead, device.clone())
+        .with_shifts(ShiftSampler::of(config));
+    let valid = match &data.validation {
+        Some(Validation { source, batches }) => {
+            StepLoader::new(source.clone(), 0..*batches, ahead, device.clone())
+        }
+        None => StepLoader::empty(device.clone()),
+    };
+    (Arc::new(training), Arc::new(valid))
+}
+
+/// Writes the weights and the picture of the atoms.
+fn write_model(config: PudleConfig, model: AnyPudle, dir: &Path) -> Result<()> {
+    let picture = atoms_picture(&model)?;
+    Checkpoint { config, model, sigma: None }.write_weights(dir)?;
+    Ok(picture.write(&dir.join("atoms.png"))?)
+}
+
+/// The model to train, with its initial weights.
 fn trainee<const D: usize, A: Configured<D>>(
     config: &RunConfig,
     data: &Opened,
@@ -290,6 +312,7 @@ fn atoms_correspond(config: &RunConfig) -> bool {
     matches!(config.training.initialization, Initialization::Perturbed { .. })
 }
 
+/// The schedule of the learning rate: its shape times the linear warm-up.
 fn schedule(training: &TrainingConfig) -> Result<ModuleLrScheduler> {
     let (rate, steps) = (training.learning_rate, training.steps as usize);
     let mut product = ComposedLrSchedulerConfig::new();
@@ -308,6 +331,7 @@ fn schedule(training: &TrainingConfig) -> Result<ModuleLrScheduler> {
     product.init().map_err(TrainError::Learner)
 }
 
+/// The dashboard, or plain lines without a terminal, or a counter for `watcher`.
 fn renderer(
     interrupter: Interrupter,
     done: u64,

@@ -210,6 +210,15 @@ impl<const D: usize, A: Dictionary<D>> SupervisedLearningStrategy<Trainee<D, A>>
 }
 
 impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
+    /// Returns an error if a weight is not finite. An update can make weights infinite although its loss is finite.
+    fn check_weights(&self, step: u64, extent: [usize; D]) -> Result<()> {
+        let model = self.learner.model();
+        match model.model.valid().check_weights() {
+            Ok(()) => Ok(()),
+            Err(_) => Err(model.not_finite(f64::NAN, step, extent)),
+        }
+    }
+
     /// Runs all steps, or the steps before a stop or an error. `save` writes the checkpoint of a step.
     fn run(
         &mut self,
@@ -255,12 +264,8 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
             let reached = state.reached;
             let due = reached == total || reached.is_multiple_of(checkpoint_every);
             if (due || stop) && reached > self.saved {
-                // An update can make weights infinite although its loss is finite.
-                let model = self.learner.model();
-                if model.model.valid().check_weights().is_err() {
-                    return Err(result
-                        .err()
-                        .unwrap_or_else(|| model.not_finite(f64::NAN, step, extent)));
+                if let Err(error) = self.check_weights(step, extent) {
+                    return Err(result.err().unwrap_or(error));
                 }
                 state.metrics.flush()?;
                 save(&self.learner, state, reached)?;

@@ -63,10 +63,10 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         Self { trainee, optimizer: update.optimizer(), update, device, steps: 0 }
     }
 
-    /// Makes one step on `batch`, and returns what its forward pass measured, before the update.
+    /// Performs one step on `batch`, and returns the figures of its forward pass, before the update.
     ///
     /// # Errors
-    /// Returns an error if the loss is not finite. The model is then that of before the step.
+    /// Returns an error if the loss is not finite. The model then remains that before the step.
     ///
     /// # Panics
     /// Panics if the data of `batch` do not have rank `D`, or do not fit the dictionary.

@@ -113,23 +113,20 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return session.say(&report);
     }
     let plans = plan(&args.paths, args.output.as_deref(), args.force)?;
-    if let (Some(panel), false) = (&args.panel, plans.len() == 1) {
-        return Err(
-            format!("{}: a panel shows one picture, not {}", panel.display(), plans.len()).into()
-        );
-    }
-    if let Some(panel) = args.panel.as_deref().filter(|panel| !args.force && is_taken(panel)) {
-        return Err(format!("{}: exists; replace it with --force", panel.display()).into());
-    }
     if let Some(panel) = &args.panel {
-        check_panel(panel, Some(&plans[0].output))?;
+        let [plan] = plans.as_slice() else {
+            let (panel, count) = (panel.display(), plans.len());
+            return Err(format!("{panel}: a panel shows one picture, not {count}").into());
+        };
+        check_replaced(panel, args.force)?;
+        check_panel(panel, Some(&plan.output))?;
     }
-    let alone = plans.len() == 1;
+    let single = plans.len() == 1;
     let mut failed = 0;
     for plan in &plans {
         match session.picture(plan) {
             Ok(report) => session.say(&report)?,
-            Err(error) if alone => return Err(error),
+            Err(error) if single => return Err(error),
             // The other pictures do not depend on this one.
             Err(error) => {
                 failed += 1;
@@ -253,9 +250,7 @@ impl Session {
         let noisy = add_gaussian(&clean, sigma, self.args.seed);
         let output = self.args.output.clone();
         for path in output.iter().chain(&self.args.panel) {
-            if !self.args.force && is_taken(path) {
-                return Err(format!("{}: exists; replace it with --force", path.display()).into());
-            }
+            check_replaced(path, self.args.force)?;
         }
         let panel = self.args.panel.get_or_insert_with(|| SCENE_PANEL.into()).clone();
         check_panel(&panel, output.as_deref())?;
@@ -318,6 +313,14 @@ impl Session {
     }
 }
 
+/// Returns an error if writing `path` would replace a file without `force`.
+fn check_replaced(path: &Path, force: bool) -> Result<(), Failure> {
+    if !force && is_taken(path) {
+        return Err(format!("{}: exists; replace it with --force", path.display()).into());
+    }
+    Ok(())
+}
+
 /// Returns an error if the panel cannot be written, or if it has the same path as the estimate.
 fn check_panel(panel: &Path, output: Option<&Path>) -> Result<(), Failure> {
     if output == Some(panel) {
@@ -328,6 +331,7 @@ fn check_panel(panel: &Path, output: Option<&Path>) -> Result<(), Failure> {
     Ok(Photo::check_path(panel)?)
 }
 
+/// The path as text for the report.
 fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
