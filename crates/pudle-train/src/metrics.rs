@@ -210,8 +210,8 @@ impl MetricsFile {
             path: path.to_path_buf(),
             source: std::io::Error::other(error),
         };
-        let mut rows = csv::Writer::from_writer(Vec::new());
-        rows.write_record(HEADER).map_err(failed)?;
+        let mut history = csv::Writer::from_writer(Vec::new());
+        history.write_record(HEADER).map_err(failed)?;
         let mut validated = false;
         if done > 0 && path.exists() {
             let rows = csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(failed)?;
@@ -219,16 +219,16 @@ impl MetricsFile {
                 let step = row.get(0).and_then(|step| step.parse::<u64>().ok());
                 if row.len() == HEADER.len() && step.is_some_and(|step| step <= done) {
                     validated |= step == Some(done) && row.get(1) == Some(VALID);
-                    rows.write_record(&row).map_err(failed)?;
+                    history.write_record(&row).map_err(failed)?;
                 }
             }
         }
-        let rows = rows.into_inner().map_err(|error| TrainError::Io {
+        let history = history.into_inner().map_err(|error| TrainError::Io {
             path: path.to_path_buf(),
             source: std::io::Error::other(error.to_string()),
         })?;
         // The old rows are written completely before new rows follow.
-        write_whole(path, &rows)?;
+        write_whole(path, &history)?;
         let file = File::options().append(true).open(path).map_err(TrainError::io(path))?;
         let writer = csv::WriterBuilder::new().has_headers(false).from_writer(file);
         Ok(Self { path: path.to_path_buf(), writer, validated })

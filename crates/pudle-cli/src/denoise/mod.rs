@@ -95,7 +95,7 @@ struct Report {
     estimated: bool,
     noisy_psnr: Option<f64>,
     psnr: Option<f64>,
-    /// Time of the denoising alone.
+    /// Time of denoising, without reading and writing files.
     seconds: f64,
     megapixels_per_second: f64,
 }

@@ -40,7 +40,7 @@ pub(super) trait Operator: Copy {
         None
     }
 
-    /// The level `θ`: `αλ`, unless the operator says otherwise.
+    /// The level `θ`. The default is `αλ`.
     fn level(&self, lambda: Level, step: &StepSize) -> Level {
         if self.level_is_lambda() { lambda } else { step.times_level(lambda) }
     }
