@@ -1,5 +1,7 @@
 //! How a training step changes the weights: Adam on a gradient, or the update of NOODL.
 
+use std::str::FromStr;
+
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, list_param_ids};
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
@@ -33,6 +35,15 @@ impl UpdateRule {
             Self::Adam => 1.0,
             Self::Noodl => 1000.0,
         }
+    }
+}
+
+impl FromStr for UpdateRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rule = Self::ALL.into_iter().find(|rule| rule.to_string() == text);
+        rule.ok_or_else(|| format!("unknown update rule \"{text}\": it must be adam or noodl"))
     }
 }
 
