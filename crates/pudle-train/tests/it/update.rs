@@ -262,13 +262,14 @@ fn settings_of_update_rules() {
     }
     assert!("sgd".parse::<UpdateRule>().unwrap_err().contains("adam or noodl"));
 
-    let noodl = |change: &dyn Fn(&mut RunConfig)| {
+    type Change<'a> = &'a dyn Fn(&mut RunConfig);
+    let noodl = |change: Change| {
         let mut config = run_config(UpdateRule::Noodl, 5);
         change(&mut config);
         config.validate().map_err(|error| error.to_string())
     };
     assert_eq!(noodl(&|config| config.training.learning_rate = 20.0), Ok(()));
-    let changes: [(&dyn Fn(&mut RunConfig), &str); 5] = [
+    let changes: [(Change, &str); 5] = [
         (&|config| config.training.learning_rate = 1001.0, "in (0, 1000] for update rule noodl"),
         (&|config| config.training.update = UpdateRule::Adam, "in (0, 1] for update rule adam"),
         (&|config| config.model = dense().with_tying(WeightTying::Gain), "not tied"),
