@@ -1,7 +1,6 @@
-//! What the unrolled pass costs: workloads, their times and their memory.
+//! Time and memory of the unrolled network on standard workloads.
 //!
-//! The same workloads stand behind `pudle bench`, the criterion benches, and the comparison with PyTorch
-//! in `peers/`.
+//! `pudle bench`, the criterion benches and the comparison with PyTorch in `peers/` use the same workloads.
 
 mod measure;
 mod memory;

@@ -1,4 +1,4 @@
-//! Times and memory of a workload.
+//! Measurement of time and memory of a workload.
 
 use std::time::Instant;
 
@@ -11,44 +11,44 @@ use serde::Serialize;
 use crate::memory::{forget_peak, peak_mib, resident_mib};
 use crate::workload::{Case, Workload, WorkloadError};
 
-/// What came out of a workload, by name.
+/// Results of a workload, with names.
 pub type Results = Vec<(&'static str, TensorData)>;
 
-/// What a workload took.
+/// Time and memory of a workload.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measurement {
     /// The workload.
     pub case: Case,
-    /// Gradient estimator of the step; `null` where there is none, for whole images.
+    /// Gradient estimator of the training step. `None` for the case `image`, which has no training step.
     pub gradient: Option<String>,
-    /// Data per batch.
+    /// Batch size.
     pub batch: usize,
     /// Layers `T`.
     pub layers: usize,
     /// Backend.
     pub backend: Backend,
-    /// Implementation of the pass that was asked for.
+    /// Selected implementation of the unrolled network.
     pub kernels: Kernels,
     /// Threads of the CPU's pool.
     pub threads: usize,
-    /// Shifts that were averaged.
+    /// Number of averaged shifts.
     pub shifts: usize,
-    /// Share of codes that are not zero.
+    /// Share of the code's entries that are not zero.
     pub active: f64,
-    /// Encoder and decoder without a graph, median in milliseconds.
+    /// Median time of encoder and decoder without a graph, in milliseconds.
     pub forward_ms: f64,
-    /// The same with the loss and its backward pass, median in milliseconds.
+    /// Median time of encoder, decoder, loss and backward pass, in milliseconds.
     pub step_ms: Option<f64>,
-    /// Most resident memory that a step (or, without one, a forward pass) added, in MiB, where the
-    /// system tells.
+    /// Peak increase of the resident memory in a training step, or in a forward pass for the case `image`, in MiB. `None`
+    /// if the system does not report it.
     pub peak_mib: Option<f64>,
 }
 
-/// Runs a workload `repetitions` times, after one that is not counted, and returns what it took and what
-/// came out: `reconstruction` and, where there is a step, `code` and `gradient`.
+/// Runs a workload once to warm up and then `repetitions` times. Returns time and memory, and the results
+/// `reconstruction` and, for a training step, `code` and `gradient`.
 ///
 /// # Errors
-/// Returns an error if the backend is not compiled in, finds no device, or does not run the workload.
+/// Returns an error if the backend is not compiled in, finds no device, or does not support the workload.
 pub fn measure(
     workload: &Workload,
     gradient: GradientEstimator,

@@ -1,16 +1,16 @@
 //! Memory of this process.
 
-/// Resident memory in MiB, where the system tells.
+/// Resident memory in MiB. `None` if the system does not report it.
 pub(crate) fn resident_mib() -> Option<f64> {
     field("VmRSS:")
 }
 
-/// The most resident memory in MiB since the last [`forget_peak`], where the system tells.
+/// Peak of the resident memory in MiB since the last [`forget_peak`]. `None` if the system does not report it.
 pub(crate) fn peak_mib() -> Option<f64> {
     field("VmHWM:")
 }
 
-/// Lets the peak start again at what is resident now; says whether that worked.
+/// Resets the peak to the current resident memory. Returns whether this worked.
 pub(crate) fn forget_peak() -> bool {
     cfg!(target_os = "linux") && std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }

@@ -1,4 +1,4 @@
-//! What is timed: a model and the data that it sees.
+//! Workloads: a model and its data.
 
 use std::path::Path;
 
@@ -34,30 +34,30 @@ pub enum Case {
     Image,
 }
 
-/// A workload that does not exist.
+/// An error of a workload.
 #[derive(Debug, Error)]
 pub enum WorkloadError {
-    /// A number out of its range.
+    /// A number is out of its range.
     #[error(transparent)]
     Range(#[from] RangeError),
-    /// A setting that the model does not allow.
+    /// A setting of the model is not allowed.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A model that is not over images.
-    #[error("a model over images is needed for this case")]
+    /// The model is not an image model.
+    #[error("this case needs an image model")]
     NotImages,
-    /// A backend that cannot be used.
+    /// The backend cannot be used.
     #[error(transparent)]
     Backend(#[from] pudle_core::BackendError),
-    /// Data that cannot be drawn.
+    /// The data cannot be drawn.
     #[error(transparent)]
     Data(#[from] pudle_data::DataError),
-    /// A file that cannot be written.
+    /// The file cannot be written.
     #[error("{path}: {reason}")]
     File {
         /// The file.
         path: String,
-        /// What happened.
+        /// The reason.
         reason: String,
     },
 }
@@ -65,15 +65,15 @@ pub enum WorkloadError {
 /// Sizes that replace those of a case; `None` keeps the case's own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Size {
-    /// Data per batch, 1 to 4096.
+    /// Batch size, 1 to 4096.
     pub batch: Option<usize>,
     /// Layers `T`, 1 to 100,000.
     pub layers: Option<usize>,
-    /// Atoms `p`, 1 to 65,536: random ones.
+    /// Number of atoms `p`, 1 to 65,536. The atoms are then random.
     pub atoms: Option<usize>,
     /// Side of a square image, or dimension `m` of a vector.
     pub side: Option<usize>,
-    /// Shifts of the grid of atoms that are averaged, 1 to the stride squared; for images.
+    /// Number of averaged shifts of the atoms' grid, from 1 to the stride squared. For images only.
     pub shifts: Option<usize>,
 }
 
@@ -86,12 +86,12 @@ pub struct Trained {
     pub weights: Vec<Weight>,
 }
 
-/// Numbers that a workload runs on.
+/// The atoms and data of a workload.
 #[derive(Clone, Debug)]
 pub struct Inputs {
     /// Atoms, in the shape of the dictionary.
     pub atoms: TensorData,
-    /// Data, a batch of them.
+    /// A batch of data.
     pub x: TensorData,
     /// Noise of the data, on the scale 0 … 255.
     pub noise: Noise,
@@ -100,18 +100,18 @@ pub struct Inputs {
 /// A model and its data.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// Which kind.
+    /// The kind of workload.
     pub case: Case,
     /// The model.
     pub config: PudleConfig,
-    /// Data per batch.
+    /// Batch size.
     pub batch: usize,
-    /// Shifts that are averaged.
+    /// Number of averaged shifts.
     pub shifts: usize,
-    /// What it runs on.
+    /// Atoms and data.
     pub inputs: Inputs,
-    /// The trained model whose weights are timed; the atoms of `inputs` with the start values of all other weights if
-    /// there is none.
+    /// The trained model whose weights are used. If it is `None`, the model has the atoms of `inputs`, and all other
+    /// weights have their initial values.
     trained: Option<Trained>,
 }
 
@@ -127,12 +127,11 @@ impl Trained {
 const SIGMA: f32 = 25.0;
 
 impl Workload {
-    /// A workload whose numbers are a function of its settings and `seed`. Images go through the model
-    /// `trained` over images, where given and the number of atoms is not varied; through the published
-    /// denoiser's shape with random filters else.
+    /// A workload that depends only on its settings and `seed`. Images use the model `trained`, if it is given and `size`
+    /// does not set the number of atoms. Otherwise they use random filters in the architecture of the published denoiser.
     ///
     /// # Errors
-    /// Returns an error if a size is out of its range, or if the model is not over images.
+    /// Returns an error if a size is out of its range, or if the model is not an image model.
     pub fn new(
         case: Case,
         size: Size,
@@ -186,7 +185,7 @@ impl Workload {
                     (Case::Image, None) => [321, 481],
                     _ => [129; 2],
                 };
-                // A step sees what the atoms cover.
+                // The data of a step have a size that the atoms cover.
                 let sides = match case {
                     Case::Conv => sides.map(|n| n - (n - filters.size) % filters.stride),
                     _ => sides,
@@ -233,10 +232,10 @@ impl Workload {
         Ok(Self { case: Case::Dense, config, batch, shifts: 1, inputs, trained: None })
     }
 
-    /// The model: with all weights of the trained one that its settings keep.
+    /// Creates the model, with all weights of the trained model that fit its settings.
     ///
     /// # Errors
-    /// Returns an error if the backend of `device` does not run it.
+    /// Returns an error if the backend of `device` does not support it.
     pub fn model<const D: usize, A: Configured<D>>(
         &self,
         device: &Device,
@@ -278,9 +277,9 @@ impl Workload {
     }
 }
 
-/// Filters of unit norm, drawn.
+/// Random filters of unit norm.
 fn random_filters(filters: &ConvConfig, seed: u64) -> Result<Vec<f32>, WorkloadError> {
-    // The columns of a drawn dictionary, one after the other.
+    // The columns of a random dictionary, one after the other.
     let draws = SparseCoding::new(SparseCodingConfig {
         dim: filters.channels * filters.size * filters.size,
         atoms: filters.atoms,

@@ -1,4 +1,4 @@
-//! Arguments that several commands have, and how their values are read.
+//! Arguments that several commands share, and the parsers of their values.
 
 use std::str::FromStr;
 
@@ -9,20 +9,20 @@ use strum::VariantNames;
 
 use crate::failure::Failure;
 
-/// The backend and the implementation of the pass.
+/// The backend and the implementation of the unrolled network.
 #[derive(clap::Args)]
 pub struct BackendArg {
-    /// Backend. Each is a cargo feature; flex, on the CPU, is the default one.
+    /// Backend that computes. Each backend is a cargo feature; a default build has flex, which runs on the CPU.
     #[arg(long, value_name = "B", default_value_t, value_parser = words::<Backend>())]
     pub backend: Backend,
-    /// Implementation of the unrolled pass. auto is the fused one if the backend has it, and composed is made of Burn's
-    /// operations. Both compute the same, up to rounding.
+    /// Implementation of the unrolled network: fused kernels (flex only), composed of Burn's operations, or auto, which
+    /// prefers fused kernels. Results differ only by rounding.
     #[arg(long, value_name = "K", value_parser = words::<Kernels>())]
     pub kernels: Option<Kernels>,
 }
 
 impl BackendArg {
-    /// A denoiser that runs as these arguments say.
+    /// Applies these arguments to a denoiser.
     pub fn set(&self, denoiser: Denoiser) -> Result<Denoiser, Failure> {
         Ok(match self.kernels {
             Some(kernels) => denoiser.with_kernels(kernels)?,
@@ -31,7 +31,7 @@ impl BackendArg {
     }
 }
 
-/// Reads one of the words of an enum.
+/// Parses the name of an enum's variant. The help lists all names.
 pub fn words<T>() -> impl TypedValueParser<Value = T>
 where
     T: FromStr + VariantNames + Clone + Send + Sync + 'static,
@@ -40,10 +40,12 @@ where
         .map(|word| word.parse().ok().expect("the word is one of those listed"))
 }
 
+/// Parses a gradient estimator.
 pub fn parse_gradient(text: &str) -> Result<GradientEstimator, String> {
     text.parse().map_err(|error: pudle_core::ConfigError| error.to_string())
 }
 
+/// Parses a proximal operator.
 pub fn parse_prox(text: &str) -> Result<Proximal, String> {
     text.parse().map_err(|error: pudle_core::ConfigError| error.to_string())
 }

@@ -10,51 +10,51 @@ use crate::failure::Failure;
 use crate::shipped;
 use crate::terminal::{say, say_json};
 
-/// The shipped denoiser whose architecture is the published one.
+/// The shipped denoiser with the published architecture.
 const PUBLISHED: &str = "denoise-published";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// What to time: conv (a training step of the denoiser), dense (a matrix of 1500 atoms) or image (a
-    /// photograph of 481×321 pixels).
+    /// Workload: conv (a training step of the denoiser), dense (a training step of a dense dictionary with 1500 atoms)
+    /// or image (denoising of a photograph of 481×321 pixels).
     #[arg(long, value_name = "C", default_value = "conv",
           value_parser = words::<Case>())]
     case: Case,
-    /// Gradient estimator of the step.
+    /// Gradient estimator of the training step.
     #[arg(long, value_name = "G", default_value = "ae-ls", value_parser = parse_gradient)]
     gradient: GradientEstimator,
-    /// Data per batch, 1 to 4096; 1, or 50 for dense.
+    /// Batch size, 1 to 4096 [default: 1; dense: 50].
     #[arg(long, value_name = "B")]
     batch: Option<usize>,
-    /// Unrolled layers T; 15, or 100 for dense.
+    /// Number T of unrolled layers [default: 15; dense: 100].
     #[arg(long, value_name = "T")]
     layers: Option<usize>,
-    /// Shifts of the grid of atoms that the forward pass averages, 1 to 16.
+    /// Number of shifts of the atoms' grid that the forward pass averages, from 1 to the stride squared.
     #[arg(long, value_name = "N")]
     shifts: Option<usize>,
-    /// Atoms: so many random ones, instead of the shipped denoiser's 64, or 1500.
+    /// Number of atoms. With this flag the atoms are random instead of trained [default: 64; dense: 1500].
     #[arg(long, value_name = "P")]
     atoms: Option<usize>,
-    /// Side of a square image in pixels, or dimension of a vector; 129 or 1000.
+    /// Side of a square image in pixels, or dimension of a vector [default: 129; dense: 1000].
     #[arg(long, value_name = "M")]
     side: Option<usize>,
-    /// Checkpoint or run directory of a model over images to time, instead of the shipped denoiser.
+    /// Checkpoint or run directory of an image model to time. The default is the shipped denoiser.
     #[arg(long, value_name = "DIR", conflicts_with = "atoms")]
     checkpoint: Option<PathBuf>,
-    /// Run layers again in the backward pass instead of storing them.
+    /// Recompute the layers in the backward pass instead of storing them: less memory, more time.
     #[arg(long)]
     recompute: bool,
     /// Seed of the data.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// How often each pass is run; the median counts.
+    /// Number of repetitions of each pass. The median time is printed.
     #[arg(long, value_name = "N", default_value_t = 30,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     repetitions: u32,
-    /// Write atoms, data, code, reconstruction and gradient to this safetensors file, for comparison.
+    /// Write atoms, data, code, reconstruction and gradient to this safetensors file.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Print one JSON object and nothing else.
+    /// Print the results as one JSON object.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -73,7 +73,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let trained = match (args.case, &args.checkpoint) {
         (Case::Dense, Some(_)) => {
-            return Err("--checkpoint is for --case conv and image".into());
+            return Err("--checkpoint needs --case conv or --case image".into());
         }
         (Case::Dense, None) => None,
         (_, Some(dir)) => Some(shipped::load(dir, &device)?),

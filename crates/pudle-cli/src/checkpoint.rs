@@ -12,15 +12,15 @@ use crate::terminal::say;
 
 #[derive(clap::Args)]
 pub struct InfoArgs {
-    /// Checkpoint or run directory, or the name of one that ships.
+    /// Checkpoint directory, run directory, or name of a shipped checkpoint.
     checkpoint: PathBuf,
 }
 
 #[derive(clap::Args)]
 pub struct ExportArgs {
-    /// Checkpoint or run directory, or the name of one that ships.
+    /// Checkpoint directory, run directory, or name of a shipped checkpoint.
     checkpoint: PathBuf,
-    /// Format: safetensors, npz (arrays for NumPy) or png (a picture of the atoms).
+    /// File format: safetensors, npz (NumPy arrays) or png (a picture of the atoms).
     #[arg(long, value_name = "F", value_parser = words::<Format>())]
     format: Format,
     /// File to write.
@@ -30,10 +30,10 @@ pub struct ExportArgs {
 
 #[derive(clap::Args)]
 pub struct ImportArgs {
-    /// Safetensors file with a filter bank p×C×k×k or a matrix m×p.
+    /// Safetensors file with filters (p×C×k×k for images, p×C×k for signals) or a matrix (m×p).
     #[arg(long, value_name = "FILE")]
     dictionary: PathBuf,
-    /// Name of the tensor, where the file has more than one.
+    /// Name of the tensor. Needed if the file has more than one.
     #[arg(long, value_name = "NAME")]
     tensor: Option<String>,
     /// Proximal operator: soft, relu, hard, top-k:K or group:N.
@@ -42,23 +42,23 @@ pub struct ImportArgs {
     /// Sparsity weight λ, at least 0. For a hard threshold it is the level; top-k has none.
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lambda: Option<f64>,
-    /// Step size α of a layer, above 0, or auto for 1/‖D‖².
+    /// Step size α of the layers, above 0, or auto for 1/‖D‖².
     #[arg(long, value_name = "A", value_parser = parse_step, allow_negative_numbers = true)]
     step: Step,
-    /// Unrolled layers T, at least 1.
+    /// Number T of unrolled layers, at least 1.
     #[arg(long, value_name = "T")]
     layers: usize,
-    /// Pixels between positions of a filter, 1 to k; for filter banks.
+    /// Stride of the filters in pixels, from 1 to their size k. Needed for filters, not allowed for a matrix.
     #[arg(long, value_name = "S")]
     stride: Option<usize>,
-    /// Noise that the dictionary was trained for, as standard deviation on the scale 0 … 255.
-    /// Pictures with another noise level are then scaled to it.
+    /// Standard deviation of the noise that the dictionary was trained for, on the scale 0 … 255.
+    /// If it is given, pictures with another noise level are scaled to this one before denoising.
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     sigma: Option<f32>,
     /// Checkpoint directory to create.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Replace a checkpoint that is already there.
+    /// Replace an existing checkpoint.
     #[arg(long)]
     force: bool,
 }
@@ -97,7 +97,7 @@ pub fn import(args: ImportArgs) -> Result<(), Failure> {
             args.output.display()
         ))));
     }
-    // The shape is the file's; this one only carries the rest of the settings.
+    // The file determines the shape, so this one is a placeholder.
     let mut settings = PudleConfig::dense(DenseConfig { dim: 1, atoms: 1 })
         .with_prox(args.prox)
         .with_lambda(sparsity_weight(&args)?)

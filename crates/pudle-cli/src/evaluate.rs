@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pudle_data::Image;
-use pudle_train::{Evaluation, Protocol, Scored, Scoring, ShiftCount};
+use pudle_train::{Evaluation, ImageScore, Protocol, Scored, Scoring, ShiftCount};
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::arguments::{BackendArg, words};
@@ -13,13 +13,13 @@ use crate::terminal::{say, say_json};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Checkpoint or run directory, or the name of one that ships.
+    /// Checkpoint directory, run directory, or name of a shipped checkpoint.
     #[arg(long, value_name = "DIR")]
     checkpoint: PathBuf,
-    /// Folder of clean pictures, searched with everything below it.
+    /// Folder of clean pictures. Its subfolders are included.
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
-    /// Standard deviations of the noise that is added, on the scale 0 … 255.
+    /// Standard deviations of the noise to add, on the scale 0 … 255. Several values are separated by commas.
     #[arg(
         long,
         value_name = "S,…",
@@ -28,28 +28,29 @@ pub struct Args {
         required = true
     )]
     sigma: Vec<f32>,
-    /// Tell the denoiser what is estimated of the noise, rather than the truth.
+    /// Estimate the noise level of each picture, instead of passing the true one to the denoiser.
     #[arg(long)]
     blind: bool,
-    /// Keep pictures in colour for a model over grey ones, too: it sees their channels one by one.
+    /// Keep colours for a grey model, too: the model denoises each channel separately. By default colour pictures are
+    /// converted to grey.
     #[arg(long)]
     color: bool,
     /// Seed of the noise.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Shifts of the grid of atoms whose estimates are averaged, from 1 to the stride squared, or all.
+    /// Number of shifts of the atoms' grid over which estimates are averaged, from 1 to the stride squared, or all.
     #[arg(long, value_name = "N", default_value_t,
           value_parser = |text: &str| text.parse::<ShiftCount>())]
     shifts: ShiftCount,
-    /// Peak of the PSNR: full (1.0) or paper (each picture's own maximum).
+    /// Peak value of the PSNR: full (1.0) or paper (the maximum of each clean picture).
     #[arg(long, value_name = "P", default_value = "full",
           value_parser = words::<Protocol>())]
     protocol: Protocol,
-    /// Write clean, noisy and denoised pictures, as numbers, to safetensors files in this folder, one folder
-    /// below it for each level, named as the pictures are.
+    /// Folder for clean, noisy and denoised pictures as safetensors files. Each noise level has a subfolder, and
+    /// each file has the name of its picture.
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
-    /// Print JSON and nothing else: an object, or, of several levels, a list of them.
+    /// Print the results as JSON: an object for one noise level, a list of objects for several.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -69,27 +70,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let mut header = !args.json;
         let evaluation = pudle_train::evaluate(&denoiser, &args.images, scoring, |scored| {
             if std::mem::take(&mut header) {
-                let told = if args.blind { ", estimated" } else { "" };
-                say!("sigma {sigma}{told}, protocol {}, seed {}", args.protocol, args.seed);
-                say!(
-                    "{:<28} {:>9} {:>9} {:>7} {:>9}",
-                    "file",
-                    "noisy dB",
-                    "PSNR dB",
-                    "SSIM",
-                    "est. σ"
-                );
+                print_header(scoring);
             }
             if !args.json {
-                let score = scored.score;
-                let estimated = score.estimated_sigma.map_or("".into(), |s| format!("{s:.1}"));
-                say!(
-                    "{:<28} {:>9.2} {:>9.2} {:>7.4} {estimated:>9}",
-                    score.file,
-                    score.noisy_psnr,
-                    score.psnr,
-                    score.ssim
-                );
+                print_score(scored.score);
             }
             match &args.save {
                 Some(dir) => save(&dir.join(format!("sigma-{sigma}")), &scored),
@@ -97,7 +81,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             }
         })?;
         if !args.json {
-            mean(&evaluation);
+            print_mean(&evaluation);
         }
         evaluations.push(evaluation);
     }
@@ -116,7 +100,25 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-fn mean(evaluation: &Evaluation) {
+fn print_header(scoring: Scoring) {
+    let Scoring { sigma, protocol, seed, blind, .. } = scoring;
+    let source = if blind { ", estimated" } else { "" };
+    say!("sigma {sigma}{source}, protocol {protocol}, seed {seed}");
+    say!("{:<28} {:>9} {:>9} {:>7} {:>9}", "file", "noisy dB", "PSNR dB", "SSIM", "est. σ");
+}
+
+fn print_score(score: &ImageScore) {
+    let estimated = score.estimated_sigma.map_or("".into(), |s| format!("{s:.1}"));
+    say!(
+        "{:<28} {:>9.2} {:>9.2} {:>7.4} {estimated:>9}",
+        score.file,
+        score.noisy_psnr,
+        score.psnr,
+        score.ssim
+    );
+}
+
+fn print_mean(evaluation: &Evaluation) {
     let count = evaluation.images.len();
     let name = format!("mean of {count}");
     say!(
@@ -132,7 +134,7 @@ fn mean(evaluation: &Evaluation) {
     );
 }
 
-/// `clean`, `noisy` and `estimate`, each `[channels, height, width]`.
+/// Writes the tensors `clean`, `noisy` and `estimate`, each of shape `[channels, height, width]`.
 fn save(dir: &Path, scored: &Scored<'_>) -> pudle_train::Result<()> {
     let path = dir.join(format!("{}.safetensors", scored.score.file));
     let bytes = |image: &Image| image.data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
@@ -140,7 +142,7 @@ fn save(dir: &Path, scored: &Scored<'_>) -> pudle_train::Result<()> {
         .map(|(name, image)| (name, image.shape().to_vec(), bytes(image)));
     let views = tensors.iter().map(|(name, shape, bytes)| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-        (*name, view.expect("as many numbers as the shape says"))
+        (*name, view.expect("the shape matches the number of values"))
     });
     let bytes = safetensors::serialize(views, None).expect("numbers can be written");
     std::fs::create_dir_all(path.parent().unwrap_or(dir))

@@ -20,64 +20,64 @@ const HELD_OUT: usize = 10;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Run or checkpoint directory, or the name of a checkpoint that ships.
+    /// Run directory, checkpoint directory, or name of a shipped checkpoint.
     run: PathBuf,
-    /// A picture whose output is explained; may be given several times. A digit must have the size of the training
-    /// digits. A photograph is taken to be noisy: its noise is that of --sigma, or it is estimated.
+    /// Picture whose output is explained. May be given several times. A digit must have the size of the training
+    /// digits. A photograph counts as noisy; --sigma gives its noise level, otherwise the level is estimated.
     #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
     /// Folder for the report, or for the result of --check.
     #[arg(short, long, value_name = "DIR", default_value = "report")]
     output: PathBuf,
-    /// Replace a report that is already there.
+    /// Replace an existing report.
     #[arg(long)]
     force: bool,
-    /// Folder of the training data, if it is not where the run found it.
+    /// Folder of the training data, if it has moved since training.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// What is added to the diagonal of Z Zᵀ before it is inverted: sphere (the multipliers of atoms of unit
-    /// norm), or a number ρ of at least 0 (weight decay).
+    /// Ridge that is added to the diagonal of Z Zᵀ before the inversion: sphere (the Lagrange multipliers of the unit
+    /// norm of the atoms), or a number ρ, at least 0 (weight decay).
     #[arg(long, value_name = "R", default_value_t, allow_negative_numbers = true,
           value_parser = |text: &str| text.parse::<Ridge>())]
     ridge: Ridge,
-    /// Number of training data that are named for each atom and output, 2 to 64.
+    /// Number of training data that the report lists for each atom and output, from 2 to 64.
     #[arg(long, value_name = "N", default_value_t = 8)]
     top: usize,
-    /// Number of held-out digits whose outputs are explained; 10 by default.
+    /// Number of held-out digits whose outputs are explained [default: 10].
     #[arg(long, value_name = "N")]
     held_out: Option<usize>,
-    /// Standard deviation of the noise that is added to training photographs, on the scale 0 … 255; by default that
-    /// of training, or the middle of its range.
+    /// Standard deviation of the noise that is added to training photographs, on the scale 0 … 255. The default is the
+    /// level of the training, or the middle of its range.
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     sigma: Option<f32>,
-    /// The inputs are clean: add noise of that level to them first.
+    /// Add noise of this level to the inputs first, because they are clean.
     #[arg(long, requires = "input")]
     add_noise: bool,
-    /// Number of training photographs that are used; all by default.
+    /// Number of training photographs to use [default: all].
     #[arg(long, value_name = "N")]
     photographs: Option<usize>,
-    /// Pixel of the inputs whose patch is explained, row and column; may be given several times. By default three
-    /// patches of high contrast.
+    /// Row and column of a pixel of the inputs. The patch around it is explained. May be given several times. The
+    /// default is three patches of high contrast.
     #[arg(long, value_name = "Y,X", value_parser = parse_pixel, requires = "input")]
     patch: Vec<[usize; 2]>,
-    /// Test the explanation: continue training without the data that it names, and compare the change with its
-    /// prediction. For runs over digits.
+    /// Test the explanation: remove the data that it names, continue training without them, and compare the change
+    /// of the model with the prediction. Only for models of digits.
     #[arg(long, conflicts_with_all = ["growth", "input", "top", "held_out", "sigma", "photographs"])]
     check: bool,
-    /// Number of atoms, and of outputs, that are tested.
+    /// Number of atoms, and number of outputs, to test.
     #[arg(long, value_name = "N", default_value_t = 50, requires = "check")]
     checked: usize,
-    /// Number of data that are removed for each.
+    /// Number of data that are removed in each test.
     #[arg(long, value_name = "K", default_value_t = 20, requires = "check")]
     removed: usize,
     /// Number of steps for which training continues.
     #[arg(long, value_name = "N", default_value_t = 128, requires = "check")]
     steps: u64,
-    /// Number of data in each of these steps. The default is larger than in training, as the changes are small.
+    /// Batch size of these steps. The default is larger than in training, because the changes to measure are small.
     #[arg(long, value_name = "N", default_value_t = 128, requires = "check")]
     batch: usize,
-    /// Time the explanation for these numbers of data and print a table. Training digits are repeated as often as
-    /// needed.
+    /// Measure time and memory of the explanation for these numbers of data, and print a table. Training digits are
+    /// repeated as often as needed.
     #[arg(long, value_name = "N,…", value_delimiter = ',',
           conflicts_with_all = ["input", "output", "force", "held_out", "sigma", "photographs"])]
     growth: Vec<usize>,
@@ -89,7 +89,9 @@ fn parse_pixel(text: &str) -> Result<[usize; 2], String> {
     let pair = text
         .split_once(',')
         .and_then(|(y, x)| Some([y.trim().parse().ok()?, x.trim().parse().ok()?]));
-    pair.ok_or_else(|| format!("\"{text}\" is not a pixel: a row and a column, as 120,48"))
+    pair.ok_or_else(|| {
+        format!("\"{text}\" is not a pixel: type a row and a column, for example 120,48")
+    })
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
@@ -110,7 +112,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let subject = open_subject(checkpoint, &config, options, &device)?;
     let subject = subject.as_ref();
     if (args.check || !args.growth.is_empty()) && subject.retraining().is_none() {
-        return Err("--check and --growth are for runs over digits".into());
+        return Err("--check and --growth need a model of digits".into());
     }
     if !args.growth.is_empty() {
         print_growth(args, subject)
@@ -159,7 +161,7 @@ fn report(args: &Args, config: &RunConfig, subject: &dyn Subject) -> Result<(), 
     Ok(())
 }
 
-/// Returns an error if a flag is for another kind of data.
+/// Returns an error if a flag does not apply to the kind of data.
 fn check_flags(args: &Args, subject: &dyn Subject) -> Result<(), Failure> {
     let noisy = subject.sigma().is_some();
     let for_photographs = args.sigma.is_some()
@@ -168,10 +170,10 @@ fn check_flags(args: &Args, subject: &dyn Subject) -> Result<(), Failure> {
         || !args.patch.is_empty();
     if for_photographs && !noisy {
         let flags = "--sigma, --add-noise, --photographs and --patch";
-        return Err(format!("{flags} are for models over photographs").into());
+        return Err(format!("{flags} need a model of photographs").into());
     }
     if args.held_out.is_some() && noisy {
-        return Err("--held-out is for models over digits".into());
+        return Err("--held-out needs a model of digits".into());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a command fails with, and the way out.
+//! Errors of commands, with hints about flags that help.
 
 use std::error::Error;
 
@@ -7,20 +7,20 @@ use pudle_experiments::ExperimentError;
 use pudle_explain::ExplainError;
 use pudle_train::TrainError;
 
-/// Any error. It is told in one line.
+/// Any error of a command.
 pub type Failure = Box<dyn Error>;
 
-/// The error in one line, with the flag that helps.
+/// The error message in one line, with a hint about a flag if one helps.
 pub fn message(error: &(dyn Error + 'static)) -> String {
     let message = error.to_string().replace('\n', " ");
-    match way_out(error) {
-        Some(way_out) => format!("{message}; {way_out}"),
+    match hint(error) {
+        Some(hint) => format!("{message}; {hint}"),
         None => message,
     }
 }
 
-/// The way out of an error, by the flags of the command line. Libraries know values and ranges, but no flags.
-fn way_out(error: &(dyn Error + 'static)) -> Option<String> {
+/// The hint for an error. It is given here because libraries do not know the flags of the command line.
+fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<TrainError>() {
         return match error {
             TrainError::RunExists(dir) => Some(format!(
@@ -28,35 +28,33 @@ fn way_out(error: &(dyn Error + 'static)) -> Option<String> {
                 dir.display()
             )),
             TrainError::SeveralTensors { .. } => Some("choose one with --tensor".into()),
-            TrainError::NoStride { .. } => Some("give it with --stride".into()),
+            TrainError::NoStride { .. } => Some("set it with --stride".into()),
             TrainError::StrideOfMatrix { .. } => Some("leave out --stride".into()),
-            TrainError::Backend(error) => way_out(error),
+            TrainError::Backend(error) => hint(error),
             _ => None,
         };
     }
     if let Some(error) = error.downcast_ref::<ExplainError>() {
         return match error {
-            ExplainError::ReportExists(_) => Some("give --force to replace it".into()),
-            ExplainError::Singular { .. } => Some("give a larger --ridge".into()),
-            ExplainError::GeneratedData => {
-                Some("give the photographs to explain it by with --data".into())
-            }
-            ExplainError::Train(error) => way_out(error),
-            ExplainError::Backend(error) => way_out(error),
+            ExplainError::ReportExists(_) => Some("replace it with --force".into()),
+            ExplainError::Singular { .. } => Some("set a larger --ridge".into()),
+            ExplainError::GeneratedData => Some("name a folder of photographs with --data".into()),
+            ExplainError::Train(error) => hint(error),
+            ExplainError::Backend(error) => hint(error),
             _ => None,
         };
     }
     if let Some(error) = error.downcast_ref::<ExperimentError>() {
         return match error {
             ExperimentError::OtherSettings { .. } => Some("name another folder with --out".into()),
-            ExperimentError::Train(error) => way_out(error),
-            ExperimentError::Backend(error) => way_out(error),
+            ExperimentError::Train(error) => hint(error),
+            ExperimentError::Backend(error) => hint(error),
             _ => None,
         };
     }
     match error.downcast_ref::<BackendError>()? {
         BackendError::NotCompiled(backend) => {
-            Some(format!("that is `cargo run --release --features {backend} -- …`"))
+            Some(format!("build it with `cargo run --release --features {backend} -- …`"))
         }
         BackendError::NoDevice(_) => None,
     }

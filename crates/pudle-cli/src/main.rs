@@ -1,5 +1,5 @@
-//! The `pudle` command: train, denoise, evaluate, look into and exchange unrolled dictionary
-//! networks.
+//! The `pudle` command: trains, applies, evaluates, explains, exports and imports unrolled
+//! dictionary networks.
 
 mod arguments;
 mod bench;
@@ -27,24 +27,24 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a model in a run directory, or go on with one.
+    /// Train a model in a run directory, or resume a run.
     Train(train::Args),
-    /// Denoise a picture, or a scene drawn for the purpose.
+    /// Denoise pictures, or a generated scene.
     Denoise(denoise::Args),
-    /// Score a denoiser over a folder of clean pictures.
+    /// Measure PSNR and SSIM of a denoiser on a folder of clean pictures.
     Evaluate(evaluate::Args),
-    /// Repeat an experiment of the paper: figures beside the published ones, tables and charts.
+    /// Repeat an experiment of the paper, and compare its results with the published ones.
     #[command(subcommand)]
     Experiment(experiment::Args),
     /// Trace atoms and outputs to the training data behind them.
     Explain(explain::Args),
-    /// Time the unrolled pass on this machine.
+    /// Measure the speed and memory of the unrolled network on this machine.
     Bench(bench::Args),
-    /// Say what a checkpoint holds.
+    /// Show the settings of a checkpoint.
     Info(checkpoint::InfoArgs),
     /// Write a checkpoint's weights in another format.
     Export(checkpoint::ExportArgs),
-    /// Make a checkpoint of a dictionary from a safetensors file.
+    /// Create a checkpoint from a dictionary in a safetensors file.
     Import(checkpoint::ImportArgs),
 }
 

@@ -1,4 +1,4 @@
-//! The checkpoints that ship, for use from any folder.
+//! The shipped checkpoints. They are part of the program, so that they work in any folder.
 
 use std::path::Path;
 
@@ -26,12 +26,12 @@ macro_rules! shipped {
 const SHIPPED: &[Shipped] =
     shipped!["denoise-gray-sigma25", "denoise-gray", "denoise-color", "denoise-published"];
 
-/// The denoiser that is used for pictures of so many channels where none is named.
+/// The default denoiser for pictures with this number of channels.
 pub fn default_for(channels: usize) -> &'static str {
     if channels == 3 { "denoise-color" } else { "denoise-gray" }
 }
 
-/// Loads a checkpoint or run directory, or, where there is none of that name, the checkpoint that ships under it.
+/// Loads a checkpoint or run directory. If no such directory exists, loads the shipped checkpoint of that name.
 pub fn load(dir_or_name: &Path, device: &Device) -> Result<Checkpoint, Failure> {
     let known = SHIPPED.iter().find(|shipped| Path::new(shipped.name) == dir_or_name);
     match known {
@@ -42,7 +42,7 @@ pub fn load(dir_or_name: &Path, device: &Device) -> Result<Checkpoint, Failure> 
     }
 }
 
-/// [`load`], with the settings of the run that made it.
+/// Does the same as [`load`], and also returns the settings of the run that trained the checkpoint.
 pub fn load_run(dir_or_name: &Path, device: &Device) -> Result<(Checkpoint, RunConfig), Failure> {
     let checkpoint = load(dir_or_name, device)?;
     let shipped = SHIPPED.iter().find(|shipped| Path::new(shipped.name) == dir_or_name);
@@ -53,7 +53,7 @@ pub fn load_run(dir_or_name: &Path, device: &Device) -> Result<(Checkpoint, RunC
     Ok((checkpoint, config))
 }
 
-/// [`load`], for pictures.
+/// Loads a checkpoint with [`load`] as a denoiser.
 pub fn load_denoiser(dir_or_name: &Path, device: &Device) -> Result<Denoiser, Failure> {
     let name = dir_or_name.display().to_string();
     Ok(Denoiser::new(load(dir_or_name, device)?, &name, device)?)

@@ -1,9 +1,9 @@
-//! Talking to the terminal.
+//! Output to the terminal and signals from it.
 
 use crate::failure::Failure;
 use pudle_train::Interrupter;
 
-/// Prints a line to stdout; a closed pipe is the reader's choice, not an error.
+/// Prints a line to stdout. A closed pipe is not an error.
 macro_rules! say {
     ($($argument:tt)*) => {{
         use std::io::Write;
@@ -18,7 +18,7 @@ pub(crate) fn say_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The first Ctrl-C (or termination signal) asks the training to end after its step; the second
+/// The first Ctrl-C or termination signal stops the training after its current step. The second one
 /// ends the process.
 pub(crate) fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), Failure> {
     let interrupter = interrupter.clone();
@@ -26,15 +26,15 @@ pub(crate) fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), Failure> {
         if interrupter.should_stop() {
             std::process::exit(130);
         }
-        eprintln!("stopping after this step; once more to quit at once");
+        eprintln!("stopping after this step; press Ctrl-C again to quit at once");
         interrupter.stop(Some("interrupted"));
     })?;
     keep_signals_on_terminal();
     Ok(())
 }
 
-/// Burn's dashboard puts the terminal into raw mode, in which Ctrl-C is a key like any other. This
-/// turns it back into a signal, for as long as the process lives.
+/// Burn's dashboard puts the terminal into raw mode, where Ctrl-C sends no signal. A thread turns
+/// the signals on again whenever they are off, until the process ends.
 fn keep_signals_on_terminal() {
     #[cfg(unix)]
     if std::io::IsTerminal::is_terminal(&std::io::stdin()) {
@@ -45,7 +45,7 @@ fn keep_signals_on_terminal() {
                 && !modes.local_modes.contains(LocalModes::ISIG)
             {
                 modes.local_modes |= LocalModes::ISIG;
-                // Without it Ctrl-C is one key fewer, and 'q' in the dashboard still stops.
+                // If this fails, the key q in the dashboard still stops the training.
                 let _ = tcsetattr(&stdin, OptionalActions::Now, &modes);
             }
             std::thread::sleep(std::time::Duration::from_millis(200));

@@ -11,33 +11,33 @@ use crate::terminal::{say, stop_on_ctrl_c};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Settings to start from: denoise (images at one noise level), denoise-blind (at any), denoise-color (in colour),
-    /// dense (recovery of a known dictionary) or digits.
+    /// Preset of all settings: denoise (grey images, one noise level), denoise-blind (grey images, any noise level),
+    /// denoise-color (colour images, any noise level), dense (recovery of a known dictionary) or digits.
     #[arg(long, value_name = "P", value_parser = words::<Preset>(),
           required_unless_present_any = ["config", "resume"])]
     preset: Option<Preset>,
-    /// Settings as a TOML file: complete, as the config.toml of a run is, or any part of one, which
-    /// then lies over the --preset.
+    /// TOML file with settings. With --preset, its settings override the preset. Without --preset, it must be complete
+    /// like the config.toml of a run.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder of the training data: PNG, JPEG, TIFF and WebP for images, IDX files for digits. Generated data
-    /// are used without it.
+    /// Folder of the training data: PNG, JPEG, TIFF or WebP files for images, IDX files for digits. Without this flag
+    /// the data are generated.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Folder of photographs to validate on.
+    /// Folder of validation photographs.
     #[arg(long, value_name = "DIR")]
     valid: Option<PathBuf>,
-    /// Gradient estimator: dec, ae-lasso, ae-ls, truncated:K or implicit; or LOSS/RESPONSE of
-    /// {fit|lasso}/{dropped|last:K|all|implicit}.
+    /// Gradient estimator: dec, ae-lasso, ae-ls, truncated:K, implicit, or LOSS/RESPONSE. LOSS is fit or lasso,
+    /// RESPONSE is dropped, last:K, all or implicit.
     #[arg(long, value_name = "G", value_parser = parse_gradient)]
     gradient: Option<GradientEstimator>,
-    /// Sparsity weight λ, at least 0 (under a hard threshold its level).
+    /// Sparsity weight λ, at least 0. For hard thresholding, the threshold itself.
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lambda: Option<f64>,
-    /// Optimisation steps, at least 1. With --resume, the new total.
+    /// Number of training steps, at least 1. With --resume, the new total number.
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Data per step, at least 1.
+    /// Batch size, at least 1.
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// How a step changes the weights: adam, or noodl for a model that learns nothing but its dictionary.
@@ -46,26 +46,26 @@ pub struct Args {
     /// Learning rate: of adam in (0, 1], of noodl in (0, 1000].
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
-    /// Learning rate over the run: constant, or cosine (falling to 0 at the last step).
+    /// Schedule of the learning rate: constant, or cosine (it falls to 0 at the last step).
     #[arg(long, value_name = "S", value_parser = words::<LearningRateSchedule>())]
     schedule: Option<LearningRateSchedule>,
-    /// Seed of the initial atoms, the order of the data, crops, flips and noise.
+    /// Seed of all random numbers: initial atoms, order of the data, crops, flips and noise.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default one.
+    /// Backend that computes. Each backend is a cargo feature; a default build has flex, which runs on the CPU.
     #[arg(long, value_name = "B", value_parser = words::<Backend>())]
     backend: Option<Backend>,
-    /// Implementation of the unrolled pass: fused (flex only), composed, or auto. Both compute the same,
-    /// up to rounding.
+    /// Implementation of the unrolled network: fused kernels (flex only), composed of Burn's operations, or auto, which
+    /// prefers fused kernels. Results differ only by rounding.
     #[arg(long, value_name = "K", value_parser = words::<Kernels>())]
     kernels: Option<Kernels>,
-    /// Run layers again in the backward pass instead of storing them: less memory, more time.
+    /// Recompute the layers in the backward pass instead of storing them: less memory, more time.
     #[arg(long)]
     recompute: bool,
-    /// Run directory to create; the first free runs/PRESET-N by default.
+    /// Run directory to create [default: runs/PRESET-N with the first free number N].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in DIR from its last whole checkpoint.
+    /// Resume the run in DIR from its last complete checkpoint.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "config", "data", "valid",
           "gradient", "lambda", "batch", "update", "learning_rate", "schedule", "seed", "out"])]
     resume: Option<PathBuf>,
@@ -100,13 +100,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     match outcome {
         Outcome::Finished => say!("finished: {}", dir.display()),
         Outcome::Stopped { step } => {
-            say!("stopped after step {step}; go on with: pudle train --resume {}", dir.display())
+            say!("stopped after step {step}; resume with: pudle train --resume {}", dir.display())
         }
     }
     Ok(())
 }
 
-/// The settings after all flags, and what a run of them is called.
+/// The settings of the preset, the file and the flags, and the name of the run.
 fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
     let preset = args.preset.map(|preset| (preset.config(), preset.to_string()));
     let (mut config, name) = match (&args.config, preset) {
@@ -121,6 +121,16 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
         (None, Some(preset)) => preset,
         (None, None) => unreachable!("clap asks for one of --preset, --config and --resume"),
     };
+    apply_flags(args, &mut config)?;
+    // The flags may replace values of the file, so the check comes after them.
+    if let Some(path) = &args.config {
+        config.validate_from(path)?;
+    }
+    Ok((config, name))
+}
+
+/// Overrides the settings by the flags.
+fn apply_flags(args: &Args, config: &mut RunConfig) -> Result<(), Failure> {
     if let Some(dir) = &args.data {
         config.data.set_folder(absolute(dir))?;
     }
@@ -134,7 +144,7 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
         config.model.gradient = gradient;
     }
     if let Some(lambda) = args.lambda {
-        config.model = config.model.with_lambda(lambda);
+        config.model = config.model.clone().with_lambda(lambda);
     }
     let training = &mut config.training;
     training.steps = args.steps.unwrap_or(training.steps);
@@ -147,19 +157,16 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
     config.model.kernels = args.kernels.unwrap_or(config.model.kernels);
     config.model.recompute |= args.recompute;
     config.versions = Default::default();
-    // After the flags, which may be what makes a file's settings right.
-    if let Some(path) = &args.config {
-        config.validate_from(path)?;
-    }
-    Ok((config, name))
+    Ok(())
 }
 
-/// A run goes on from wherever `--resume` is typed. What does not exist is an error later on, which
-/// had better name it as it was typed.
+/// The absolute path, so that `--resume` works from any folder. A path that does not exist stays as
+/// typed; the later error then names it as typed.
 fn absolute(dir: &Path) -> PathBuf {
     dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf())
 }
 
+/// The first of runs/NAME-1, runs/NAME-2, … that does not exist.
 fn free_directory(name: &str) -> PathBuf {
     (1..)
         .map(|n| Path::new("runs").join(format!("{name}-{n}")))

@@ -57,7 +57,7 @@ macro_rules! any {
             /// The same model with these values for all of its weights.
             ///
             /// # Errors
-            /// As [`Pudle::with_weights`].
+            /// Returns the errors of [`Pudle::with_weights`].
             pub fn with_weights(
                 self,
                 values: impl IntoIterator<Item = (String, TensorData)>,
@@ -67,10 +67,10 @@ macro_rules! any {
                 })
             }
 
-            /// The same model run by another implementation of the pass.
+            /// The same model with another implementation of the pass.
             ///
             /// # Errors
-            /// As [`Pudle::with_kernels`].
+            /// Returns the errors of [`Pudle::with_kernels`].
             pub fn with_kernels(self, kernels: Kernels) -> Result<Self, ConfigError> {
                 Ok(match self {
                     $(AnyPudle::$kind(model) => AnyPudle::$kind(model.with_kernels(kernels)?),)*
@@ -107,7 +107,7 @@ impl AnyPudle {
     /// A model with random atoms.
     ///
     /// # Errors
-    /// As [`Pudle::new`].
+    /// Returns the errors of [`Pudle::new`].
     pub fn new(config: &PudleConfig, seed: u64, device: &Device) -> Result<Self, ConfigError> {
         struct New<'a>(&'a PudleConfig, u64, &'a Device);
         impl ModelVisitor for New<'_> {
@@ -124,10 +124,10 @@ impl AnyPudle {
         config.dictionary.visit(New(config, seed, device))
     }
 
-    /// A model with these atoms, as they are.
+    /// A model with these atoms. They are not projected.
     ///
     /// # Errors
-    /// As [`Pudle::from_data`].
+    /// Returns the errors of [`Pudle::from_data`].
     pub fn from_data(
         config: &PudleConfig,
         atoms: TensorData,

@@ -50,7 +50,7 @@ pub enum BackendError {
     /// The backend exists, but is not compiled into this program.
     #[error("backend \"{0}\" is not compiled in: build with the cargo feature \"{0}\"")]
     NotCompiled(Backend),
-    /// The backend finds nothing to run on.
+    /// The backend finds no device.
     #[error("backend \"{0}\" finds no device on this machine")]
     NoDevice(Backend),
 }

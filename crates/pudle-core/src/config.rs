@@ -27,9 +27,9 @@ use crate::tying::WeightTying;
 /// | `tying` | `"tied"` | parts that share the dictionary (older files call it `banks`) | see [`WeightTying`] |
 /// | `offset` | 0 | number subtracted from the data before they are encoded, and added to the reconstruction | finite |
 /// | `kernels` | `"auto"` | implementation of the pass | `auto`, `fused`, `composed`: see [`Kernels`] |
-/// | `recompute` | `false` | run layers again in the backward pass instead of storing them | |
+/// | `recompute` | `false` | recompute the layers in the backward pass instead of storing them | |
 ///
-/// The last two change how fast and in how much memory the model runs, not what it computes.
+/// The last two settings affect time and memory, not the result.
 /// With `recompute`, the fused pass stores about `2√T` layers' codes instead of `T`; the composed pass has no such mode.
 ///
 /// [`validate`](Self::validate) returns an error for anything else, and for combinations that have no gradient: a learned
@@ -151,7 +151,7 @@ impl PudleConfig {
         self
     }
 
-    /// With another `λ`, the schedule kept.
+    /// The same settings with another `λ`. The schedule does not change.
     pub fn with_lambda(mut self, lambda: f64) -> Self {
         self.threshold = self.threshold.with_lambda(lambda);
         self
@@ -196,7 +196,7 @@ impl PudleConfig {
     /// Checks every field.
     ///
     /// # Errors
-    /// Returns the first field out of its range, with the value and the range.
+    /// Returns an error for the first field that is out of its range, with the value and the range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if !(1..=100_000).contains(&self.layers) {
             return Err(ConfigError::range("model.layers", self.layers, "between 1 and 100000"));

@@ -97,7 +97,7 @@ impl<A> Encoder<'_, A> {
     {
         let level = self.threshold.level(t, self.proximal, &self.step, self.noise);
         let Some(Layer { code, momentum }) = state else {
-            // From z = 0 the residual is the datum, and there is nothing to extrapolate.
+            // With z = 0 the residual is the datum, and there is no momentum.
             let ascent = self.step.times(self.analysis.analyze(x.clone()));
             let code = self.proximal.apply(ascent, &level);
             return Layer { code, momentum: None };

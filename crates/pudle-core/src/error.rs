@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
-/// A value outside its range: the one error of this kind in all crates.
+/// The error for a value outside its range. All crates use it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("`{field}` is {value}, but must be {range}")]
 pub struct RangeError {
-    /// Path of the setting in its file, `model.threshold.lambda` for example, or the name of an argument.
+    /// Path of the setting in its file, for example `model.threshold.lambda`, or the name of an argument.
     pub field: Cow<'static, str>,
     /// The value that was given.
     pub value: String,
-    /// The values that are allowed, in words.
+    /// Description of the allowed values.
     pub range: Cow<'static, str>,
 }
 
@@ -27,24 +27,24 @@ impl RangeError {
     }
 }
 
-/// A configuration that describes no model.
+/// An error in the configuration of a model.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A number, or a combination of settings, that the method does not allow.
+    /// A number or a combination of settings is not allowed.
     #[error(transparent)]
     Range(#[from] RangeError),
-    /// A word that is none of the known ones.
+    /// A word is not one of the known words.
     #[error("`{field}` is \"{value}\", but must be one of {known}")]
     Unknown {
         /// Path of the field in the configuration.
         field: &'static str,
         /// The word that was given.
         value: String,
-        /// The words it may be.
+        /// The known words.
         known: &'static str,
     },
-    /// Weights of another shape than the configuration describes.
+    /// Weights have another shape than the configuration describes.
     #[error("`{field}` has shape {found:?}, but the configuration asks for {expected:?}")]
     Shape {
         /// Name of the tensor.
@@ -66,7 +66,7 @@ impl ConfigError {
     }
 }
 
-/// Weights that do not belong to a model, or that no model can have.
+/// An error in the weights of a model.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum WeightError {

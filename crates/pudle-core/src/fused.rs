@@ -19,7 +19,7 @@ pub(crate) struct Pass<const D: usize> {
 }
 
 impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
-    /// The fused pass; `None` if it is not wanted, or not to be had.
+    /// The result of the fused pass; `None` if it is not selected or not available.
     pub(crate) fn fused(
         &self,
         x: &Tensor<D>,
@@ -100,8 +100,8 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
 }
 
 impl Pudle<4, ConvDictionary2d> {
-    /// The mean of the reconstructions of the windows of `x`, each of shape `extent` and moved back to its place, by the fused
-    /// pass; `None` if it is not wanted, or not to be had.
+    /// The mean of the reconstructions of the windows of `x` by the fused pass, each of shape `extent` and shifted back to
+    /// its position. `None` if the fused pass is not selected or not available.
     pub(crate) fn fused_shifts(
         &self,
         x: &Tensor<4>,

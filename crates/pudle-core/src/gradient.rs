@@ -25,13 +25,13 @@ pub enum Response {
     Last(usize),
     /// Through all layers.
     All,
-    /// That of the fixed point of the layers, by the implicit function theorem: a linear solve on
+    /// The response of the layers' fixed point, by the implicit function theorem. It solves a linear system on
     /// the support of `z_T`.
     Implicit,
 }
 
-/// A backward pass: a loss and a response, chosen independently. The forward pass is the same, to
-/// the bit, under each.
+/// The estimator of the gradient in the backward pass: a loss and a response, chosen independently. The forward
+/// pass is bit for bit the same with every estimator.
 ///
 /// | name | loss | response |
 /// | --- | --- | --- |
@@ -42,7 +42,7 @@ pub enum Response {
 /// | `implicit` | fit | of the fixed point |
 ///
 /// Any other combination is written `LOSS/RESPONSE`, with `fit` or `lasso` and `dropped`, `last:K`,
-/// `all` or `implicit`: `lasso/last:5` for example.
+/// `all` or `implicit`, for example `lasso/last:5`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GradientEstimator {
     /// The loss.

@@ -13,11 +13,11 @@ use crate::level::Level;
 use crate::model::Pudle;
 use crate::noise::Noise;
 
-/// Where the response is taken.
+/// The fixed point at which the response is computed.
 pub(crate) struct FixedPoint<'a, const D: usize> {
     /// The data, without the offset.
     pub x: Tensor<D>,
-    /// What the reconstruction is compared with, without the offset.
+    /// The target of the reconstruction, without the offset.
     pub target: Tensor<D>,
     /// The code of `x`, a constant.
     pub code: Tensor<D>,
@@ -62,8 +62,8 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
 /// shape, `support` is 1 on `S` and 0 elsewhere, `extent` is the data's shape, and `curvature` multiplies by `C` (`None`
 /// for zero).
 ///
-/// Ends when every datum's residual fell below `1e-13` (f64; `1e-6` in f32) of its `g`, or after as
-/// many iterations as the support's entries in the largest system, at most 500. If `D_S` has
+/// Stops when the residual of every datum is below `1e-13` (f64; `1e-6` in f32) times the norm of its `g`, or after
+/// as many iterations as the largest support has entries, at most 500. If `D_S` has
 /// dependent columns, this is the solution of least norm.
 fn solve_on_support<const D: usize, A: Dictionary<D>>(
     dictionary: &A,
@@ -93,7 +93,7 @@ fn solve_on_support<const D: usize, A: Dictionary<D>>(
     for _ in 0..(most as usize).min(500) {
         let image = apply(direction.clone());
         let curvature = per_datum(direction.clone() * image.clone());
-        // A datum that has converged, or whose direction lies in the null space, stands still.
+        // A datum does not change if it has converged or its direction lies in the null space.
         let still = curvature
             .clone()
             .lower_equal(energy.clone() * f64::from(f32::EPSILON).powi(2))

@@ -1,4 +1,4 @@
-//! Numbers that belong to all atoms, or to each: sparsity weights `λ` and levels `θ`.
+//! Sparsity weights `λ` and levels `θ`, one for all atoms or one for each atom.
 
 use burn::tensor::Tensor;
 

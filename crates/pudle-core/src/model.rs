@@ -41,10 +41,10 @@ fn learned_step(step: Step, dtype: DType, device: &Device) -> Option<Param<Tenso
 
 impl<const D: usize, A: Configured<D>> Pudle<D, A> {
     /// A model with atoms drawn from `N(0, 1)` and projected onto the unit sphere, in f32. The draw
-    /// depends on `seed` alone, not on the device.
+    /// depends only on `seed`, not on the device.
     ///
     /// # Errors
-    /// Returns an error if `config` does not [`validate`](PudleConfig::validate), or describes a dictionary of
+    /// Returns an error if `config` is not [valid](PudleConfig::validate), or describes a dictionary of
     /// another kind than `A`.
     pub fn new(config: &PudleConfig, seed: u64, device: &Device) -> Result<Self, ConfigError> {
         config.validate()?;
@@ -56,11 +56,11 @@ impl<const D: usize, A: Configured<D>> Pudle<D, A> {
         Ok(model.map_dictionary(A::project))
     }
 
-    /// A model with these atoms, in the data's own dtype and as they are (see
+    /// A model with these atoms. They keep their dtype and are not projected (see
     /// [`project`](Self::project)).
     ///
     /// # Errors
-    /// As [`new`](Self::new); and returns an error if the shape of `atoms` is not the configured one.
+    /// Returns the errors of [`new`](Self::new), and an error if the shape of `atoms` is not the configured one.
     pub fn from_data(
         config: &PudleConfig,
         atoms: TensorData,
@@ -145,12 +145,12 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         Ok(self)
     }
 
-    /// The same dictionary under other settings. Learned `λ` and a learned step keep their values if
+    /// The same dictionary with other settings. Learned `λ` and a learned step keep their values if
     /// `config` [learns them alike](crate::ThresholdConfig::learns_alike).
     ///
     /// # Errors
-    /// Returns an error if `config` does not [`validate`](PudleConfig::validate), asks for a fused pass that the
-    /// backend does not have, or describes another dictionary or another tying of weights.
+    /// Returns an error if `config` is not [valid](PudleConfig::validate), requires a fused pass that the
+    /// backend does not have, or describes another dictionary or weight tying.
     pub fn with_config(self, config: PudleConfig) -> Result<Self, ConfigError> {
         config.validate()?;
         if config.dictionary != self.config.dictionary {

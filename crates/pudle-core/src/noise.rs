@@ -6,7 +6,7 @@
 /// 0 … 255. The level matters to schedules that depend on the noise; all others ignore it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Noise {
-    /// Nobody knows the level. Schedules that depend on the noise use the thresholds of their `sigma`.
+    /// The level is unknown. Schedules that depend on the noise use the thresholds of their `sigma`.
     #[default]
     Unknown,
     /// One level for all data of the batch, ≥ 0.

@@ -32,7 +32,7 @@ pub struct ShiftedWindows {
     pub starts: Vec<[usize; 2]>,
     /// How much shorter than the data the windows are along each axis.
     pub reach: usize,
-    /// Number of windows whose mean the loss stands for, at least as many as there are `starts`.
+    /// Number of windows whose mean the loss estimates, at least the number of `starts`.
     pub averaged: usize,
 }
 
@@ -56,20 +56,20 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         Objective { loss, fit, code, reconstruction: self.restored(reconstruction) }
     }
 
-    /// The [`objective`](Self::objective) of the mean of reconstructions of several windows of `x`, as
-    /// [`reconstruct_shifted`](Pudle::reconstruct_shifted) takes it. What is compared with
-    /// the target, and returned, is what all windows have in common: `x` without `reach` samples on every side. The
-    /// codes of all windows come one after the other.
+    /// The [`objective`](Self::objective) of the mean reconstruction of several windows of `x`, as in
+    /// [`reconstruct_shifted`](Pudle::reconstruct_shifted). The reconstruction, and its comparison with the target,
+    /// cover only the samples that all windows share: `x` without `reach` samples on every side. The codes of the
+    /// windows follow each other along the batch axis.
     ///
     /// The fit is that of the mean of `averaged` windows, of which `starts` are a draw without repetition. With
     /// `S` of `K` drawn and errors `e_k`,
     /// `½ (a ⟨‖e_k‖²⟩ + b ‖⟨e_k⟩‖²)`, `b = (1 − 1/K)/(1 − 1/S)`, `a = 1/K − b/S`, has the expectation
-    /// `½ ‖(1/K) Σ e_k‖²`: `⟨‖e‖²⟩` counts each window's own error, and `‖⟨e⟩‖²` minus `1/S` of it only what windows
-    /// have in common. For `K = S` the fit is that of the mean of the drawn windows. A single draw can be below zero.
+    /// `½ ‖(1/K) Σ e_k‖²`: `⟨‖e‖²⟩` is the mean error of single windows, and `‖⟨e⟩‖²` minus `1/S` of it is the error that
+    /// windows share. For `K = S` the fit is that of the mean of the drawn windows. A single draw can be below zero.
     ///
     /// # Panics
-    /// Panics if a start is beyond `reach`, if `starts` is empty or a single one for more `averaged`, if data are vectors, or
-    /// if the gradient is an implicit one.
+    /// Panics if a start is larger than `reach`, if `starts` is empty, if `starts` has one window but `averaged` is larger,
+    /// if the data are vectors, or if the gradient is implicit.
     pub fn shifted_objective(
         &self,
         x: Tensor<D>,
@@ -118,8 +118,8 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     }
 
     /// The [`objective`](Self::objective) on data of any extent, for validation. Both are reflected as in
-    /// [`reconstruct`](Self::reconstruct). The reconstruction is cropped back, and fit and loss count
-    /// the data alone.
+    /// [`reconstruct`](Self::reconstruct). The reconstruction is cropped to the data, and fit and loss use
+    /// only the cropped part.
     ///
     /// # Panics
     /// Panics if `x` has other channels, or another dimension, than the atoms.

@@ -22,7 +22,7 @@ pub(crate) fn reflect_around(x: Tensor<4>, before: [usize; 2], extent: [usize; 2
     (0..2).fold(x, |x, k| {
         let length = x.dims()[2 + k];
         let period = (2 * (length - 1)).max(1);
-        // A whole number of periods before the first pixel changes nothing.
+        // Start a whole number of periods earlier, so that the index is not negative.
         let first = before[k].div_ceil(period) * period - before[k];
         let indices: Vec<i64> =
             (first..first + extent[k]).map(|i| reflected(i, length) as i64).collect();

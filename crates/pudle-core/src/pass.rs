@@ -29,7 +29,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// The codes `z_1, …, z_T` of every layer.
     ///
     /// # Panics
-    /// As [`encode`](Self::encode).
+    /// Panics if [`encode`](Self::encode) panics.
     pub fn encode_layers(&self, x: Tensor<D>, noise: &Noise) -> Vec<Tensor<D>> {
         let x = self.centred(x);
         let layers = self.config().layers;

@@ -11,11 +11,11 @@ use crate::padding::reflect_around;
 
 impl Pudle<4, ConvDictionary2d> {
     /// The mean of `D z_T` over `count` shifts of the grid of atoms, `[b, C, H, W]`, without a graph. With a
-    /// stride, every pixel has a fixed place among the atoms. The mean over shifts has not, and
-    /// is worth from some tenths of a decibel to a whole one in denoising. `noise` is that of the data.
+    /// stride, every pixel has a fixed position relative to the atoms. The mean over shifts removes this dependence and
+    /// improves denoising by some tenths of a decibel to one decibel. `noise` is that of the data.
     ///
-    /// There are `stride²` shifts. Fewer are spread as far apart as possible, and one is
-    /// [`reconstruct`](Self::reconstruct). The data are reflected at their edges.
+    /// There are `stride²` shifts. A smaller `count` uses shifts that are as far apart as possible. With `count` 1 the
+    /// result is that of [`reconstruct`](Self::reconstruct). The data are reflected at their edges.
     ///
     /// # Panics
     /// Panics if `count` is not between 1 and `stride²`, or if `x` has other channels than the atoms.
@@ -28,7 +28,7 @@ impl Pudle<4, ConvDictionary2d> {
         let model = self.valid();
         let x = x.inner();
         let [batch, channels, height, width] = x.dims();
-        // Every shift sees a window of this size, which holds the data and which atoms cover.
+        // The window of every shift has this size. It contains the data, and the atoms cover it.
         let margin = stride - 1;
         let part = self.dictionary().covering([batch, channels, height + margin, width + margin]);
         let x = reflect_around(x, [margin; 2], [part[2] + margin, part[3] + margin]);
@@ -42,9 +42,9 @@ impl Pudle<4, ConvDictionary2d> {
         }
         let mut sum = Tensor::zeros([batch, channels, height, width], (&x.device(), x.dtype()));
         for [top, left] in windows.starts {
-            let seen =
+            let window =
                 x.clone().slice([0..batch, 0..channels, top..top + part[2], left..left + part[3]]);
-            let estimate = model.autoencode(seen, noise);
+            let estimate = model.autoencode(window, noise);
             let (top, left) = (margin - top, margin - left);
             sum = sum
                 + estimate.slice([0..batch, 0..channels, top..top + height, left..left + width]);
@@ -53,8 +53,8 @@ impl Pudle<4, ConvDictionary2d> {
     }
 }
 
-/// `count` of the `stride²` shifts. The first is no shift; each next one is the farthest from those before it on
-/// the torus of shifts.
+/// `count` of the `stride²` shifts. The first is zero. Each next shift has the largest distance from the previous ones
+/// on the torus of shifts.
 fn spread(stride: usize, count: usize) -> Vec<[usize; 2]> {
     let apart = |a: usize, b: usize| {
         let d = a.abs_diff(b);
@@ -68,7 +68,7 @@ fn spread(stride: usize, count: usize) -> Vec<[usize; 2]> {
         let nearest = |shift: [usize; 2]| {
             chosen.iter().map(|other| distance(shift, *other)).min().unwrap_or(0)
         };
-        // The first of the farthest ones.
+        // Of several shifts with the largest distance, the first is used.
         let best = (0..left.len())
             .max_by_key(|k| (nearest(left[*k]), std::cmp::Reverse(*k)))
             .expect("fewer shifts were chosen than there are");

@@ -16,11 +16,11 @@ pub enum Step {
     /// `α`, > 0. The layers descend if it is at most `1/‖D‖²`.
     Given(f64),
     /// `1/‖D‖²` as [`squared_norm`](crate::Dictionary::squared_norm) estimates it at every encoding. The estimate can be
-    /// some tenths of a percent too low, so that `α` is as much too large: still far below the `2/‖D‖²` at which ISTA
-    /// diverges. It is constant in the backward pass.
+    /// some tenths of a percent too low, which makes `α` too large by the same factor. It stays far below `2/‖D‖²`, from
+    /// which on ISTA diverges. It is constant in the backward pass.
     #[default]
     Auto,
-    /// Learned, from this start, > 0. It stays > 0.
+    /// Learned, with this initial value, > 0. It stays > 0.
     Learned(f64),
 }
 

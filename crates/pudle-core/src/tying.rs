@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Which parts of the network have atoms of their own.
+/// Which parts of the network have separate atoms.
 ///
-/// All banks start from the same atoms. Only those of the dictionary are kept at unit norm.
+/// All banks of atoms start from the same values. Only the dictionary is projected onto unit norm.
 #[derive(
     Clone,
     Copy,
@@ -20,15 +20,15 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum WeightTying {
-    /// One dictionary for the layers and the decoder: the method's own setting.
+    /// One dictionary for the layers and the decoder, as in the method.
     #[default]
     Tied,
     /// One dictionary for the layers and the decoder. The decoder multiplies each atom by a learned gain, which starts
-    /// at 1: `x̂ = D diag(g) z`. The gains make up for what a soft threshold takes off every code.
+    /// at 1: `x̂ = D diag(g) z`. The gains compensate the bias of soft thresholding.
     Gain,
-    /// The layers share the dictionary. The decoder has atoms of its own.
+    /// The layers share the dictionary. The decoder has separate atoms.
     Decoder,
     /// Three banks of atoms: one for the layers' analysis, the dictionary for their synthesis, and one for the decoder.
-    /// This leaves the method, to measure what tying costs: the code solves no lasso of any one dictionary.
+    /// This setting is not part of the method. It measures the cost of tying. The code is not the solution of a lasso.
     Untied,
 }

@@ -1,4 +1,4 @@
-//! One learned weight, and what it is projected onto.
+//! A learned weight and its constraint.
 
 use burn::tensor::TensorData;
 
@@ -12,11 +12,11 @@ pub struct Weight {
     pub path: String,
     /// Its values and shape.
     pub values: TensorData,
-    /// What it is projected onto after every update.
+    /// The constraint onto which it is projected after every update.
     pub constraint: Constraint,
 }
 
-/// What a weight is projected onto after every update.
+/// The constraint onto which a weight is projected after every update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Constraint {
     /// Atoms of unit norm; the axis counts the atoms.
@@ -26,9 +26,9 @@ pub enum Constraint {
     },
     /// Values ≥ 0.
     NonNegative,
-    /// Values of at least this, > 0.
+    /// Values of at least this number, > 0.
     AtLeast(f64),
-    /// Nothing.
+    /// No constraint.
     None,
 }
 
@@ -38,7 +38,7 @@ impl Weight {
         self.values.num_elements()
     }
 
-    /// Whether there are none.
+    /// Whether the weight has no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -48,11 +48,11 @@ impl Weight {
         self.values.iter::<f32>().collect()
     }
 
-    /// Checks that every value is finite and has the sign that the constraint asks for. Norms of atoms are not checked:
-    /// a dictionary may be used as it is.
+    /// Checks that every value is finite and has the sign that the constraint requires. Norms of atoms are not checked,
+    /// because a dictionary may be used without projection.
     ///
     /// # Errors
-    /// Returns the first value that is not.
+    /// Returns an error with the first value that is not finite or has the wrong sign.
     pub fn check(&self) -> Result<(), WeightError> {
         let allowed = |value: f64| match self.constraint {
             Constraint::NonNegative => value >= 0.0,

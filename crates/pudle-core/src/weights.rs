@@ -50,19 +50,20 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         list.weights
     }
 
-    /// Checks that every weight is finite and has the sign that its constraint asks for.
+    /// Checks that every weight is finite and has the sign that its constraint requires.
     ///
     /// # Errors
-    /// Returns the first value that is not, with the path of its weight.
+    /// Returns an error with the first value that is not finite or has the wrong sign, and the path of its weight.
     pub fn check_weights(&self) -> Result<(), WeightError> {
         self.weights().iter().try_for_each(Weight::check)
     }
 
-    /// The model with these values for all of its weights, in its own dtype and outside any graph.
+    /// The model with these values for all of its weights. They are converted to the model's dtype and are outside any
+    /// graph.
     ///
     /// # Errors
-    /// Returns an error if a weight is missing, has another shape than the model's or a value that its constraint does
-    /// not allow, or if a tensor is none of the model's weights.
+    /// Returns an error if a weight is missing, has another shape than in the model, or has a value that its
+    /// constraint does not allow, or if a tensor is not a weight of the model.
     pub fn with_weights(
         self,
         values: impl IntoIterator<Item = (String, TensorData)>,
@@ -93,17 +94,18 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         self.map(&mut AtPaths { path: Vec::new(), change: project })
     }
 
-    /// The model with the weights of another one as far as both have them with the same meaning; `config` are the other's
-    /// settings.
+    /// The model with those weights of another model that both have with the same meaning. `config` has the settings of
+    /// the other model.
     ///
-    /// * Atoms start from atoms, gains and a learned step from the same. Banks that only this model has start from the
-    ///   other's dictionary.
-    /// * Thresholds are taken only if both models [learn them alike](crate::ThresholdConfig::learns_alike).
-    /// * Grey filters start a dictionary of at least as many filters over colours: each is spread evenly over the three
-    ///   channels, at the same norm, so that noise gives codes of the same size. This model's own filters follow them.
+    /// * Atoms, gains and a learned step start from those of the other model. If the other model has no separate
+    ///   analysis or decoder atoms, those of this model start from the dictionary of the other model.
+    /// * Thresholds are used only if both models [learn them alike](crate::ThresholdConfig::learns_alike).
+    /// * A dictionary of colour filters can start from a dictionary of grey filters that has no more filters. Each grey
+    ///   filter is copied to the three channels with the same total norm, so that noise gives codes of the same size.
+    ///   The remaining filters are those of this model.
     ///
     /// # Errors
-    /// Returns an error if the atoms have another shape, and are not grey ones for a dictionary over colours.
+    /// Returns an error if the atoms have another shape, unless they are grey filters for a dictionary of colour filters.
     pub fn start_from(self, config: &PudleConfig, weights: &[Weight]) -> Result<Self, ConfigError> {
         let own = self.config();
         let (found, expected) = (config.dictionary.shape(), own.dictionary.shape());
@@ -146,8 +148,8 @@ fn is_grey_for_color(grey: &[usize], color: &[usize]) -> bool {
     }
 }
 
-/// The values of `known` in the shape of `own`; what `known` does not have comes from `own`. `None` if the shapes have
-/// nothing in common.
+/// The values of `known` in the shape of `own`. Values that `known` does not have come from `own`. `None` if the shapes
+/// do not fit each other.
 fn adapted(known: &Weight, own: &Weight) -> Option<TensorData> {
     let (from, to) = (known.values.shape().to_vec(), own.values.shape().to_vec());
     if from == to {

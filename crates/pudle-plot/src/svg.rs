@@ -1,10 +1,10 @@
-//! SVG texts and the pictures that they describe.
+//! Conversion of SVG text to pictures.
 
 use std::sync::{Arc, LazyLock};
 
 use resvg::{tiny_skia, usvg};
 
-/// The letters of all figures, so that they look the same on every machine.
+/// The font of all figures. It is part of the program, so that figures look the same on every machine.
 static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     let mut fonts = usvg::fontdb::Database::new();
     fonts.load_font_data(dejavu::sans::regular().to_vec());
@@ -12,7 +12,7 @@ static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
-/// The picture that an SVG text describes, as the bytes of a PNG file.
+/// Renders SVG text to the bytes of a PNG file.
 pub(crate) fn rasterized(svg: &str) -> Result<Vec<u8>, String> {
     let options = usvg::Options { fontdb: FONTS.clone(), ..usvg::Options::default() };
     let tree = usvg::Tree::from_str(svg, &options).map_err(|error| error.to_string())?;
@@ -23,7 +23,7 @@ pub(crate) fn rasterized(svg: &str) -> Result<Vec<u8>, String> {
     picture.encode_png().map_err(|error| error.to_string())
 }
 
-/// A text as it stands between tags or quotes.
+/// Escapes a text for use in XML elements and attributes.
 pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }

@@ -1,25 +1,25 @@
-//! The atoms as a picture.
+//! A picture of the atoms.
 
 use pudle_core::{AnyPudle, DictionaryConfig};
 use pudle_data::Image;
 
 use crate::error::Result;
 
-/// Pixels per weight, at least, for small filters to be seen.
+/// Least side of a tile in pixels. Small atoms are enlarged to it.
 const SMALLEST_TILE: usize = 36;
 
-/// All atoms as tiles of one picture, in order, each scaled to its own extremes (symmetrically, so
-/// that zero is mid-grey).
+/// A picture with a tile for each atom, in order. Each atom is scaled by its largest absolute value, and zero is
+/// mid-grey.
 ///
-/// Filters show as they are, in colour where they have three channels; the atoms of a dense
-/// dictionary as squares where their dimension is a square, else as single columns; atoms over
-/// signals as one row per channel.
+/// A 2D filter with three channels is drawn in colour. Other 2D filters have their channels below each other. An atom of
+/// a dense dictionary is drawn as a square if its dimension is a square number, otherwise as a column. A 1D filter
+/// has a row for each channel.
 ///
 /// # Errors
-/// Never in practice: the picture has the shape of its tiles.
+/// Returns an error if the picture cannot be created, which does not happen for a valid model.
 pub fn atoms_picture(model: &AnyPudle) -> Result<Image> {
     let (values, config) = (model.atoms(), model.config());
-    // Channels, rows and columns of a tile, and where its value (c, y, x) of atom j stands.
+    // Number of atoms, and channels, rows and columns of a tile.
     let (count, [channels, rows, columns]) = match config.dictionary {
         DictionaryConfig::Dense(dense) => {
             let side = dense.dim.isqrt();
@@ -30,7 +30,7 @@ pub fn atoms_picture(model: &AnyPudle) -> Result<Image> {
         DictionaryConfig::Conv2d(conv) if conv.channels == 3 => {
             (conv.atoms, [3, conv.size, conv.size])
         }
-        // Channels that are no colours stand below each other.
+        // Channels that are not colours are drawn below each other.
         DictionaryConfig::Conv2d(conv) => (conv.atoms, [1, conv.channels * conv.size, conv.size]),
     };
     let dense = config.dictionary.stride().is_none();

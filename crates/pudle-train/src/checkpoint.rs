@@ -23,11 +23,11 @@ pub struct Checkpoint {
     pub config: PudleConfig,
     /// The model.
     pub model: AnyPudle,
-    /// Noise that a denoiser was trained for, on the scale 0 … 255, if it is known.
+    /// Standard deviation of the noise that a denoiser was trained for, on the scale 0 … 255, if it is known.
     pub sigma: Option<Sigma>,
 }
 
-/// The parts of a `config.toml` that a checkpoint needs. That of a run has more, which does not matter here.
+/// The parts of a `config.toml` that a checkpoint needs. The file of a run has more parts, which are ignored.
 #[derive(Deserialize)]
 struct ModelSection {
     model: PudleConfig,
@@ -44,20 +44,20 @@ impl ModelSection {
         let section: Self =
             toml::from_str(text).map_err(|error| TrainError::toml(path, text, &error))?;
         section.model.validate().map_err(|error| TrainError::in_file(path, error.into()))?;
-        // A model that was trained without noise was trained for no level of it.
+        // Training with noise level 0 means that the model has no noise level.
         let sigma = section.data.and_then(|data| data.sigma).filter(|sigma| sigma.high() != 0.0);
         if let Some(sigma) = sigma {
             check_sigma("data.sigma", sigma.high())
                 .and_then(|()| Ok(sigma.check("data.sigma")?))
                 .map_err(|error| TrainError::in_file(path, error))?;
         }
-        // The implementation that trained a model is not a property of the model: another backend may run it.
+        // The implementation is not a property of the model: another backend may run it.
         let model = section.model.with_kernels(Kernels::Auto).with_recompute(false);
         Ok((model, sigma))
     }
 }
 
-/// The `config.toml` of a checkpoint that no run made.
+/// The `config.toml` of a checkpoint that is not a run directory.
 #[derive(Serialize)]
 struct BareConfig<'a> {
     versions: Versions,
@@ -70,7 +70,8 @@ impl Checkpoint {
     /// Reads a checkpoint or a run directory.
     ///
     /// # Errors
-    /// Returns an error that names the file that is missing, damaged, out of range or of another shape than configured.
+    /// Returns an error if a file is missing or damaged, a setting is out of range, or the weights have another shape
+    /// than configured. The error names the file.
     pub fn read(dir: &Path, device: &Device) -> Result<Self> {
         let path = dir.join("config.toml");
         let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
@@ -80,10 +81,10 @@ impl Checkpoint {
         Self::from_bytes(config, &bytes, &path, device)
     }
 
-    /// Reads a checkpoint from the contents of its two files, `name` standing for them in errors.
+    /// Reads a checkpoint from the contents of its two files. Errors use `name` in place of a path.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
+    /// Returns the errors of [`read`](Self::read).
     pub fn from_parts(config: &str, bytes: &[u8], name: &str, device: &Device) -> Result<Self> {
         let name = Path::new(name);
         let config = ModelSection::parse(config, name)?;
@@ -100,10 +101,10 @@ impl Checkpoint {
         Ok(Self { config, model, sigma })
     }
 
-    /// Writes `config.toml` and the weights into `dir`, which is created.
+    /// Creates the directory `dir` and writes `config.toml` and the weights into it.
     ///
     /// # Errors
-    /// Returns an error if a file cannot be written, or if `dir` holds a run, which this would make useless.
+    /// Returns an error if a file cannot be written, or if `dir` holds a run, which would be damaged.
     pub fn write(&self, dir: &Path) -> Result<()> {
         if dir.join("checkpoint").exists() {
             return Err(TrainError::Unsuitable(format!(

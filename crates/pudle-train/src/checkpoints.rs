@@ -1,4 +1,5 @@
-//! The checkpoints of a run: model, optimiser and schedule, a file each under the step's number.
+//! The checkpoints of a run. A checkpoint has a file for the model, the optimiser and the schedule,
+//! each with the step in its name.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,15 +19,15 @@ use crate::files::create_dir;
 
 const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
 
-/// The folder of a run's checkpoints. A checkpoint is whole once all its parts are there, each of
-/// which is written beside its place and renamed into it.
+/// The folder of a run's checkpoints. A checkpoint is complete if all its files exist. Each file is
+/// written under a temporary name and then renamed.
 #[derive(Clone, Debug)]
 pub(crate) struct Checkpoints {
     dir: PathBuf,
 }
 
 impl Checkpoints {
-    /// Those below a run directory.
+    /// The checkpoints of a run directory.
     pub fn of_run(run: &Path) -> Self {
         Self { dir: run.join("checkpoint") }
     }
@@ -41,7 +42,7 @@ impl Checkpoints {
         self.dir.join(format!("{part}-{step}.bpk"))
     }
 
-    /// Steps of which at least one part is there, in ascending order.
+    /// Steps with at least one file, in ascending order.
     fn steps(&self) -> BTreeSet<usize> {
         let Ok(entries) = std::fs::read_dir(&self.dir) else { return BTreeSet::new() };
         let step_of = |name: String| {
@@ -52,17 +53,17 @@ impl Checkpoints {
         entries.filter_map(|entry| step_of(entry.ok()?.file_name().into_string().ok()?)).collect()
     }
 
-    fn is_whole(&self, step: usize) -> bool {
+    fn is_complete(&self, step: usize) -> bool {
         PARTS.iter().all(|part| self.file(part, step).is_file())
     }
 
-    /// Whether nothing was ever saved here.
+    /// Whether the folder has no file of a checkpoint.
     pub fn is_empty(&self) -> bool {
         self.steps().is_empty()
     }
 
-    /// The last whole checkpoint whose files can be read; damaged ones are passed over with a
-    /// warning.
+    /// The step of the last complete checkpoint whose files can be read. Damaged checkpoints are skipped
+    /// with a warning.
     pub fn last_readable(&self) -> Option<usize> {
         let readable = |step: &usize| {
             let reason = match self.read(*step) {
@@ -72,7 +73,7 @@ impl Checkpoints {
             log::warn!("{}: checkpoint of step {step} is damaged: {reason}", self.dir.display());
             false
         };
-        self.steps().into_iter().rev().filter(|step| self.is_whole(*step)).find(readable)
+        self.steps().into_iter().rev().filter(|step| self.is_complete(*step)).find(readable)
     }
 
     fn read(&self, step: usize) -> std::result::Result<(), String> {
@@ -82,12 +83,13 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Once the checkpoint of `reached` is whole: removes all but the last `keep` whole ones, and
-    /// what earlier interruptions left of others.
+    /// Removes all checkpoints except the last `keep` complete ones up to step `reached`. Incomplete checkpoints
+    /// of interrupted runs are removed, too. Call it when the checkpoint of `reached` is complete.
     pub fn prune(&self, reached: usize, keep: usize) -> Result<()> {
         let steps = self.steps();
-        let whole = steps.iter().rev().filter(|step| **step <= reached && self.is_whole(**step));
-        let kept: BTreeSet<usize> = whole.take(keep).copied().collect();
+        let complete =
+            steps.iter().rev().filter(|step| **step <= reached && self.is_complete(**step));
+        let kept: BTreeSet<usize> = complete.take(keep).copied().collect();
         for step in steps.difference(&kept) {
             for file in PARTS.map(|part| self.file(part, *step)) {
                 match std::fs::remove_file(&file) {
@@ -101,8 +103,8 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// A checkpointer per part for Burn's Learner, which calls them on threads of their own, and
-    /// where to learn what became of a save.
+    /// The checkpointers of model, optimiser and schedule for Burn's Learner, which calls each on its own
+    /// thread, and the receiver of their results.
     pub fn checkpointers(&self) -> ([Part; 3], Saves) {
         let (sender, receiver) = channel();
         let part = |name| Part {
@@ -115,7 +117,7 @@ impl Checkpoints {
     }
 }
 
-/// Saves one part, and reports.
+/// Saves one part of a checkpoint, and sends the result to [`Saves`].
 pub(crate) struct Part {
     name: &'static str,
     checkpoints: Checkpoints,
@@ -129,8 +131,8 @@ impl<R: Checkpoint> Checkpointer<R> for Part {
             path: self.checkpoints.file(self.name, step),
             reason: format!("cannot be written: {error}"),
         });
-        // The training loop waits for the report and handles a failure itself; without it there is
-        // nobody left to tell.
+        // The training loop receives the result and handles errors. If the loop has ended, the result
+        // is not needed.
         let _ = self.sender.send(result);
         Ok(())
     }
@@ -144,13 +146,16 @@ impl<R: Checkpoint> Checkpointer<R> for Part {
     }
 }
 
-/// What became of saves.
+/// Receives the results of saves.
 pub(crate) struct Saves {
     receiver: Receiver<Result<()>>,
 }
 
 impl Saves {
-    /// Waits for all parts of one checkpoint.
+    /// Waits until all parts of one checkpoint are saved.
+    ///
+    /// # Errors
+    /// Returns an error if a part cannot be saved.
     pub fn wait(&self) -> Result<()> {
         let mut result = Ok(());
         for _ in PARTS {
@@ -163,7 +168,7 @@ impl Saves {
     }
 }
 
-/// Saves whenever the training loop asks; deleting is [`Checkpoints::prune`]'s, after the save.
+/// Saves whenever the training loop calls it. [`Checkpoints::prune`] deletes old checkpoints after the save.
 pub(crate) struct SaveAlways;
 
 impl CheckpointingStrategy for SaveAlways {

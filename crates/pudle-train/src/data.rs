@@ -25,7 +25,7 @@ pub struct DeviceBatch<const D: usize> {
     pub shifts: Option<ShiftedWindows>,
 }
 
-/// Draws the shifts of a step.
+/// Draws the shifted windows of a training step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ShiftSampler {
     pub seed: u64,
@@ -46,7 +46,7 @@ impl ShiftSampler {
         (count > 1).then_some(Self { seed: config.seed, count, averaged, stride: filters.stride })
     }
 
-    /// Different shifts, drawn uniformly.
+    /// Draws `count` different shifts uniformly.
     fn draw(self, step: u64) -> ShiftedWindows {
         let Self { seed, count, averaged, stride } = self;
         let mut rng = step_rng(seed, Stream::Shift, step);
@@ -56,8 +56,8 @@ impl ShiftSampler {
     }
 }
 
-/// The steps `steps` of a source as a Burn data loader. A thread of its own makes batches ahead. A batch moves to the
-/// device when it is asked for.
+/// A Burn data loader for the steps `steps` of a source. A separate thread prepares batches in advance. A batch is
+/// moved to the device when it is requested.
 pub(crate) struct StepLoader<const D: usize> {
     source: Option<Arc<dyn Source>>,
     steps: Range<u64>,
@@ -68,12 +68,12 @@ pub(crate) struct StepLoader<const D: usize> {
 }
 
 impl<const D: usize> StepLoader<D> {
-    /// A loader of `steps` of `source` that makes `ahead` batches ahead.
+    /// A loader for `steps` of `source` that prepares up to `ahead` batches in advance.
     pub fn new(source: Arc<dyn Source>, steps: Range<u64>, ahead: usize, device: Device) -> Self {
         Self { source: Some(source), steps, ahead, device, shifts: None, rank: PhantomData }
     }
 
-    /// With shifts for every step.
+    /// The same loader with shifted windows for every step, if `shifts` is not `None`.
     pub fn with_shifts(self, shifts: Option<ShiftSampler>) -> Self {
         Self { shifts, ..self }
     }
@@ -150,7 +150,7 @@ impl<const D: usize> Iterator for StepIterator<D> {
     }
 }
 
-/// A batch as tensors on a device.
+/// Moves a batch to a device.
 pub(crate) fn to_device<const D: usize>(
     batch: Batch,
     shifts: Option<ShiftedWindows>,

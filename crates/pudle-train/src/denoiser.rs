@@ -1,4 +1,4 @@
-//! A checkpoint applied to pictures.
+//! Image denoising with a checkpoint.
 
 use std::fmt;
 use std::path::Path;
@@ -16,19 +16,19 @@ use crate::sigma::check_sigma;
 #[derive(Clone, Debug)]
 pub struct Denoiser {
     model: Pudle<4, ConvDictionary2d>,
-    /// Noise that the model was trained for, on the scale 0 … 255, where known.
+    /// Standard deviation of the noise that the model was trained for, on the scale 0 … 255, if it is known.
     sigma: Option<Sigma>,
-    /// ShiftCount whose estimates are averaged.
+    /// Number of shifts over which estimates are averaged.
     shifts: usize,
     device: Device,
 }
 
-/// How many shifts of the grid of atoms a denoiser averages over.
+/// Number of shifts of the atoms' grid over which a denoiser averages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShiftCount {
-    /// So many, at least 1.
+    /// This number, at least 1.
     Count(usize),
-    /// As many as there are, the stride squared.
+    /// All shifts. Their number is the stride squared.
     All,
 }
 
@@ -65,31 +65,31 @@ impl Denoiser {
     /// Loads a checkpoint directory.
     ///
     /// # Errors
-    /// Where it cannot be read or is no model over images.
+    /// Returns an error if the checkpoint cannot be read or its model is not an image model.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
         Self::new(Checkpoint::read(dir, device)?, &dir.display().to_string(), device)
     }
 
-    /// Uses a checkpoint; `name` stands for it in errors.
+    /// Creates a denoiser from a checkpoint. Errors use `name` for the checkpoint.
     ///
     /// # Errors
-    /// Where it is no model over images.
+    /// Returns an error if the model is not an image model.
     pub fn new(checkpoint: Checkpoint, name: &str, device: &Device) -> Result<Self> {
         match checkpoint.model {
             AnyPudle::Conv2d(model) => {
                 Ok(Self { model, sigma: checkpoint.sigma, shifts: 1, device: device.clone() })
             }
             _ => Err(TrainError::Unsuitable(format!(
-                "{name}: a model over images is needed, but its atoms have shape {:?}",
+                "{name}: an image model is needed, but the atoms have shape {:?}",
                 checkpoint.config.dictionary.shape()
             ))),
         }
     }
 
-    /// The same denoiser, averaging over shifts of the grid of atoms.
+    /// The same denoiser with the mean over this number of shifts of the atoms' grid.
     ///
     /// # Errors
-    /// Where there are not as many shifts.
+    /// Returns an error if the number is not between 1 and the stride squared.
     pub fn with_shifts(mut self, shifts: ShiftCount) -> Result<Self> {
         let most = self.most_shifts();
         self.shifts = match shifts {
@@ -103,34 +103,34 @@ impl Denoiser {
         Ok(self)
     }
 
-    /// The same denoiser, run by another implementation of the pass.
+    /// The same denoiser with another implementation of the unrolled network.
     ///
     /// # Errors
-    /// Where the backend does not have it.
+    /// Returns an error if the backend does not have this implementation.
     pub fn with_kernels(mut self, kernels: Kernels) -> Result<Self> {
         self.model = self.model.with_kernels(kernels)?;
         Ok(self)
     }
 
-    /// Channels of the images that the atoms are for.
+    /// Number of channels of the atoms.
     pub fn channels(&self) -> usize {
         self.model.dictionary().atoms().dims()[1]
     }
 
-    /// The reconstruction `D z_T` of a noisy picture of any size, not clipped; the mean over as many shifts
-    /// as were [asked for](Self::with_shifts).
+    /// Denoises a picture of any size. The result is the reconstruction `D z_T`, or its mean over
+    /// [shifts](Self::with_shifts), and is not clipped.
     ///
-    /// A model over grey pictures denoises each channel of a colour picture by itself; one over
-    /// colour pictures sees a grey one as three equal channels, and their mean is the result.
+    /// A grey model denoises each channel of a colour picture separately. A colour model gets a grey picture as three
+    /// equal channels, and the result is the mean of the three.
     ///
-    /// `sigma` is the noise of the picture on the scale 0 … 255, at least 0.01, where known. A model whose
-    /// thresholds depend on the noise is told of it. One that was trained for other levels sees the picture
-    /// scaled to the nearest of them, so that noise and thresholds match: `x̂ = f(x r) / r`,
+    /// `sigma` is the standard deviation of the picture's noise on the scale 0 … 255, between 0.01 and 255, or `None`
+    /// if it is unknown. Thresholds that depend on the noise use it. If the model was trained for other noise levels,
+    /// the picture is scaled to the nearest one, so that noise and thresholds match: `x̂ = f(x r) / r` with
     /// `r = σ_trained / σ`, around the model's offset.
     ///
     /// # Errors
-    /// Where `sigma` is out of range, a side of the picture is shorter than the atoms', or it has
-    /// channels that the model cannot take.
+    /// Returns an error if `sigma` is out of range, a side of the picture is shorter than an atom, or the model does
+    /// not support its number of channels.
     pub fn denoise(&self, noisy: &Image, sigma: Option<f32>) -> Result<Image> {
         if let Some(sigma) = sigma {
             check_sigma("sigma", sigma)?;
@@ -149,14 +149,14 @@ impl Denoiser {
             (model, 1) => (1, noisy.data.repeat(model)),
             (model, image) => {
                 return Err(TrainError::Unsuitable(format!(
-                    "a picture of {image} channels for a model over {model}"
+                    "the picture has {image} channels, but the model has {model}"
                 )));
             }
         };
         let shape = [batch, model_channels, height, width];
         let x = Tensor::<4>::from_data(TensorData::new(data, shape), &self.device);
         let estimate = match ratio {
-            // The common case stays exact.
+            // Without scaling there is no rounding.
             1.0 => self.model.reconstruct_shifted(x, &noise, self.shifts),
             ratio => {
                 let offset = self.model.config().offset;
@@ -173,22 +173,22 @@ impl Denoiser {
         Ok(Image::new(channels, height, width, data)?)
     }
 
-    /// Noise that the model was trained for, on the scale 0 … 255, where known. Without it the noise
-    /// level of a picture makes no difference.
+    /// Standard deviation of the noise that the model was trained for, on the scale 0 … 255, if it is known.
+    /// If it is not known, the noise level of a picture has no effect.
     pub fn trained_sigma(&self) -> Option<Sigma> {
         self.sigma
     }
 
-    /// How far away a pixel can be and still count for the estimate of another, in pixels: every layer looks as
-    /// far around as an atom reaches, and so does the decoder.
+    /// The radius of the receptive field in pixels. Pixels farther away do not affect the estimate of a pixel. Every
+    /// layer and the decoder add the size of an atom minus 1.
     pub fn reach(&self) -> usize {
         (self.model.config().layers + 1) * (self.atom_size() - 1)
     }
 
-    /// Refuses pictures that are smaller than an atom.
+    /// Checks the size of a picture.
     ///
     /// # Errors
-    /// Names both sizes.
+    /// Returns an error if the picture is smaller than an atom.
     pub fn check_size(&self, height: usize, width: usize) -> Result<()> {
         let size = self.atom_size();
         if height.min(width) < size {
@@ -200,12 +200,12 @@ impl Denoiser {
         Ok(())
     }
 
-    /// How many shifts of the grid of atoms there are, the square of their stride.
+    /// The number of all shifts of the atoms' grid, the stride squared.
     pub fn most_shifts(&self) -> usize {
         self.stride().pow(2)
     }
 
-    /// Pixels between positions of an atom.
+    /// Stride of the atoms in pixels.
     pub(crate) fn stride(&self) -> usize {
         self.model.dictionary().stride()
     }

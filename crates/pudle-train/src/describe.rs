@@ -1,4 +1,4 @@
-//! A checkpoint in words.
+//! The description of a checkpoint in text.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use pudle_core::{Noise, Step, WeightTying};
 use crate::checkpoint::Checkpoint;
 
 impl fmt::Display for Checkpoint {
-    /// A line per property.
+    /// Writes one line per property.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = &self.config;
         let (kind, axes) = (config.dictionary.kind(), config.dictionary.axes());
@@ -28,7 +28,7 @@ impl fmt::Display for Checkpoint {
         }
         writeln!(f, "prox        {}", config.prox)?;
         if let Some(sigma) = self.sigma {
-            writeln!(f, "sigma       {sigma} (noise it was trained for)")?;
+            writeln!(f, "sigma       {sigma} (noise of the training)")?;
         }
         if let Some(name) = config.prox.level_name() {
             writeln!(f, "{name:<11} {}", self.describe_threshold())?;
@@ -48,7 +48,7 @@ impl fmt::Display for Checkpoint {
 }
 
 impl Checkpoint {
-    /// The sparsity weights in words; learned ones with their mean and maximum in the last layer.
+    /// The description of the sparsity weights. For learned weights it has their mean and maximum in the last layer.
     fn describe_threshold(&self) -> String {
         let threshold = self.config.threshold.describe();
         if !self.config.threshold.is_learned() {

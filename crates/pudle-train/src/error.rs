@@ -1,4 +1,4 @@
-//! What can go wrong around a model.
+//! Errors of training, checkpoints and denoising.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use pudle_core::{BackendError, ConfigError, RangeError};
 use pudle_data::DataError;
 use thiserror::Error;
 
-/// The result of most functions here.
+/// The result of most functions of this crate.
 pub type Result<T, E = TrainError> = std::result::Result<T, E>;
 
-/// An error with the file, value or step it is about.
+/// An error. It names the file, value or step that causes it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -20,12 +20,12 @@ pub enum TrainError {
     /// A setting of the run is out of its range.
     #[error(transparent)]
     Range(#[from] RangeError),
-    /// A configuration file that is not TOML, lacks a key or has an unknown one.
+    /// A configuration file is not TOML, lacks a key or has an unknown key.
     #[error("{path}: {reason}")]
     ConfigFile {
         /// The file.
         path: PathBuf,
-        /// What the parser says, with the line.
+        /// The message of the parser, with the line.
         reason: String,
     },
     /// The configuration file is well-formed, but a value in it is not allowed.
@@ -47,10 +47,10 @@ pub enum TrainError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file of weights that is damaged or does not belong to its configuration.
+    /// A file of weights is damaged or does not fit its configuration.
     #[error("{path}: {reason}")]
     Weights {
         /// The file.
@@ -58,13 +58,13 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A run directory without any whole checkpoint.
-    #[error("{0}: no whole checkpoint to resume from (model, optim and scheduler of one step)")]
+    /// A run directory has no complete checkpoint.
+    #[error("{0}: no complete checkpoint to resume from (model, optim and scheduler of one step)")]
     NoCheckpoint(PathBuf),
-    /// A run directory that already holds a run.
+    /// The directory already holds a run.
     #[error("{0}: already holds a run")]
     RunExists(PathBuf),
-    /// A file holds several tensors, and none of them is named.
+    /// A file holds several tensors, and no name is given.
     #[error("{path}: holds {names}: the name of one of them is needed")]
     SeveralTensors {
         /// The file.
@@ -72,33 +72,33 @@ pub enum TrainError {
         /// The tensors' names.
         names: String,
     },
-    /// Filters without the distance between their positions.
-    #[error("{tensor} is a filter bank, {shape:?}: its stride is needed")]
+    /// The stride of filters is missing.
+    #[error("{tensor} has shape {shape:?}, which is a filter bank: its stride is needed")]
     NoStride {
         /// The tensor and its file.
         tensor: String,
         /// The tensor's shape.
         shape: Vec<usize>,
     },
-    /// A stride for a matrix.
-    #[error("{tensor} is a matrix, {shape:?}: a stride is for filter banks alone")]
+    /// A stride is given for a matrix.
+    #[error("{tensor} has shape {shape:?}, which is a matrix: only filter banks have a stride")]
     StrideOfMatrix {
         /// The tensor and its file.
         tensor: String,
         /// The tensor's shape.
         shape: Vec<usize>,
     },
-    /// The loss or a weight stopped being a finite number.
-    #[error("step {step}: the loss is {loss}, no longer a finite number; {cause}")]
+    /// The loss or a weight is not finite.
+    #[error("step {step}: the loss is {loss}, not a finite number; {cause}")]
     NotFinite {
         /// The step, from 1.
         step: u64,
         /// The loss.
         loss: f64,
-        /// What the likely cause is.
+        /// The likely cause.
         cause: String,
     },
-    /// A checkpoint, or other input, that does not fit its use.
+    /// A checkpoint or another input is not suitable.
     #[error("{0}")]
     Unsuitable(String),
     /// Burn's Learner stopped.
@@ -112,17 +112,17 @@ impl TrainError {
         move |source| TrainError::Io { path, source }
     }
 
-    /// What is wrong with a file of weights.
+    /// An error about a file of weights.
     pub(crate) fn weights(path: &Path, reason: impl ToString) -> TrainError {
         TrainError::Weights { path: path.to_path_buf(), reason: reason.to_string() }
     }
 
-    /// The error with the file that the settings come from.
+    /// Adds the file of the settings to an error.
     pub(crate) fn in_file(path: &Path, source: TrainError) -> TrainError {
         TrainError::InFile { path: path.to_path_buf(), source: Box::new(source) }
     }
 
-    /// What a TOML parser says of the file `path` with this text, in one line with its number.
+    /// The error of the TOML parser about the file `path` with contents `text`, with the number of the line.
     pub(crate) fn toml(path: &Path, text: &str, error: &toml::de::Error) -> TrainError {
         let line =
             error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count());

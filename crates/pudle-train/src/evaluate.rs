@@ -1,4 +1,4 @@
-//! A denoiser's scores over a folder of pictures.
+//! PSNR and SSIM of a denoiser on a folder of pictures.
 
 use std::path::Path;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use crate::error::{Result, TrainError};
 use crate::sigma::check_sigma;
 use crate::ssim::ssim;
 
-/// How PSNR is taken: on whole pictures, the estimate clipped to [0, 1], with another peak.
+/// The peak value of PSNR. PSNR is that of whole pictures, with the estimate clipped to [0, 1].
 #[derive(
     Clone,
     Copy,
@@ -26,9 +26,9 @@ use crate::ssim::ssim;
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Protocol {
-    /// Peak 1, as the literature has it.
+    /// Peak 1, the usual choice.
     Full,
-    /// The picture's own maximum as peak, as the publication has it.
+    /// The maximum of the clean picture, the choice of the paper.
     Paper,
 }
 
@@ -43,50 +43,50 @@ pub struct ImageScore {
     pub psnr: f64,
     /// SSIM of the estimate.
     pub ssim: f64,
-    /// What [`estimate_sigma`] makes of the noisy picture's noise, on the scale 0 … 255; none for a tiny picture.
+    /// Noise level of the noisy picture by [`estimate_sigma`], on the scale 0 … 255. `None` if the picture is too small.
     pub estimated_sigma: Option<f32>,
-    /// Time that the denoising took.
+    /// Time of the denoising in seconds.
     pub seconds: f64,
 }
 
-/// A picture that was scored.
+/// A picture with its scores.
 #[derive(Debug)]
 pub struct Scored<'a> {
     /// Its scores.
     pub score: &'a ImageScore,
     /// The picture.
     pub clean: &'a Image,
-    /// With noise, not clipped.
+    /// The noisy picture, not clipped.
     pub noisy: &'a Image,
     /// The denoiser's estimate, clipped.
     pub estimate: &'a Image,
 }
 
-/// How a denoiser is scored.
+/// Settings of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scoring {
     /// Standard deviation of the noise that is added, on the scale 0 … 255.
     pub sigma: f32,
     /// Seed of the noise.
     pub seed: u64,
-    /// How PSNR is taken.
+    /// Peak value of PSNR.
     pub protocol: Protocol,
-    /// Whether the denoiser is told what is estimated of the noise, rather than the truth.
+    /// Whether the denoiser gets an estimate of the noise level instead of the true one.
     pub blind: bool,
-    /// Whether pictures in colour stay so for a model over grey ones, which then sees their channels one by one.
+    /// Whether a grey model denoises each channel of a colour picture. If not, the picture is converted to grey.
     pub color: bool,
 }
 
 impl Scoring {
-    /// Noise of this level from seed 0, which the denoiser is told of, peak 1.
+    /// Settings with this noise level, which the denoiser gets, seed 0 and peak 1.
     pub fn new(sigma: f32) -> Self {
         Self { sigma, seed: 0, protocol: Protocol::Full, blind: false, color: false }
     }
 
-    /// Refuses noise out of range.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// Names the level and the range.
+    /// Returns an error if the noise level is not between 0.01 and 255.
     pub fn check(&self) -> Result<()> {
         check_sigma("sigma", self.sigma)
     }
@@ -95,15 +95,15 @@ impl Scoring {
 /// The scores of a folder.
 #[derive(Clone, Debug, Serialize)]
 pub struct Evaluation {
-    /// How PSNR was taken.
+    /// Peak value of PSNR.
     pub protocol: Protocol,
     /// Standard deviation of the noise, on the scale 0 … 255.
     pub sigma: f32,
-    /// Whether the denoiser was told an estimate of it.
+    /// Whether the denoiser got an estimate of the noise level.
     pub blind: bool,
-    /// For how many pictures the estimate of the noise was within 10 % of the truth.
+    /// Number of pictures whose estimated noise level is within 10 % of the true one.
     pub estimates_within_a_tenth: usize,
-    /// Mean time that the denoising of a picture took.
+    /// Mean time of the denoising of a picture in seconds.
     pub mean_seconds: f64,
     /// Mean PSNR of the noisy pictures in dB.
     pub mean_noisy_psnr: f64,
@@ -111,16 +111,18 @@ pub struct Evaluation {
     pub mean_psnr: f64,
     /// Mean SSIM over the pictures.
     pub mean_ssim: f64,
-    /// Each picture's scores, ordered by file.
+    /// The scores of each picture, in the order of file names.
     pub images: Vec<ImageScore>,
 }
 
-/// Adds noise to every picture below `dir`, a function of the seed and the picture's place in the order of
-/// files, denoises and scores it; `visit` sees each as it comes. Files that are unreadable, smaller
-/// than an atom or, where their maximum is the peak, black are skipped with a warning.
+/// Adds noise to every picture in `dir` and its subfolders, denoises it, and computes its scores. The noise depends
+/// only on the seed and the index of the picture in the order of file names. `visit` is called after each picture.
+///
+/// A picture is skipped with a warning if it cannot be read, is smaller than an atom, or is black and its maximum is
+/// the peak.
 ///
 /// # Errors
-/// Where no picture can be read, the noise is out of range, or `visit` fails.
+/// Returns an error if no picture can be scored, the noise level is out of range, or `visit` fails.
 pub fn evaluate(
     denoiser: &Denoiser,
     dir: &Path,
@@ -129,7 +131,7 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let Scoring { sigma, seed, protocol, blind, color } = scoring;
     scoring.check()?;
-    // A grey picture stays one for a model over colours: its noise is then the same in all three.
+    // A grey picture stays grey for a colour model, so that its three channels have the same noise.
     let color = if color || denoiser.channels() == 3 { ColorMode::AsIs } else { ColorMode::Gray };
     let folder = ImageFolder::open(dir, color)?.with_capacity(0);
     let mut images = Vec::with_capacity(folder.len());
@@ -151,9 +153,9 @@ pub fn evaluate(
         }
         let noisy = add_validation_noise(&clean, sigma, seed, i as u64);
         let estimated_sigma = estimate_sigma(&noisy);
-        let told = if blind { estimated_sigma.map(|s| s.clamp(0.01, 255.0)) } else { Some(sigma) };
+        let level = if blind { estimated_sigma.map(|s| s.clamp(0.01, 255.0)) } else { Some(sigma) };
         let started = Instant::now();
-        let estimate = match denoiser.denoise(&noisy, told) {
+        let estimate = match denoiser.denoise(&noisy, level) {
             Ok(estimate) => estimate.clip(),
             Err(error) => {
                 log::warn!("skipped: {}: {error}", path.display());

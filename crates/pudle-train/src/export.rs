@@ -1,4 +1,4 @@
-//! A checkpoint's weights in other formats.
+//! Export of weights to other formats.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -15,17 +15,17 @@ use crate::weights_file::{array_name, array_shape, to_safetensors};
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum Format {
-    /// Named tensors for Python, Rust and others, under their paths in the model.
+    /// Safetensors. The name of a tensor is its path in the model.
     Safetensors,
-    /// NumPy arrays: `atoms`, and if they are learned `analysis`, `decoder`, `gain` (`[p]`), `lambda` (`[p]` or `[T, p]`),
-    /// `lambda_slope` (the same) and `step` (`[1]`).
+    /// NumPy arrays: `atoms`, and those of `analysis`, `decoder`, `gain` (`[p]`), `lambda` (`[p]` or `[T, p]`),
+    /// `lambda_slope` (same shape) and `step` (`[1]`) that are learned.
     Npz,
     /// A picture of the atoms.
     Png,
 }
 
 impl Checkpoint {
-    /// Writes the weights as one file of another format, whole or not at all.
+    /// Writes the weights to a file. If this fails, no partial file remains.
     ///
     /// # Errors
     /// Returns an error if the file cannot be written.

@@ -1,10 +1,10 @@
-//! Files and folders, with errors that name them.
+//! Writing of files and folders, with errors that name the path.
 
 use std::path::Path;
 
 use crate::error::{Result, TrainError};
 
-/// [`pudle_data::write_whole`], its error naming the path.
+/// Calls [`pudle_data::write_whole`] and adds the path to its error.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     pudle_data::write_whole(path, bytes).map_err(TrainError::io(path))
 }

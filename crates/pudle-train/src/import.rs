@@ -1,4 +1,4 @@
-//! A checkpoint of a dictionary that another program learned.
+//! Import of dictionaries from other programs.
 
 use std::path::Path;
 
@@ -12,16 +12,16 @@ use crate::error::{Result, TrainError};
 use crate::sigma::check_sigma;
 use crate::weights_file::data;
 
-/// What an imported dictionary is, beside its atoms.
+/// Settings of an import.
 #[derive(Clone, Debug)]
 pub struct ImportOptions<'a> {
-    /// Name of the tensor; needed if the file has more than one.
+    /// Name of the tensor. Needed if the file has more than one.
     pub tensor: Option<&'a str>,
-    /// Samples between positions of a filter, 1 to its size; needed for filters, and for them alone.
+    /// Stride of the filters in samples, from 1 to their size. Needed for filters, not allowed for a matrix.
     pub stride: Option<usize>,
-    /// The other settings of the model. Their dictionary is replaced by the one that the file holds.
+    /// The other settings of the model. Their dictionary settings are replaced by those of the file.
     pub settings: PudleConfig,
-    /// Noise that the dictionary was trained for, on the scale 0 … 255, if it is known.
+    /// Standard deviation of the noise that the dictionary was trained for, on the scale 0 … 255, if it is known.
     pub sigma: Option<f32>,
 }
 
@@ -63,7 +63,7 @@ fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
-/// The tensor that is meant: the named one, or the only one.
+/// The name of the tensor to import: the given name, or that of the only tensor.
 fn tensor_name<'a>(
     file: &'a SafeTensors<'_>,
     wanted: Option<&'a str>,

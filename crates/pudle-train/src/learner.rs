@@ -12,11 +12,11 @@ use crate::error::{Result, TrainError};
 use crate::metrics::StepRecord;
 use crate::update::{UpdateRule, noodl};
 
-/// A model under training, and the true dictionary where the data come from one.
+/// A model in training, and the true dictionary if it is known.
 #[derive(Module, Debug)]
 pub(crate) struct Trainee<const D: usize, A: Dictionary<D>> {
     pub model: Pudle<D, A>,
-    /// `D*`, shaped as the atoms; a parameter that no gradient reaches, so that it moves between
+    /// `D*` in the shape of the atoms. It is a parameter without gradient, so that it moves between
     /// devices with the model.
     truth: Option<Param<Tensor<D>>>,
     #[module(skip)]
@@ -29,6 +29,7 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
         Self { model, truth, rule }
     }
 
+    /// The figures of a forward pass. `error` replaces the mean square error for PSNR.
     fn record(&self, objective: &Objective<D>, error: Option<Tensor<1>>) -> StepRecord {
         let dictionary_error = self.truth.as_ref().map(|truth| {
             let truth = truth.val().inner();
@@ -38,18 +39,18 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
         StepRecord::read(objective, error, dictionary_error)
     }
 
-    /// Returns an error if `loss`, of data of shape `extent`, is not finite.
+    /// Returns an error if `loss` is not finite. `extent` is the shape of the data.
     pub fn check(&self, loss: f64, step: u64, extent: [usize; D]) -> Result<()> {
         if loss.is_finite() { Ok(()) } else { Err(self.not_finite(loss, step, extent)) }
     }
 
-    /// The error that `loss`, or a weight, is not finite, with the likely cause.
+    /// The error for a loss or weight that is not finite, with the likely cause.
     pub fn not_finite(&self, loss: f64, step: u64, extent: [usize; D]) -> TrainError {
         let model = self.model.valid();
         let alpha = model.step(extent);
         let bound = 1.0 / model.dictionary().squared_norm(extent);
         let cause = if !bound.is_finite() {
-            "the atoms are no longer finite, so the learning rate is the likely cause".to_owned()
+            "the atoms are not finite, so the learning rate is the likely cause".to_owned()
         } else if alpha > bound {
             format!(
                 "the likely cause is the step size {alpha:.3e}, above 1/‖D‖² = {bound:.3e}, under which \
@@ -114,7 +115,7 @@ impl<const D: usize, A: Dictionary<D>> InferenceStep for Trainee<D, A> {
         let target = batch.target.inner();
         let objective =
             self.model.valid().covered_objective(batch.input.inner(), target.clone(), &batch.noise);
-        // Images are scored as they would be saved.
+        // Saved images have values in [0, 1], so PSNR is that of clipped images.
         let error = (D == 4)
             .then(|| (objective.reconstruction.clone().clamp(0.0, 1.0) - target).square().mean());
         self.record(&objective, error)

@@ -1,11 +1,11 @@
 //! Training, checkpoints, denoising and evaluation of [`pudle_core`] models.
 //!
-//! * [`RunConfig`] describes a run completely; [`train`] performs it with Burn's Learner in a run
-//!   directory and [`resume`] continues it, bit for bit as if it had not stopped.
-//! * [`Trainer`] makes the same steps on batches that the caller draws, without a run directory.
-//! * [`Checkpoint`] is a directory with `config.toml` and `model.safetensors`: a run directory is
-//!   one, so is what [`import_dictionary`] makes of a bare one.
-//! * [`Denoiser`] applies a checkpoint to images of any size, [`evaluate`] scores one.
+//! * [`RunConfig`] holds all settings of a run. [`train`] trains with Burn's Learner and writes a run
+//!   directory. [`resume`] continues a run; the result is bit for bit that of an uninterrupted run.
+//! * [`Trainer`] performs the same training steps on batches of the caller, without a run directory.
+//! * [`Checkpoint`] is a directory with `config.toml` and `model.safetensors`. A run directory is a
+//!   checkpoint, too. [`import_dictionary`] creates one from the dictionary of another program.
+//! * [`Denoiser`] applies a checkpoint to images of any size. [`evaluate`] measures its PSNR and SSIM.
 
 mod atoms;
 mod checkpoint;
@@ -43,12 +43,12 @@ pub use evaluate::{Evaluation, ImageScore, Protocol, Scored, Scoring, evaluate};
 pub use export::Format;
 pub use import::{ImportOptions, import_dictionary};
 pub use metrics::StepRecord;
-/// What a model is trained on, and noise levels of data and models.
+/// Settings of the training data, and noise levels.
 pub use pudle_data::{DataConfig, Sigma};
 pub use run::{Outcome, resume, train, train_watched};
 pub use ssim::ssim;
 pub use trainer::Trainer;
 pub use update::{Update, UpdateRule};
 
-/// The handle that ends a training after its current step, from any thread.
+/// A handle that stops a training after its current step, from any thread.
 pub use burn::train::Interrupter;

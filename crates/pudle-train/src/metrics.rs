@@ -1,4 +1,4 @@
-//! What a step is measured by, for Burn's dashboard and for `metrics.csv`.
+//! Figures of a training step, for Burn's dashboard and for `metrics.csv`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -25,20 +25,19 @@ pub struct StepRecord {
     pub loss: f64,
     /// `½‖x − D z‖²` against the target, mean over the batch.
     pub fit: f64,
-    /// Peak signal-to-noise ratio in dB of the batch against the target, peak 1; in validation on
-    /// images with the estimate clipped to [0, 1].
+    /// Peak signal-to-noise ratio of the batch in dB with peak 1. In a validation with images, the
+    /// estimate is clipped to [0, 1].
     pub psnr: f64,
     /// Share of the code's entries that are not zero, in [0, 1].
     pub active: f64,
-    /// `‖D − D*‖_F / ‖D*‖_F`, where `D*` is known and the run started near it, so that atoms are in
-    /// its order.
+    /// `‖D − D*‖_F / ‖D*‖_F`, if the true dictionary `D*` is known and the run starts near it, so that
+    /// both have the same order of atoms.
     pub dictionary_error: Option<f64>,
 }
 
 impl StepRecord {
-    /// Reads the figures of a forward pass back in one transfer. `error` is the mean square error
-    /// behind the PSNR where it is not that of the fit, `dictionary_error` what its name says where
-    /// it is known; both hold one element.
+    /// Reads the figures of a forward pass from the device in one transfer. `error` is the mean square
+    /// error for PSNR; without it, PSNR uses the fit. `error` and `dictionary_error` have one element.
     pub(crate) fn read<const D: usize>(
         objective: &Objective<D>,
         error: Option<Tensor<1>>,
@@ -46,7 +45,7 @@ impl StepRecord {
     ) -> Self {
         let active = objective.code.clone().inner().not_equal_elem(0.0).float().mean();
         let fit = objective.fit.clone().inner();
-        // ½ of the sum of squares over a datum, as a mean square.
+        // The fit is half the sum of squares of a datum; PSNR needs the mean of squares.
         let size = objective.reconstruction.dims()[1..].iter().product::<usize>() as f64;
         let error = error.unwrap_or_else(|| fit.clone() * (2.0 / size));
         let mut figures = vec![objective.loss.clone().inner(), fit, error, active];
@@ -169,7 +168,7 @@ impl Numeric for Figure {
     }
 }
 
-/// Burn's log of metrics, not kept: `metrics.csv` has it all, and memory should not grow with a run.
+/// A metric log that stores nothing. `metrics.csv` has all figures, and Burn's log would grow in memory during a run.
 pub(crate) struct NoLog;
 
 impl MetricLogger for NoLog {
@@ -181,7 +180,7 @@ impl MetricLogger for NoLog {
         _epoch: usize,
         _split: &Split,
     ) -> std::result::Result<Vec<NumericEntry>, String> {
-        Err(format!("no log of {name} is kept"))
+        Err(format!("there is no log of {name}"))
     }
 
     fn log_metric_definition(&mut self, _definition: MetricDefinition) {}
@@ -204,15 +203,15 @@ const HEADER: [&str; 8] =
     ["step", "split", "loss", "fit", "psnr", "active", "dictionary_error", "learning_rate"];
 
 impl MetricsFile {
-    /// Opens the file of a run that goes on after step `done`: rows of later steps, which an
-    /// interrupted run left behind, and rows that a crash cut short are dropped.
+    /// Opens the file of a run that continues after step `done`. Rows of later steps and incomplete rows,
+    /// which an interrupted run can leave, are removed.
     pub fn open(path: &Path, done: u64) -> Result<Self> {
         let failed = |error: csv::Error| TrainError::Io {
             path: path.to_path_buf(),
             source: std::io::Error::other(error),
         };
-        let mut kept = csv::Writer::from_writer(Vec::new());
-        kept.write_record(HEADER).map_err(failed)?;
+        let mut history = csv::Writer::from_writer(Vec::new());
+        history.write_record(HEADER).map_err(failed)?;
         let mut validated = false;
         if done > 0 && path.exists() {
             let rows = csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(failed)?;
@@ -220,22 +219,22 @@ impl MetricsFile {
                 let step = row.get(0).and_then(|step| step.parse::<u64>().ok());
                 if row.len() == HEADER.len() && step.is_some_and(|step| step <= done) {
                     validated |= step == Some(done) && row.get(1) == Some(VALID);
-                    kept.write_record(&row).map_err(failed)?;
+                    history.write_record(&row).map_err(failed)?;
                 }
             }
         }
-        let kept = kept.into_inner().map_err(|error| TrainError::Io {
+        let history = history.into_inner().map_err(|error| TrainError::Io {
             path: path.to_path_buf(),
             source: std::io::Error::other(error.to_string()),
         })?;
-        // The history is whole on the disk before anything is added to it.
-        write_whole(path, &kept)?;
+        // The old rows are written completely before new rows follow.
+        write_whole(path, &history)?;
         let file = File::options().append(true).open(path).map_err(TrainError::io(path))?;
         let writer = csv::WriterBuilder::new().has_headers(false).from_writer(file);
         Ok(Self { path: path.to_path_buf(), writer, validated })
     }
 
-    /// Whether the file already has the validation of the step that the run goes on after.
+    /// Whether the file already has the validation of step `done`.
     pub fn validated(&self) -> bool {
         self.validated
     }
@@ -267,7 +266,7 @@ impl MetricsFile {
             })
     }
 
-    /// Writes what is buffered to the disk.
+    /// Writes buffered rows to the disk.
     pub fn flush(&mut self) -> Result<()> {
         self.writer.flush().map_err(TrainError::io(&self.path))
     }

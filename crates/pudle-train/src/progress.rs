@@ -1,4 +1,4 @@
-//! Progress as plain lines, where there is no terminal for Burn's dashboard, or as a number.
+//! Progress of a training without a dashboard: as lines of text, or as a number for the caller.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use burn::train::renderer::{
 /// Time between two lines.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Prints a line every few seconds to stderr: step, means since the last line, speed, time left.
+/// Prints a line to stderr every few seconds, with step, mean figures since the last line, speed and remaining time.
 pub(crate) struct PlainLines {
     total: u64,
     step: u64,
@@ -29,7 +29,7 @@ pub(crate) struct PlainLines {
 }
 
 impl PlainLines {
-    /// For a run that goes on after step `done`.
+    /// The progress of a run that continues after step `done`.
     pub fn new(done: u64, total: u64) -> Self {
         Self {
             total,
@@ -115,7 +115,7 @@ impl TrainingProgressLogger for PlainLines {
 
     fn end(&mut self) {}
 
-    // Burn names every metric update here; the lines above say more.
+    // Burn sends each metric update here as text. The printed lines already have these figures.
     fn log_event_training(&mut self, _event: String) {}
 }
 
@@ -137,14 +137,14 @@ impl MetricsRenderer for PlainLines {
     }
 }
 
-/// Counts training steps for somebody else.
+/// Counts complete training steps for the caller.
 pub(crate) struct Steps {
     done: Arc<AtomicU64>,
     valid: bool,
 }
 
 impl Steps {
-    /// Adds to `done`.
+    /// Adds 1 to `done` after every step.
     pub fn new(done: Arc<AtomicU64>) -> Self {
         Self { done, valid: false }
     }
@@ -179,7 +179,7 @@ impl MetricsRenderer for Steps {
     fn register_metric(&mut self, _definition: MetricDefinition) {}
 }
 
-// Burn's renderers serve evaluation as well; training never calls these.
+// Burn's renderer traits include evaluation. A training does not call these functions.
 macro_rules! no_evaluation {
     ($renderer:ty) => {
         impl MetricsRendererEvaluation for $renderer {

@@ -1,4 +1,4 @@
-//! A run: from its configuration to a directory with metrics, checkpoints and the final model.
+//! Runs: training by a configuration, with metrics, checkpoints and the final model in a directory.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
-use pudle_core::{AnyPudle, Configured, ModelVisitor, Pudle};
+use pudle_core::{AnyPudle, Configured, ModelVisitor, Pudle, PudleConfig};
 use pudle_data::{KnownDictionary, Opened, Validation};
 
 use crate::atoms::atoms_picture;
@@ -34,24 +34,24 @@ use crate::strategy::{State, Stepwise};
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All steps were made.
+    /// All training steps are complete.
     Finished,
-    /// It was stopped on request after this step, with a checkpoint.
+    /// The run stopped on request, and saved a checkpoint.
     Stopped {
-        /// The last step that was made.
+        /// The last complete step.
         step: u64,
     },
 }
 
-/// Trains from the start in the directory `dir`, which is created and must not hold a run yet.
+/// Trains a new model in the directory `dir`, which is created and must not hold a run.
 ///
-/// Leaves `config.toml`, `metrics.csv` (a row per step), `checkpoint/` (model, optimiser and
-/// schedule, whole files under the step's number), and at the end `model.safetensors` and
-/// `atoms.png`. `interrupter` ends the run after the current step, with a checkpoint.
+/// Writes `config.toml`, `metrics.csv` (a row per step) and `checkpoint/` (model, optimiser and
+/// schedule, with the step in the file names), and at the end `model.safetensors` and `atoms.png`.
+/// `interrupter` stops the run after the current step and saves a checkpoint.
 ///
 /// # Errors
-/// Settings out of range, unreadable data, a directory that cannot be written, a backend that is
-/// not compiled in, or a loss that is not finite.
+/// Returns an error if a setting is out of range, the data cannot be read, the directory cannot be
+/// written or holds a run, the backend is not compiled in, or the loss is not finite.
 pub fn train(config: RunConfig, dir: &Path, interrupter: Interrupter) -> Result<Outcome> {
     config.validate()?;
     let device = config.backend.device()?;
@@ -66,11 +66,11 @@ pub fn train(config: RunConfig, dir: &Path, interrupter: Interrupter) -> Result<
     dispatch(Run { config, dir, interrupter, device, data, from: None, watcher: None })
 }
 
-/// [`train`], or [`resume`] where `dir` holds the beginning of this run, without a dashboard: `done` is set
-/// to the number of the last step that was made. A finished run is left as it is.
+/// Starts a run like [`train`], or resumes it if `dir` holds a part of it, without a dashboard. `done` holds the
+/// number of the last complete step during the training. A finished run does not change.
 ///
 /// # Errors
-/// As `train` and `resume`, and where `dir` holds a run of other settings.
+/// Returns the errors of `train` and [`resume`], and an error if `dir` holds a run with other settings.
 pub fn train_watched(config: RunConfig, dir: &Path, done: Arc<AtomicU64>) -> Result<Outcome> {
     let path = dir.join("config.toml");
     let checkpoints = Checkpoints::of_run(dir);
@@ -94,13 +94,13 @@ pub fn train_watched(config: RunConfig, dir: &Path, done: Arc<AtomicU64>) -> Res
     dispatch(Run { config, dir, interrupter, device, data, from, watcher: Some(done) })
 }
 
-/// Goes on with the run in `dir` from its last whole checkpoint (from the start where none was due
-/// yet), to the same end, bit for bit, as if it had not stopped. `change` may alter the settings
-/// first, more steps for example.
+/// Resumes the run in `dir` from its last complete checkpoint, or from the start if it has none yet. The
+/// result is bit for bit that of an uninterrupted run. `change` may change the settings first, for
+/// example the number of steps.
 ///
 /// # Errors
-/// As [`train`], and where `dir` holds no run, none of its checkpoints is whole, the last one does
-/// not fit the settings, or it is beyond the steps asked for.
+/// Returns the errors of [`train`], and an error if `dir` holds no run, if checkpoints exist but none is
+/// complete, or if the last complete one does not fit the settings or has more steps than the settings.
 pub fn resume(
     dir: &Path,
     change: impl FnOnce(&mut RunConfig) -> Result<()>,
@@ -123,7 +123,7 @@ pub fn resume(
             return Err(TrainError::range(
                 "training.steps",
                 config.training.steps,
-                format!("at least {step}, the steps that the run has made"),
+                format!("at least {step}, the number of steps of the last checkpoint"),
             ));
         }
         _ => {}
@@ -144,7 +144,7 @@ struct Run<'a> {
     device: Device,
     data: Opened,
     from: Option<usize>,
-    /// Who counts the steps, instead of a dashboard.
+    /// Receives the number of complete steps, in place of a dashboard.
     watcher: Option<Arc<AtomicU64>>,
 }
 
@@ -165,6 +165,7 @@ fn dispatch(run: Run) -> Result<Outcome> {
     dictionary.visit(run)
 }
 
+/// Sets up Burn's training, runs it, and writes the final model.
 fn launch<const D: usize, A: Configured<D>>(
     run: Run,
     wrap: fn(Pudle<D, A>) -> AnyPudle,
@@ -175,29 +176,10 @@ fn launch<const D: usize, A: Configured<D>>(
     let trainee = trainee::<D, A>(&config, &data, from.is_some(), &device)?.train();
     let checkpoints = Checkpoints::of_run(dir);
     if let Some(step) = from {
-        // Burn's own loading panics where the weights are not the model's.
-        let path = checkpoints.file("model", step);
-        ModuleRecord::load(&path)
-            .and_then(|record| trainee.clone().try_load_record(record))
-            .map_err(|error| TrainError::Weights {
-                path,
-                reason: format!("does not fit the settings in config.toml: {error}"),
-            })?;
+        check_fit(&trainee, &checkpoints, step)?;
     }
     let schedule = schedule(training)?;
-    let loader = StepLoader::<D>::new(
-        data.training.clone(),
-        done..training.steps,
-        training.ahead,
-        device.clone(),
-    )
-    .with_shifts(ShiftSampler::of(&config));
-    let valid = match &data.validation {
-        Some(Validation { source, batches }) => {
-            StepLoader::new(source.clone(), 0..*batches, training.ahead, device.clone())
-        }
-        None => StepLoader::empty(device.clone()),
-    };
+    let (loader, valid) = loaders::<D>(&config, &data, done, &device);
     checkpoints.create()?;
     let metrics = MetricsFile::open(&dir.join("metrics.csv"), done)?;
     config.write(&dir.join("config.toml"))?;
@@ -213,7 +195,7 @@ fn launch<const D: usize, A: Configured<D>>(
         state: Mutex::new(State { metrics, saves, reached: done, failure: None }),
     });
     let optimizer = training.update().optimizer();
-    let mut supervised = SupervisedTraining::new(dir, Arc::new(loader), Arc::new(valid))
+    let mut supervised = SupervisedTraining::new(dir, loader, valid)
         .with_interrupter(interrupter.clone())
         .with_application_logger(None)
         .with_metric_logger(NoLog)
@@ -227,7 +209,7 @@ fn launch<const D: usize, A: Configured<D>>(
         .with_checkpointing_strategy(SaveAlways)
         .with_custom_checkpointers(model, optim, scheduler)
         .with_training_strategy(TrainingStrategy::Custom(strategy.clone()));
-    if knows_order(&config) {
+    if atoms_correspond(&config) {
         supervised = supervised.metric_train_numeric(Figure::dictionary_error());
     }
     if let Some(step) = from {
@@ -240,7 +222,7 @@ fn launch<const D: usize, A: Configured<D>>(
         let mut state = strategy.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         (state.reached, state.failure.take())
     };
-    // The dashboard gives the terminal back when it is dropped.
+    // Dropping the dashboard restores the terminal.
     drop(result.renderer);
     if let Some(failure) = failure {
         return Err(failure);
@@ -248,17 +230,57 @@ fn launch<const D: usize, A: Configured<D>>(
     if let Some(error) = result.error {
         return Err(TrainError::Learner(error.to_string()));
     }
-    let model = wrap(result.model.model);
-    let picture = atoms_picture(&model)?;
-    let steps = training.steps;
-    Checkpoint { config: config.model, model, sigma: None }.write_weights(dir)?;
-    picture.write(&dir.join("atoms.png"))?;
+    let steps = config.training.steps;
+    write_model(config.model, wrap(result.model.model), dir)?;
     if reached < steps {
         return Ok(Outcome::Stopped { step: reached });
     }
     Ok(Outcome::Finished)
 }
 
+/// Returns an error if the checkpoint of `step` does not fit the model. Burn's own loading would panic.
+fn check_fit<const D: usize, A: Configured<D>>(
+    trainee: &Trainee<D, A>,
+    checkpoints: &Checkpoints,
+    step: usize,
+) -> Result<()> {
+    let path = checkpoints.file("model", step);
+    ModuleRecord::load(&path)
+        .and_then(|record| trainee.clone().try_load_record(record))
+        .map(|_| ())
+        .map_err(|error| TrainError::Weights {
+            path,
+            reason: format!("does not fit the settings in config.toml: {error}"),
+        })
+}
+
+/// The data loaders of training, for the steps after `done`, and of validation.
+fn loaders<const D: usize>(
+    config: &RunConfig,
+    data: &Opened,
+    done: u64,
+    device: &Device,
+) -> (Arc<StepLoader<D>>, Arc<StepLoader<D>>) {
+    let TrainingConfig { steps, ahead, .. } = config.training;
+    let training = StepLoader::new(data.training.clone(), done..steps, ahead, device.clone())
+        .with_shifts(ShiftSampler::of(config));
+    let valid = match &data.validation {
+        Some(Validation { source, batches }) => {
+            StepLoader::new(source.clone(), 0..*batches, ahead, device.clone())
+        }
+        None => StepLoader::empty(device.clone()),
+    };
+    (Arc::new(training), Arc::new(valid))
+}
+
+/// Writes the weights and the picture of the atoms.
+fn write_model(config: PudleConfig, model: AnyPudle, dir: &Path) -> Result<()> {
+    let picture = atoms_picture(&model)?;
+    Checkpoint { config, model, sigma: None }.write_weights(dir)?;
+    Ok(picture.write(&dir.join("atoms.png"))?)
+}
+
+/// The model to train, with its initial weights.
 fn trainee<const D: usize, A: Configured<D>>(
     config: &RunConfig,
     data: &Opened,
@@ -273,23 +295,24 @@ fn trainee<const D: usize, A: Configured<D>>(
             let start = truth.perturbed(*sd, config.seed);
             Pudle::from_data(&config.model, atoms(&start), device)?
         }
-        // What a resumed run starts from is its own checkpoint.
+        // A resumed run starts from its own checkpoint instead.
         (Initialization::Checkpoint { dir }, _) if !resumes => {
             start_from(&config.model, config.seed, dir, device)?
         }
         _ => Pudle::new(&config.model, config.seed, device)?,
     };
-    let truth = truth.filter(|_| knows_order(config));
+    let truth = truth.filter(|_| atoms_correspond(config));
     let truth = truth.map(|truth| Tensor::from_data(atoms(truth), device));
     Ok(Trainee::new(model, truth, config.training.update))
 }
 
-/// Whether atom `j` of the model stands for atom `j` of the true dictionary, so that their distance
-/// means something: only where the run starts near it.
-fn knows_order(config: &RunConfig) -> bool {
+/// Whether atom `j` of the model corresponds to atom `j` of the true dictionary, so that their distance
+/// is meaningful. This holds only if the run starts near the true dictionary.
+fn atoms_correspond(config: &RunConfig) -> bool {
     matches!(config.training.initialization, Initialization::Perturbed { .. })
 }
 
+/// The schedule of the learning rate: its shape times the linear warm-up.
 fn schedule(training: &TrainingConfig) -> Result<ModuleLrScheduler> {
     let (rate, steps) = (training.learning_rate, training.steps as usize);
     let mut product = ComposedLrSchedulerConfig::new();
@@ -308,6 +331,7 @@ fn schedule(training: &TrainingConfig) -> Result<ModuleLrScheduler> {
     product.init().map_err(TrainError::Learner)
 }
 
+/// The dashboard, or plain lines without a terminal, or a counter for `watcher`.
 fn renderer(
     interrupter: Interrupter,
     done: u64,

@@ -2,12 +2,12 @@
 
 use pudle_data::Image;
 
-/// Mean structural similarity of two pictures of one shape in [−1, 1], with the settings of Wang,
-/// Bovik, Sheikh & Simoncelli (2004): Gaussian window 11×11 with σ = 1.5, `K₁ = 0.01`, `K₂ = 0.03`,
-/// range 1, over the positions where the window fits; colour channels averaged.
+/// Mean structural similarity (SSIM) of two pictures of the same shape, in [−1, 1].
 ///
-/// Pictures smaller than the window along an axis use the largest odd window that fits. NaN where the
-/// shapes differ.
+/// The settings are those of Wang, Bovik, Sheikh & Simoncelli (2004): a Gaussian window of 11×11 with σ = 1.5,
+/// `K₁ = 0.01`, `K₂ = 0.03`, and dynamic range 1. The mean is over all positions of the window inside the picture and
+/// over the channels. If a picture is smaller than the window along an axis, the window is the largest odd one that
+/// fits. Returns NaN if the shapes differ.
 pub fn ssim(a: &Image, b: &Image) -> f64 {
     if a.shape() != b.shape() {
         return f64::NAN;

@@ -1,4 +1,4 @@
-//! The weights of one model as the start of another.
+//! Initialisation of a model with the weights of a checkpoint.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use pudle_core::{Configured, Pudle, PudleConfig};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TrainError};
 
-/// A model of these settings with the weights of the checkpoint in `dir`, as far as both have them with the same
-/// meaning; see [`Pudle::start_from`]. `seed` is that of the weights that the checkpoint does not have.
+/// A model with these settings, initialised with those weights of the checkpoint in `dir` that it shares; see
+/// [`Pudle::start_from`]. The other weights are drawn from `seed`.
 ///
 /// # Errors
 /// Returns an error if the checkpoint cannot be read, or if its atoms do not fit the settings.

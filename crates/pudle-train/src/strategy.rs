@@ -1,5 +1,5 @@
-//! A training loop that counts steps: Burn's Learner, with checkpoints, validations and stops at
-//! steps instead of epochs.
+//! A training loop for Burn's Learner that counts steps instead of epochs. It validates, saves
+//! checkpoints and stops at steps.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -19,7 +19,8 @@ use crate::error::{Result, TrainError};
 use crate::learner::Trainee;
 use crate::metrics::{MetricsFile, StepRecord, TRAIN, VALID, mean};
 
-/// Runs the steps `done + 1 ..= total`. Burn's epochs are the periods between validations.
+/// The training strategy: runs the steps `done + 1 ..= total`. An epoch of Burn is the period between
+/// two validations.
 pub(crate) struct Stepwise {
     pub device: Device,
     pub done: u64,
@@ -31,24 +32,26 @@ pub(crate) struct Stepwise {
     pub state: Mutex<State>,
 }
 
-/// What the loop works on and leaves behind.
+/// The state of the loop, read by the caller after the training.
 pub(crate) struct State {
     pub metrics: MetricsFile,
     pub saves: Saves,
     /// The last step whose update was applied.
     pub reached: u64,
-    /// Why the loop ended early, where not on request.
+    /// The error that ended the loop early, if there was one.
     pub failure: Option<TrainError>,
 }
 
 type Processor<const D: usize, A> = SupervisedTrainingEventProcessor<Trainee<D, A>>;
 
 impl Stepwise {
+    /// The epoch of a step; both count from 1.
     fn epoch(&self, step: u64) -> usize {
         step.div_ceil(self.valid_every) as usize
     }
 
-    /// The first step of the period that `step` lies in (or of what is left of it), and its last.
+    /// The first and the last step of the epoch of `step`. In the first epoch of a resumed run, steps before the
+    /// checkpoint do not count.
     fn period(&self, step: u64) -> (u64, u64) {
         let epoch = self.epoch(step) as u64;
         let first = ((epoch - 1) * self.valid_every).max(self.done) + 1;
@@ -59,7 +62,7 @@ impl Stepwise {
 /// One optimisation step, from its batch to the updated weights.
 ///
 /// # Errors
-/// Where the loss is not finite; the weights are then those before the step.
+/// Returns an error if the loss is not finite. The weights then remain those before the step.
 fn advance<const D: usize, A: Dictionary<D>>(
     learner: &mut Learner<Trainee<D, A>>,
     batch: DeviceBatch<D>,
@@ -73,7 +76,7 @@ fn advance<const D: usize, A: Dictionary<D>>(
     Ok(output.item)
 }
 
-/// The figures of every validation batch, or `None` where `visit` ended it early.
+/// The figures of every validation batch, or `None` if `visit` returns `false`, which stops the validation.
 fn validate<const D: usize, A: Dictionary<D>>(
     trainee: &Trainee<D, A>,
     valid: &ValidLoader<Trainee<D, A>>,
@@ -94,7 +97,7 @@ fn validate<const D: usize, A: Dictionary<D>>(
     Ok(Some(records))
 }
 
-/// What is at work in one training.
+/// The objects that one training works with.
 struct Session<'a, const D: usize, A: Dictionary<D>> {
     plan: &'a Stepwise,
     learner: Learner<Trainee<D, A>>,
@@ -106,12 +109,12 @@ struct Session<'a, const D: usize, A: Dictionary<D>> {
 }
 
 impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
-    /// Tells Burn's metrics and dashboard of a training event.
-    fn tell(&mut self, event: LearnerEvent<StepRecord>) {
+    /// Sends a training event to Burn's metrics and dashboard.
+    fn send(&mut self, event: LearnerEvent<StepRecord>) {
         self.interrupter.fail_on_error(self.processor.process_train(event));
     }
 
-    /// Makes a step and records it.
+    /// Performs a training step and writes its figures.
     fn step(&mut self, state: &mut State, batch: DeviceBatch<D>, step: u64) -> Result<()> {
         let record = advance(&mut self.learner, batch, step)?;
         state.reached = step;
@@ -121,12 +124,12 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
         let (done, all) = ((step - first + 1) as usize, (last - first + 1) as usize);
         let progress = Progress::new(done, all, Some("steps".into()));
         let item = TrainingItem::new(record, progress, Some(step as usize), Some(rate));
-        self.tell(LearnerEvent::ProcessedItem(item));
+        self.send(LearnerEvent::ProcessedItem(item));
         Ok(())
     }
 
-    /// Validates the model of `step` and records the mean, unless a stop cut it short: a resumed run
-    /// then validates again. The last validation is part of what makes a run finished, and not cut.
+    /// Validates the model after `step` and writes the mean figures. A stop request ends the validation early
+    /// without a row; the resumed run repeats it. The validation after the last step always completes.
     fn validate(&mut self, state: &mut State, step: u64) -> Result<()> {
         let epoch = self.plan.epoch(step);
         let total_items = self.valid.num_items();
@@ -193,7 +196,7 @@ impl<const D: usize, A: Dictionary<D>> SupervisedLearningStrategy<Trainee<D, A>>
         learner.fork(&self.device);
         let mut session =
             Session { plan: self, learner, valid, processor, interrupter, saved: self.done };
-        // Nobody else holds the state while the loop runs.
+        // No other thread locks the state while the loop runs.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = session.run(&mut state, &train, |learner, state, step| {
             let Some(checkpointer) = &mut checkpointer else { return Ok(()) };
@@ -207,7 +210,16 @@ impl<const D: usize, A: Dictionary<D>> SupervisedLearningStrategy<Trainee<D, A>>
 }
 
 impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
-    /// All steps, or those before a stop or an error; `save` writes a checkpoint of a step.
+    /// Returns an error if a weight is not finite. An update can make weights infinite although its loss is finite.
+    fn check_weights(&self, step: u64, extent: [usize; D]) -> Result<()> {
+        let model = self.learner.model();
+        match model.model.valid().check_weights() {
+            Ok(()) => Ok(()),
+            Err(_) => Err(model.not_finite(f64::NAN, step, extent)),
+        }
+    }
+
+    /// Runs all steps, or the steps before a stop or an error. `save` writes the checkpoint of a step.
     fn run(
         &mut self,
         state: &mut State,
@@ -215,7 +227,7 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
         mut save: impl FnMut(&Learner<Trainee<D, A>>, &mut State, u64) -> Result<()>,
     ) -> Result<()> {
         let Stepwise { done, total, valid_every, checkpoint_every, .. } = *self.plan;
-        // A stop at the very step of a validation left it out.
+        // A stop during a validation skips its row, so the resumed run validates first.
         if done > 0 && done.is_multiple_of(valid_every) && !state.metrics.validated() {
             self.validate(state, done)?;
             if self.interrupter.should_stop() && done < total {
@@ -228,7 +240,7 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
             let epoch_number = self.plan.epoch(step);
             if step == first {
                 let total_items = (last - first + 1) as usize;
-                self.tell(LearnerEvent::StartSplit { epoch_number, total_items });
+                self.send(LearnerEvent::StartSplit { epoch_number, total_items });
             }
             let mut extent = [1; D];
             let mut result = match batches.next() {
@@ -241,23 +253,19 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
             };
             let mut stop = result.is_err() || self.interrupter.should_stop();
             if step == last || stop {
-                self.tell(LearnerEvent::EndSplit(epoch_number));
+                self.send(LearnerEvent::EndSplit(epoch_number));
             }
             if step == last && (!stop || step == total && result.is_ok()) {
                 result = self.validate(state, step);
-                self.tell(LearnerEvent::EndEpoch(epoch_number));
+                self.send(LearnerEvent::EndEpoch(epoch_number));
                 stop = result.is_err() || self.interrupter.should_stop();
             }
-            // After an error, the steps before it are worth a checkpoint.
+            // An error also saves the steps before it.
             let reached = state.reached;
             let due = reached == total || reached.is_multiple_of(checkpoint_every);
             if (due || stop) && reached > self.saved {
-                // Weights can overflow in an update whose loss is still finite.
-                let model = self.learner.model();
-                if model.model.valid().check_weights().is_err() {
-                    return Err(result
-                        .err()
-                        .unwrap_or_else(|| model.not_finite(f64::NAN, step, extent)));
+                if let Err(error) = self.check_weights(step, extent) {
+                    return Err(result.err().unwrap_or(error));
                 }
                 state.metrics.flush()?;
                 save(&self.learner, state, reached)?;

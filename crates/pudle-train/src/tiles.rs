@@ -1,4 +1,4 @@
-//! Pictures of any size, a tile at a time.
+//! Denoising of large pictures in tiles.
 
 use pudle_data::{Image, Raster};
 
@@ -6,17 +6,16 @@ use crate::denoiser::Denoiser;
 use crate::error::Result;
 
 impl Denoiser {
-    /// Replaces a picture by its estimate, as [`denoise`](Self::denoise) has it, in tiles of `tile × tile` pixels; `visit` hears
-    /// of the pixels that are done after each.
+    /// Replaces a picture by its estimate, in tiles of `tile × tile` pixels. After each tile, `visit` gets its number
+    /// of pixels.
     ///
-    /// Every tile is seen together with all pixels around it that [count](Self::reach) for it, and begins at
-    /// a position of the atoms, so that the estimate is the one of the whole picture at once, up to rounding
-    /// (and, under the step size `auto`, up to the estimate of a norm, which depends on a picture's size). Memory beyond
-    /// the picture's own is that of a tile and of `reach` rows. A `tile` smaller than that reach is taken as large
-    /// as it.
+    /// Every tile is denoised with a margin of [`reach`](Self::reach) pixels, and begins at a multiple of the stride. The
+    /// result is therefore that of [`denoise`](Self::denoise) for the whole picture, up to rounding. With the step size
+    /// `auto`, the estimate of ‖D‖² also depends on the size of the picture. Besides the picture, memory holds a tile
+    /// with its margin and `reach` rows. The side of a tile is at least `reach`.
     ///
     /// # Errors
-    /// As for `denoise`; the picture may then be half done.
+    /// Returns the errors of `denoise`. A part of the picture may then be denoised already.
     pub fn denoise_tiles(
         &self,
         picture: &mut impl Raster,
@@ -28,7 +27,7 @@ impl Denoiser {
         let stride = self.stride();
         let reach = self.reach().next_multiple_of(stride);
         let tile = tile.min(height.max(width)).max(reach).next_multiple_of(stride);
-        // What tiles have overwritten and later ones need to see: rows above, columns to the left.
+        // Noisy pixels that are already overwritten, but are margins of later tiles: rows above, columns to the left.
         let mut above = Image::from_fn(channels, reach, width, |_, _, _| 0.0);
         let mut below = above.clone();
         let mut beside = Image::from_fn(channels, tile, reach, |_, _, _| 0.0);
@@ -37,17 +36,17 @@ impl Denoiser {
                 let (from_top, from_left) = (top.saturating_sub(reach), left.saturating_sub(reach));
                 let (to_bottom, to_right) =
                     ((bottom + reach).min(height), (right + reach).min(width));
-                let mut seen =
+                let mut noisy =
                     picture.window(from_top, from_left, to_bottom - from_top, to_right - from_left);
                 if top > 0 {
-                    seen.put(0, 0, &above.window(0, from_left, reach, to_right - from_left));
+                    noisy.put(0, 0, &above.window(0, from_left, reach, to_right - from_left));
                 }
                 if left > 0 {
-                    seen.put(top - from_top, 0, &beside.window(0, 0, bottom - top, reach));
+                    noisy.put(top - from_top, 0, &beside.window(0, 0, bottom - top, reach));
                 }
-                // The last rows and columns of a tile, where there is another one behind it.
+                // Save the last rows and columns of the tile for the tiles below and to the right.
                 if bottom < height {
-                    let rows = seen.window(
+                    let rows = noisy.window(
                         bottom - reach - from_top,
                         left - from_left,
                         reach,
@@ -56,11 +55,15 @@ impl Denoiser {
                     below.put(0, left, &rows);
                 }
                 if right < width {
-                    let columns =
-                        seen.window(top - from_top, right - reach - from_left, bottom - top, reach);
+                    let columns = noisy.window(
+                        top - from_top,
+                        right - reach - from_left,
+                        bottom - top,
+                        reach,
+                    );
                     beside.put(0, 0, &columns);
                 }
-                let estimate = self.denoise(&seen, sigma)?;
+                let estimate = self.denoise(&noisy, sigma)?;
                 picture.put(
                     top,
                     left,
@@ -74,7 +77,7 @@ impl Denoiser {
     }
 }
 
-/// First and last (exclusive) of each tile along a side.
+/// The first and last (exclusive) pixel of each tile along a side.
 fn spans(length: usize, tile: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..length).step_by(tile).map(move |first| (first, (first + tile).min(length)))
 }

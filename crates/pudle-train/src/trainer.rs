@@ -16,8 +16,8 @@ use crate::learner::Trainee;
 use crate::metrics::StepRecord;
 use crate::update::{Update, UpdateRule};
 
-/// Trains a model on batches that the caller draws. A step is that of a [run](crate::train) at a constant
-/// learning rate: the same forward pass, gradient, update and projection.
+/// Trains a model on batches of the caller. A step is the same as in a [run](crate::train) with a constant
+/// learning rate: forward pass, gradient, update and projection.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -51,23 +51,22 @@ pub struct Trainer<const D: usize, A: Dictionary<D>> {
     optimizer: ModuleOptimizer,
     update: Update,
     device: Device,
-    /// Steps that were made.
+    /// Number of complete steps.
     steps: u64,
 }
 
 impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
-    /// Starts from `model`, on its device. Of a model that learns more than a dictionary, [`UpdateRule::Noodl`] leaves the
-    /// rest unchanged.
+    /// Creates a trainer for `model`, on its device. [`UpdateRule::Noodl`] changes only the dictionary of the model.
     pub fn new(model: Pudle<D, A>, update: Update) -> Self {
         let trainee = Trainee::new(model, None, update.rule).train();
         let device = trainee.model.dictionary().atoms().device();
         Self { trainee, optimizer: update.optimizer(), update, device, steps: 0 }
     }
 
-    /// Makes one step on `batch`, and returns what its forward pass measured, before the update.
+    /// Performs one step on `batch`, and returns the figures of its forward pass, before the update.
     ///
     /// # Errors
-    /// Returns an error if the loss is not finite. The model is then that of before the step.
+    /// Returns an error if the loss is not finite. The model then remains that before the step.
     ///
     /// # Panics
     /// Panics if the data of `batch` do not have rank `D`, or do not fit the dictionary.
@@ -82,7 +81,7 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         Ok(output.item)
     }
 
-    /// Number of steps that were made.
+    /// Number of complete steps.
     pub fn steps(&self) -> u64 {
         self.steps
     }
@@ -92,7 +91,7 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         self.trainee.model.valid()
     }
 
-    /// Continues under other settings of the model; see [`Pudle::with_config`].
+    /// Continues with other settings of the model; see [`Pudle::with_config`].
     ///
     /// # Errors
     /// Returns an error if `config` is out of range, or describes another dictionary.
@@ -101,7 +100,7 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         Ok(())
     }
 
-    /// Writes the model and the state of the optimiser into `dir`, as files under the number of steps.
+    /// Writes the model and the state of the optimiser into `dir`. The file names have the number of steps.
     ///
     /// # Errors
     /// Returns an error if a file cannot be written.
@@ -116,8 +115,8 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         Ok(())
     }
 
-    /// Takes model and optimiser from what [`save`](Self::save) wrote into `dir` after `steps` steps. All steps
-    /// from there are the same, bit for bit, as if there had been no interruption.
+    /// Reads the model and the optimiser that [`save`](Self::save) wrote into `dir` after `steps` steps. Later
+    /// steps are bit for bit those of an uninterrupted training.
     ///
     /// # Errors
     /// Returns an error if a file cannot be read, or does not fit the model.
@@ -135,7 +134,7 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         Ok(())
     }
 
-    /// Whether the optimiser remembers past steps.
+    /// Whether the optimiser has a state.
     fn has_state(&self) -> bool {
         self.update.rule == UpdateRule::Adam
     }

@@ -1,4 +1,4 @@
-//! Weights as a safetensors file.
+//! Weights in safetensors files.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::error::{Result, TrainError};
 
-/// The weights of a model in the bytes of a safetensors file, f32; `path` stands for the file in errors.
+/// Writes the weights of a model as f32 in the format of a safetensors file. Errors name `path`.
 pub(crate) fn to_safetensors(model: &AnyPudle, path: &Path) -> Result<Vec<u8>> {
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = model
         .weights()
@@ -24,14 +24,14 @@ pub(crate) fn to_safetensors(model: &AnyPudle, path: &Path) -> Result<Vec<u8>> {
         TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
     });
     let views = views.collect::<std::result::Result<Vec<_>, _>>();
-    // One entry at most: the order of several would be a hash map's, and equal weights must give equal files.
+    // At most one entry: several would have the random order of a hash map, and equal weights must give equal files.
     let metadata = HashMap::from([("project".to_owned(), "pudle".to_owned())]);
     views
         .and_then(|views| safetensors::serialize(views, Some(metadata)))
         .map_err(|error| TrainError::weights(path, error))
 }
 
-/// The model with the weights of a safetensors file; `path` stands for the file in errors.
+/// The model with the weights of a safetensors file. Errors name `path`.
 ///
 /// # Errors
 /// Returns an error if the file is damaged, or if its tensors are not the model's weights.
@@ -61,8 +61,8 @@ pub(crate) fn data(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Ten
     Ok(TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype))
 }
 
-/// The name of a weight outside the model, in NumPy archives for example: `atoms`, `analysis` and `decoder` for banks of
-/// atoms, `lambda` and `lambda_slope` for thresholds, otherwise its path.
+/// The name of a weight in a NumPy archive: `atoms`, `analysis` and `decoder` for atoms, `lambda` and `lambda_slope`
+/// for thresholds, otherwise its path.
 pub(crate) fn array_name(weight: &Weight) -> &str {
     match weight.path.as_str() {
         "dictionary.atoms" => "atoms",
@@ -72,7 +72,7 @@ pub(crate) fn array_name(weight: &Weight) -> &str {
     }
 }
 
-/// The shape of a weight outside the model: that of thresholds that are the same in all layers is `[p]`.
+/// The shape of a weight in a NumPy archive. Thresholds that all layers share have shape `[p]`.
 pub(crate) fn array_shape(weight: &Weight) -> Vec<usize> {
     match weight.values.shape().to_vec()[..] {
         [1, p] if weight.path.starts_with("threshold.") => vec![p],

@@ -1,11 +1,11 @@
-//! Learns a dictionary of digits and says which digits each atom comes from.
+//! Learns a dictionary of digits and prints the digits that each atom consists of.
 //!
 //! ```text
 //! cargo build --release --workspace
 //! target/release/digits-explained [FOLDER WITH MNIST]
 //! ```
 //!
-//! Without a folder the digits are drawn. The run is written to `runs/digits-explained`; if it is there already, training continues
+//! Without a folder, the digits are generated. The run is written to `runs/digits-explained`; if it is there already, training continues
 //! where it stopped. The report is written to `runs/digits-explained-report`.
 
 use std::error::Error;
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     })?;
 
-    // The five atoms of the highest energy, and who is behind them.
+    // The five atoms of highest energy and their largest contributors.
     let labels = subject.labels(Split::Training);
     for &atom in &found.by_energy[..5] {
         let behind = found.contributors[atom].most.iter().take(3);

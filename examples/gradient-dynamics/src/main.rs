@@ -1,11 +1,11 @@
-//! How fast the gradients of an unrolled network converge with its layers, and where to.
+//! Convergence of the gradients of an unrolled network with the number of layers.
 //!
 //! ```text
 //! cargo build --release --workspace
 //! target/release/gradient-dynamics
 //! ```
 //!
-//! The whole experiment, over seeds and datum by datum, is `pudle experiment gradient-dynamics`.
+//! `pudle experiment gradient-dynamics` is the complete experiment, with several seeds and single data.
 
 use std::error::Error;
 
@@ -21,7 +21,7 @@ const ATOMS: usize = 100;
 const COUNT: usize = 1000;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Data x = D* z* with five non-zeros each, and a dictionary D near D*.
+    // Data x = D* z* with five non-zero entries in each z*, and a dictionary D near D*.
     let draws = SparseCoding::new(SparseCodingConfig {
         dim: DIM,
         atoms: ATOMS,
@@ -50,8 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Pudle::<2, DenseDictionary>::from_data(&config, near.clone(), &device)
     };
 
-    // The direction (D z − x) zᵀ: at the lasso's solution the best that one knows locally, at the true code
-    // the one to be desired.
+    // The references are the direction (D z − x) zᵀ at the solution of the lasso, and the same direction at the
+    // true code.
     let d = Tensor::<2>::from_data(near.clone(), &device);
     let direction = |z: Tensor<2>| {
         let residual = z.clone().matmul(d.clone().transpose()) - x.clone();

@@ -1,4 +1,4 @@
-//! Denoise one picture with a checkpoint, or train a small checkpoint from scratch and use it.
+//! Denoises a picture with a checkpoint, or trains a small checkpoint and uses it.
 //!
 //! ```text
 //! cargo build --release --workspace
@@ -41,21 +41,21 @@ fn denoise(checkpoint: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn
     Ok(())
 }
 
-/// Trains 32 filters on generated pictures for a minute at most, and looks at what they do.
+/// Trains 32 filters on generated pictures for at most a minute, and measures their PSNR.
 fn from_scratch(dir: &Path) -> Result<(), Box<dyn Error>> {
     let filters = ConvConfig { atoms: 32, channels: 1, size: 9, stride: 4 };
     let config = RunConfig {
         seed: 0,
         backend: Backend::Flex,
         versions: Versions::default(),
-        // Ten unrolled layers z ← Φ(z − α Dᵀ(D z − x)) that share the filters D, and a backward
-        // pass through all of them.
+        // Ten unrolled layers z ← Φ(z − α Dᵀ(D z − x)) share the filters D. The backward pass goes
+        // through all of them.
         model: PudleConfig::conv2d(filters)
             .with_layers(10)
             .with_step(0.1)
             .with_lambda(0.16)
             .with_gradient(GradientEstimator::AE_LS),
-        // Occluding discs with noise, against the same discs without it.
+        // The data are pictures of overlapping discs with noise, and the targets are the same pictures without noise.
         data: DataConfig::DeadLeaves(DeadLeavesSettings {
             side: 160,
             count: 500,
@@ -68,8 +68,8 @@ fn from_scratch(dir: &Path) -> Result<(), Box<dyn Error>> {
             ..TrainingConfig::default()
         },
     };
-    // The directory then holds the settings, the metrics of every step, the weights and a picture
-    // of the filters; `pudle train --resume DIR` would go on with it.
+    // The directory now holds the settings, the metrics of every step, the weights and a picture
+    // of the filters. `pudle train --resume DIR` would resume the run.
     train(config, dir, Interrupter::new())?;
 
     let denoiser = Denoiser::load(dir, &Backend::Flex.device()?)?;

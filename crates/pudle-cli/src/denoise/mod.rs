@@ -20,68 +20,67 @@ use crate::terminal::{say, say_json};
 use noise::{Noise, SigmaArg, strength};
 use plan::{Plan, is_taken, plan};
 
-/// Size of the scene that is drawn where no picture is given.
+/// Width and height of the generated scene.
 const SCENE: (usize, usize) = (480, 320);
-/// The seed of the scene itself; `--seed` is that of the noise.
+/// Seed of the scene. `--seed` is the seed of the noise.
 const SCENE_SEED: u64 = 7;
-/// Where its panel goes.
+/// Default file of the scene's panel.
 const SCENE_PANEL: &str = "pudle-denoise.png";
-/// Shifts that are averaged by default, where there are as many.
+/// Default number of averaged shifts. Denoisers of a smaller stride average all their shifts.
 const SHIFTS: usize = 16;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Pictures to denoise, and folders of them: PNG, JPEG, TIFF or WebP, grey or colour, of 8 or 16 bits.
-    /// Without any, a scene is drawn, made noisy and denoised.
+    /// Pictures or folders of pictures to denoise: PNG, JPEG, TIFF or WebP, grey or colour, 8 or 16 bits. Without a
+    /// path, a scene with noise is generated and denoised.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Checkpoint or run directory, or the name of one that ships: denoise-gray and denoise-color, which are used for
-    /// grey and colour pictures by default, denoise-gray-sigma25, or denoise-published.
+    /// Checkpoint directory, run directory, or name of a shipped checkpoint: denoise-gray (default for grey pictures),
+    /// denoise-color (default for colour pictures), denoise-gray-sigma25 or denoise-published.
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
-    /// Standard deviation of the noise on the scale 0 … 255, at least 0.01, or auto, which estimates it: of that
-    /// which a picture has, auto by default, or of that which is added, 25 by default.
+    /// Standard deviation of the noise on the scale 0 … 255, at least 0.01, or auto to estimate it [default: auto]. If
+    /// noise is added, this is its level, and the default is 25.
     #[arg(long, value_name = "S", allow_negative_numbers = true,
           value_parser = |text: &str| text.parse::<SigmaArg>())]
     sigma: Option<SigmaArg>,
-    /// Factor on the noise level that the model is told of, from 0.05 to 4: below 1 keeps more detail and more noise,
-    /// above 1 smooths more.
+    /// Strength of denoising, from 0.05 to 4. It multiplies the noise level that the model gets: below 1 preserves more
+    /// detail and more noise, above 1 smooths more.
     #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true,
           value_parser = strength)]
     strength: f32,
-    /// The pictures are clean: add noise first, and report PSNR before and after.
+    /// Add noise to the pictures first, because they are clean, and print PSNR before and after denoising.
     #[arg(long, requires = "paths")]
     add_noise: bool,
     /// Seed of the noise that is added.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Shifts of the grid of atoms whose estimates are averaged, from 1 to the stride squared, or all:
-    /// better, and that many times slower. 16 by default, or as many as there are.
+    /// Number of shifts of the atoms' grid over which estimates are averaged, from 1 to the stride squared, or all. More
+    /// shifts give better estimates; the time grows with their number [default: 16, or all if there are fewer].
     #[arg(long, value_name = "N", value_parser = |text: &str| text.parse::<ShiftCount>())]
     shifts: Option<ShiftCount>,
-    /// Side of the tiles in which pictures are worked on, in pixels. Makes a difference for time and
-    /// memory alone.
+    /// Side of the tiles in which pictures are denoised, in pixels. It affects time and memory, not the result.
     #[arg(long, value_name = "N", default_value_t = 1024)]
     tile: usize,
-    /// Where the estimate goes (.png, .jpg, .tif or .webp); of several pictures, or a folder of them, the folder.
-    /// By default PICTURE-denoised beside PICTURE, in its own format, and nowhere for the drawn scene.
+    /// Output file (.png, .jpg, .tif or .webp) for one picture, or output folder for several. The default is
+    /// PICTURE-denoised in the folder and format of PICTURE. For the generated scene, the default is no output file.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
-    /// Replace files that are there already.
+    /// Replace existing files.
     #[arg(long)]
     force: bool,
-    /// Where a panel of (clean,) noisy and denoised goes, for a single picture; for the drawn scene it is
-    /// pudle-denoise.png, which is replaced.
+    /// File for a panel that shows the noisy and the denoised picture, and the clean one if it is known, side by side.
+    /// Only for a single picture. For the generated scene the default is pudle-denoise.png, which is replaced.
     #[arg(long, value_name = "FILE")]
     panel: Option<PathBuf>,
-    /// Print one JSON object for each picture and nothing else.
+    /// Print one JSON object for each picture.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     backend: BackendArg,
 }
 
-/// What `--json` prints; `null` where unknown.
+/// The JSON object that `--json` prints. Unknown values are `null`.
 #[derive(Serialize)]
 struct Report {
     input: Option<String>,
@@ -91,12 +90,12 @@ struct Report {
     width: usize,
     height: usize,
     channels: usize,
-    /// Noise of the picture, added, given or estimated.
+    /// Noise level of the picture: added, given or estimated.
     sigma: Option<f32>,
     estimated: bool,
     noisy_psnr: Option<f64>,
     psnr: Option<f64>,
-    /// Time of the denoising alone.
+    /// Time of denoising, without reading and writing files.
     seconds: f64,
     megapixels_per_second: f64,
 }
@@ -114,24 +113,21 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return session.say(&report);
     }
     let plans = plan(&args.paths, args.output.as_deref(), args.force)?;
-    if let (Some(panel), false) = (&args.panel, plans.len() == 1) {
-        return Err(
-            format!("{}: a panel shows one picture, not {}", panel.display(), plans.len()).into()
-        );
-    }
-    if let Some(panel) = args.panel.as_deref().filter(|panel| !args.force && is_taken(panel)) {
-        return Err(format!("{}: is there already; --force replaces it", panel.display()).into());
-    }
     if let Some(panel) = &args.panel {
-        check_panel(panel, Some(&plans[0].output))?;
+        let [plan] = plans.as_slice() else {
+            let (panel, count) = (panel.display(), plans.len());
+            return Err(format!("{panel}: a panel shows one picture, not {count}").into());
+        };
+        check_replaced(panel, args.force)?;
+        check_panel(panel, Some(&plan.output))?;
     }
-    let alone = plans.len() == 1;
+    let single = plans.len() == 1;
     let mut failed = 0;
     for plan in &plans {
         match session.picture(plan) {
             Ok(report) => session.say(&report)?,
-            Err(error) if alone => return Err(error),
-            // The others are none the worse for it.
+            Err(error) if single => return Err(error),
+            // The other pictures do not depend on this one.
             Err(error) => {
                 failed += 1;
                 eprintln!("error: {}", error.to_string().replace('\n', " "));
@@ -152,7 +148,7 @@ struct Session {
 }
 
 impl Session {
-    /// The denoiser for pictures of so many channels, and its name.
+    /// The denoiser for pictures with this number of channels, and its name.
     fn denoiser(&mut self, channels: usize) -> Result<(PathBuf, Denoiser), Failure> {
         let name = match &self.args.checkpoint {
             Some(name) => name.clone(),
@@ -169,7 +165,7 @@ impl Session {
         let denoiser = denoiser.with_shifts(shifts)?;
         if denoiser.trained_sigma().is_none() && self.noise.is_given() {
             log::warn!(
-                "--sigma and --strength make no difference: {} does not say which noise it was trained for",
+                "--sigma and --strength have no effect: {} does not state the noise that it was trained for",
                 name.display()
             );
         }
@@ -177,7 +173,7 @@ impl Session {
         Ok((name, denoiser))
     }
 
-    /// Denoises a picture in its place.
+    /// Denoises a picture in place.
     fn denoise(&mut self, picture: &mut impl Raster, name: &str) -> Result<Report, Failure> {
         let [channels, height, width] = picture.shape();
         let (checkpoint, denoiser) = self.denoiser(channels)?;
@@ -188,9 +184,9 @@ impl Session {
             if needed { Some(self.noise.level(picture).map_err(|e| fails(&e))?) } else { None };
         let bar = bar(height * width, name);
         let started = Instant::now();
-        let told = level.map(|level| level.told);
+        let passed = level.map(|level| level.passed);
         denoiser
-            .denoise_tiles(picture, told, self.args.tile, |pixels| bar.inc(pixels as u64))
+            .denoise_tiles(picture, passed, self.args.tile, |pixels| bar.inc(pixels as u64))
             .map_err(|error| fails(&error))?;
         let seconds = started.elapsed().as_secs_f64();
         bar.finish_and_clear();
@@ -227,7 +223,7 @@ impl Session {
             }
             report
         } else {
-            // The noisy picture is needed for the panel alone.
+            // Only the panel needs the noisy picture.
             let noisy = self.args.panel.is_some().then(|| whole(&photo));
             let report = self.denoise(&mut photo, &name)?;
             if let Some(noisy) = noisy {
@@ -254,11 +250,7 @@ impl Session {
         let noisy = add_gaussian(&clean, sigma, self.args.seed);
         let output = self.args.output.clone();
         for path in output.iter().chain(&self.args.panel) {
-            if !self.args.force && is_taken(path) {
-                return Err(
-                    format!("{}: is there already; --force replaces it", path.display()).into()
-                );
-            }
+            check_replaced(path, self.args.force)?;
         }
         let panel = self.args.panel.get_or_insert_with(|| SCENE_PANEL.into()).clone();
         check_panel(&panel, output.as_deref())?;
@@ -275,7 +267,7 @@ impl Session {
         Ok(report)
     }
 
-    /// Denoises a picture of which the clean one is known.
+    /// Denoises a picture whose clean version is known, and measures PSNR.
     fn compare(
         &mut self,
         clean: &Image,
@@ -321,21 +313,30 @@ impl Session {
     }
 }
 
-/// Refuses a panel that cannot be written, or that the estimate would go over.
+/// Returns an error if writing `path` would replace a file without `force`.
+fn check_replaced(path: &Path, force: bool) -> Result<(), Failure> {
+    if !force && is_taken(path) {
+        return Err(format!("{}: exists; replace it with --force", path.display()).into());
+    }
+    Ok(())
+}
+
+/// Returns an error if the panel cannot be written, or if it has the same path as the estimate.
 fn check_panel(panel: &Path, output: Option<&Path>) -> Result<(), Failure> {
     if output == Some(panel) {
         return Err(
-            format!("{}: both the estimate and the panel would go there", panel.display()).into()
+            format!("{}: the estimate and the panel have the same path", panel.display()).into()
         );
     }
     Ok(Photo::check_path(panel)?)
 }
 
+/// The path as text for the report.
 fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Makes the folders below the output folder, and that folder itself, but none above it.
+/// Creates the output folder and `folder` below it, but no folder above the output folder.
 fn make_folder(folder: &Path, output: Option<&Path>) -> Result<(), Failure> {
     let above = output.and_then(Path::parent).unwrap_or(Path::new(""));
     if folder.as_os_str().is_empty() || folder == above || folder.is_dir() {
@@ -347,7 +348,7 @@ fn make_folder(folder: &Path, output: Option<&Path>) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()).into())
 }
 
-/// Megapixels of a picture that are done; nothing where there is no terminal.
+/// A progress bar in megapixels. It is hidden if stderr is not a terminal.
 fn bar(pixels: usize, name: &str) -> ProgressBar {
     let bar = ProgressBar::new(pixels as u64);
     let style =

@@ -1,4 +1,4 @@
-//! Which noise a picture has.
+//! Noise levels of pictures.
 
 use std::str::FromStr;
 
@@ -6,12 +6,12 @@ use pudle_data::{Raster, estimate_sigma};
 
 use crate::failure::Failure;
 
-/// The noise level that is added by default.
+/// Default level of added noise.
 const ADDED: f32 = 25.0;
-/// The least level that a denoiser takes.
+/// Smallest noise level that a denoiser accepts.
 const LEAST: f32 = 0.01;
 
-/// `--sigma`.
+/// The value of `--sigma`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SigmaArg {
     Auto,
@@ -32,27 +32,27 @@ impl FromStr for SigmaArg {
     }
 }
 
-/// `--strength`.
+/// Parses the value of `--strength`.
 pub fn strength(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(factor @ 0.05..=4.0) => Ok(factor),
-        _ => Err(format!("\"{text}\" is no number from 0.05 to 4")),
+        _ => Err(format!("\"{text}\" is not a number from 0.05 to 4")),
     }
 }
 
-/// What is known of the noise.
+/// Noise settings of all pictures.
 pub struct Noise {
     sigma: Option<SigmaArg>,
     strength: f32,
-    /// Noise to be added, where some is.
+    /// Level of the noise to add, if noise is added.
     added: Option<f32>,
 }
 
-/// The noise of a picture, and what the model is told of it.
+/// The noise level of a picture, and the level that is passed to the model.
 #[derive(Clone, Copy)]
 pub struct Level {
     pub sigma: f32,
-    pub told: f32,
+    pub passed: f32,
     pub estimated: bool,
 }
 
@@ -75,12 +75,12 @@ impl Noise {
         self.added
     }
 
-    /// Whether anything was asked for that a model must be told of.
+    /// Whether a setting was given that only a model with a known noise level can use.
     pub fn is_given(&self) -> bool {
         self.strength != 1.0 || (self.added.is_none() && self.sigma.is_some())
     }
 
-    /// The noise of a picture: given, added, or else estimated.
+    /// The noise level of a picture: given, added or estimated.
     pub fn level(&self, picture: &impl Raster) -> Result<Level, String> {
         let (sigma, estimated) = match (self.sigma, self.added) {
             (Some(SigmaArg::Given(sigma)), _) | (None, Some(sigma)) => (sigma, false),
@@ -88,13 +88,13 @@ impl Noise {
                 let [_, height, width] = picture.shape();
                 let estimate = estimate_sigma(picture).ok_or_else(|| {
                     format!(
-                        "{width}×{height} pixels are too few to estimate noise from; give --sigma"
+                        "{width}×{height} pixels are too few to estimate the noise; set --sigma"
                     )
                 })?;
                 (estimate, true)
             }
         };
-        let told = (sigma * self.strength).clamp(LEAST, 255.0);
-        Ok(Level { sigma, told, estimated })
+        let passed = (sigma * self.strength).clamp(LEAST, 255.0);
+        Ok(Level { sigma, passed, estimated })
     }
 }

@@ -1,4 +1,4 @@
-//! Which files are read and written.
+//! Input and output files.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,23 +8,27 @@ use pudle_data::{ColorMode, ImageFolder, Photo};
 
 use crate::failure::Failure;
 
-/// What is added to the name of a file whose estimate goes beside it.
+/// Suffix of an output file in the folder of its input file.
 const SUFFIX: &str = "-denoised";
 
-/// One picture.
+/// The input and output file of one picture.
 #[derive(Debug, PartialEq)]
 pub struct Plan {
     pub input: PathBuf,
     pub output: PathBuf,
 }
 
-/// The pictures that files and folders stand for, and where their estimates go: beside them, into the file
-/// `output` for a single picture, or into that folder, in folders as they were.
+/// Lists the pictures among files and folders, with an output file for each. Without `output`, it is in the folder
+/// of the picture. For a single picture, `output` is the file. For several pictures, `output` is a folder, in which
+/// pictures keep their subfolders.
 ///
-/// Estimates of an earlier run that lie in a folder are not taken for pictures. Nothing is planned
-/// that would write two pictures to one place, or, unless forced, replace a file.
+/// Output files of an earlier run in a folder are skipped.
+///
+/// # Errors
+/// Returns an error if a path cannot be read or written, if two pictures have the same output file, or, without
+/// `force`, if an output file exists.
 pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec<Plan>, Failure> {
-    // Each with its place in an output folder.
+    // Each picture with its path in an output folder.
     let mut pictures = Vec::new();
     let mut folders = false;
     for path in paths {
@@ -39,14 +43,14 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
         let earlier = |picture: &Path| {
             picture.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(SUFFIX))
         };
-        // Nor are those that went into a folder below it.
+        // The output folder may lie in the input folder.
         let below =
             |picture: &Path| output.is_some_and(|out| out != path && picture.starts_with(out));
         let (left_out, found): (Vec<&PathBuf>, Vec<_>) =
             folder.paths().iter().partition(|picture| earlier(picture) || below(picture));
         if !left_out.is_empty() {
             log::warn!(
-                "{}: left out {} estimates of an earlier run",
+                "{}: skipped {} output files of an earlier run",
                 path.display(),
                 left_out.len()
             );
@@ -59,9 +63,11 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
     let into_folder = output.filter(|out| folders || pictures.len() != 1 || out.is_dir());
     if let Some(folder) = into_folder.filter(|folder| folder.exists() && !folder.is_dir()) {
         let count = pictures.len();
-        return Err(format!("{}: no folder, for {count} pictures", folder.display()).into());
+        return Err(
+            format!("{}: not a folder, but {count} pictures need one", folder.display()).into()
+        );
     }
-    // The output folder is made, but none above it.
+    // Only the output folder itself is created, so its parent must exist.
     if let Some(above) = into_folder.and_then(Path::parent).filter(|p| !p.as_os_str().is_empty()) {
         fs::metadata(above).map_err(|error| format!("{}: {error}", above.display()))?;
     }
@@ -75,12 +81,14 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
         };
         if let Some(other) = sources.insert(output.clone(), input.clone()) {
             let (other, input) = (other.display(), input.display());
-            return Err(
-                format!("{}: both {other} and {input} would go there", output.display()).into()
-            );
+            return Err(format!(
+                "{}: both {other} and {input} would be written to this file",
+                output.display()
+            )
+            .into());
         }
         match into_folder {
-            // The folder may still have to be made.
+            // The folder may not exist yet.
             Some(_) => Photo::check_path(Path::new(output.file_name().unwrap_or_default()))?,
             None => Photo::check_path(&output)?,
         }
@@ -90,19 +98,20 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
     if let (Some(first), false) = (taken.first(), force) {
         let others = match taken.len() {
             1 => String::new(),
-            n => format!(", and {} more that would be written", n - 1),
+            n => format!(" (and {} more)", n - 1),
         };
         let output = first.output.display();
-        return Err(format!("{output}: is there already{others}; --force replaces").into());
+        return Err(format!("{output}: exists{others}; replace with --force").into());
     }
     Ok(plans)
 }
 
-/// Whether something would be lost by writing there; nothing is at a pipe or a terminal.
+/// Whether writing to `path` would replace a file. Pipes and terminals are not replaced.
 pub fn is_taken(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() || meta.is_symlink())
 }
 
+/// The default output file of a picture.
 fn beside(input: &Path) -> PathBuf {
     let stem = input.file_stem().unwrap_or_default().to_string_lossy();
     let extension = input.extension().map_or("png".into(), |e| e.to_string_lossy());

@@ -99,7 +99,7 @@ impl DictionaryConfig {
     /// Checks every field.
     ///
     /// # Errors
-    /// Returns the first field that is out of its range.
+    /// Returns an error for the first field that is out of its range.
     pub(crate) fn validate(&self) -> Result<(), RangeError> {
         if self.atoms() == 0 {
             return Err(RangeError::new("model.dictionary.atoms", 0, "at least 1"));

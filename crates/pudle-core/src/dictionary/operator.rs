@@ -25,14 +25,14 @@ pub trait Dictionary<const D: usize>: Module + ModuleDisplay + Sync + 'static {
     /// The atoms, shaped as in the table above.
     fn atoms(&self) -> Tensor<D>;
 
-    /// The dictionary with other atoms, outside any graph. The parameter keeps its identity and whether
-    /// it is trained, so that an optimiser's state still belongs to it.
+    /// The dictionary with other atoms, outside any graph. The parameter keeps its id and whether
+    /// it requires a gradient, so that the state of an optimiser still belongs to it.
     fn map_atoms(self, f: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Self;
 
     /// Analysis `Dᵀ r`: from data shape to code shape.
     ///
     /// # Panics
-    /// If `residual` is smaller than an atom or has other channels.
+    /// Panics if `residual` is smaller than an atom or has another number of channels.
     fn analyze(&self, residual: Tensor<D>) -> Tensor<D>;
 
     /// Synthesis `D z`, in the shape `extent` of the data (the batch size in it is that of `code`).
@@ -46,7 +46,7 @@ pub trait Dictionary<const D: usize>: Module + ModuleDisplay + Sync + 'static {
     fn covering(&self, extent: [usize; D]) -> [usize; D];
 
     /// The description of this dictionary for the fused pass, on data of shape `extent` that fit the atoms. `None` if
-    /// there are composed operations alone.
+    /// the fused pass does not support this dictionary.
     fn problem(&self, extent: [usize; D]) -> Option<Problem> {
         let _ = extent;
         None

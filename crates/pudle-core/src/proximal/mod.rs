@@ -143,7 +143,7 @@ impl Proximal {
         with_operator!(self, operator => operator.learns_level())
     }
 
-    /// The operator as the fused pass knows it; `None` if composed operations alone run it.
+    /// The operator in the fused pass; `None` if the fused pass does not support it.
     pub fn kernel(self) -> Option<Shrinkage> {
         with_operator!(self, operator => operator.kernel())
     }

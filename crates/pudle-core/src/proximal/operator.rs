@@ -40,7 +40,7 @@ pub(super) trait Operator: Copy {
         None
     }
 
-    /// The level `θ`: `αλ`, unless the operator says otherwise.
+    /// The level `θ`. The default is `αλ`.
     fn level(&self, lambda: Level, step: &StepSize) -> Level {
         if self.level_is_lambda() { lambda } else { step.times_level(lambda) }
     }
@@ -58,7 +58,7 @@ pub(super) trait Operator: Copy {
     /// Whether `Φ` has a gradient in its level.
     fn learns_level(&self) -> bool;
 
-    /// The operator as the fused pass knows it.
+    /// The operator in the fused pass.
     fn kernel(&self) -> Option<Shrinkage>;
 
     /// Returns an error if a setting does not fit a dictionary of `atoms` atoms.

@@ -12,7 +12,7 @@ use crate::weight::Constraint;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Learned {
-    /// Where every weight starts, ≥ 0.
+    /// Initial value of every weight, ≥ 0.
     pub lambda: f64,
     /// Whether every layer has weights of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -98,15 +98,15 @@ impl ThresholdConfig {
         with_schedule!(self, schedule => schedule.varies_over_layers())
     }
 
-    /// Whether weights learned under this schedule, in so many layers, have the same shape and meaning under `other`: the
-    /// schedules differ at most in where their weights start.
+    /// Whether weights that are learned with this schedule and `layers` layers have the same shape and meaning with
+    /// `other` and `other_layers` layers. The initial values of the schedules may differ.
     pub fn learns_alike(&self, layers: usize, other: &Self, other_layers: usize) -> bool {
         self.is_learned()
             && self.with_lambda(0.0) == other.with_lambda(0.0)
             && (layers == other_layers || !self.varies_over_layers())
     }
 
-    /// The schedule in words, `0.2 · 0.9^t in layer t` for example.
+    /// A description of the schedule, for example `0.2 · 0.9^t in layer t`.
     pub fn describe(&self) -> String {
         with_schedule!(self, schedule => schedule.describe())
     }

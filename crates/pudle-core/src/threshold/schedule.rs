@@ -13,19 +13,19 @@ pub(super) struct LearnedWeights {
     pub slope: Option<Tensor<2>>,
 }
 
-/// Where the learned weights start; none if there are none.
+/// Initial values of the learned weights; `None` for weights that are not learned.
 #[derive(Default)]
 pub(super) struct LearnedStart {
     pub lambda: Option<f64>,
     pub slope: Option<f64>,
 }
 
-/// A schedule of `λ`: everything that the rest of the crate asks of one.
+/// A schedule of `λ` over the layers.
 pub(super) trait Schedule {
     /// The sparsity weight `λ` of the settings; where learned weights start.
     fn start(&self) -> f64;
 
-    /// The same, to be changed.
+    /// Mutable access to [`start`](Self::start).
     fn start_mut(&mut self) -> &mut f64;
 
     /// Returns an error for the first setting out of its range, other than [`start`](Self::start).
@@ -34,13 +34,13 @@ pub(super) trait Schedule {
     /// `λ` of layer `t = 0, 1, …`.
     fn lambda(&self, layer: usize, learned: LearnedWeights, noise: &Noise) -> Level;
 
-    /// Whether `λ` changes from layer to layer. The fused pass takes the levels of one layer for all if not.
+    /// Whether `λ` changes from layer to layer. If not, the fused pass uses the levels of one layer for all layers.
     fn varies_over_layers(&self) -> bool;
 
-    /// The schedule in words.
+    /// A description of the schedule.
     fn describe(&self) -> String;
 
-    /// Where learned weights start.
+    /// Initial values of the learned weights.
     fn learned_start(&self) -> LearnedStart {
         LearnedStart::default()
     }
