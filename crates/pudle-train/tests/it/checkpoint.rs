@@ -139,7 +139,7 @@ fn damaged_checkpoints_are_refused_by_name() {
     let end = broken.len();
     broken[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     fs::write(&weights, &broken).unwrap();
-    assert_error(&["model.safetensors", "not finite"]);
+    assert_error(&["model.safetensors", "dictionary.atoms", "NaN", "finite"]);
     fs::write(&weights, &bytes).unwrap();
     fs::write(&config, text.replace("atoms = 6", "atoms = 5")).unwrap();
     assert_error(&["model.safetensors", "[6, 1, 5, 5]", "[5, 1, 5, 5]"]);

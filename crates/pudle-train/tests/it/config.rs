@@ -27,7 +27,7 @@ fn old_files_are_read_as_what_they_were() {
     }
 }
 
-/// Apart from the number of decoded pictures, which was written for all data, the section of the data and that of
+/// Apart from the number of decoded pictures, which was written for all data, and the update rule, the section of the data and that of
 /// training are written as they were.
 #[test]
 fn new_files_have_the_keys_of_the_old_ones() {
@@ -35,7 +35,10 @@ fn new_files_have_the_keys_of_the_old_ones() {
         let written = toml::to_string(&parse(text).unwrap()).unwrap();
         let written: toml::Table = toml::from_str(&written).unwrap();
         let mut old: toml::Table = toml::from_str(text).unwrap();
-        old["training"].as_table_mut().unwrap().remove("cached_images").unwrap();
+        let training = old["training"].as_table_mut().unwrap();
+        training.remove("cached_images").unwrap();
+        // Every run before there was a choice used Adam.
+        training.insert("update".into(), "adam".into());
         for section in ["seed", "backend", "versions", "data", "training"] {
             assert_eq!(written[section], old[section], "{section} of {preset}");
         }

@@ -270,8 +270,11 @@ fn settings_of_update_rules() {
     assert_eq!(noodl(&|config| config.training.learning_rate = 20.0), Ok(()));
     type Change<'a> = &'a dyn Fn(&mut RunConfig);
     let changes: [(Change<'_>, &str); 5] = [
-        (&|config| config.training.learning_rate = 1001.0, "in (0, 1000] for update rule noodl"),
-        (&|config| config.training.update = UpdateRule::Adam, "in (0, 1] for update rule adam"),
+        (
+            &|config| config.training.learning_rate = 1001.0,
+            "in (0, 1000] for the update rule noodl",
+        ),
+        (&|config| config.training.update = UpdateRule::Adam, "in (0, 1] for the update rule adam"),
         (&|config| config.model = dense().with_tying(WeightTying::Gain), "not tied"),
         (
             &|config| config.model = dense().with_threshold(ThresholdConfig::learned(0.1)),
