@@ -4,8 +4,8 @@ use pulp::Simd;
 
 use crate::real::Real;
 
-/// `Σ_j code_j rows_j` over the entries `index` of `code`, for rows as long as `out`, a whole number of
-/// vectors.
+/// Writes `Σ_j code_j rows_j` over the places `index` of `code` to `out`. Rows are as long as `out`, a whole
+/// number of vectors.
 #[inline(always)]
 pub(crate) fn combine<T: Real, S: Simd>(
     simd: S,
@@ -20,30 +20,32 @@ pub(crate) fn combine<T: Real, S: Simd>(
     let mut start = 0;
     while start < out.len() {
         start += match out.len() - start {
-            1 => sum.part::<1>(start, out),
-            2 => sum.part::<2>(start, out),
-            3 => sum.part::<3>(start, out),
-            4 => sum.part::<4>(start, out),
-            5 => sum.part::<5>(start, out),
-            6 => sum.part::<6>(start, out),
-            7 => sum.part::<7>(start, out),
-            _ => sum.part::<8>(start, out),
+            1 => sum.write::<1>(start, out),
+            2 => sum.write::<2>(start, out),
+            3 => sum.write::<3>(start, out),
+            4 => sum.write::<4>(start, out),
+            5 => sum.write::<5>(start, out),
+            6 => sum.write::<6>(start, out),
+            7 => sum.write::<7>(start, out),
+            _ => sum.write::<8>(start, out),
         }
     }
 }
 
+/// A sum of rows.
 struct Sum<'a, S, T> {
     simd: S,
     rows: &'a [T],
+    /// Numbers in a row.
     length: usize,
     index: &'a [u32],
     code: &'a [T],
 }
 
 impl<S: Simd, T: Real> Sum<'_, S, T> {
-    /// The vectors from `start` on, in registers.
+    /// Writes `V` vectors of the sum, from `start` on. The sums stay in registers. Returns `V`.
     #[inline(always)]
-    fn part<const V: usize>(&self, start: usize, out: &mut [T::Lanes<S>]) -> usize {
+    fn write<const V: usize>(&self, start: usize, out: &mut [T::Lanes<S>]) -> usize {
         let (simd, lanes) = (self.simd, T::lanes::<S>());
         let mut sums = [T::splat(simd, T::ZERO); V];
         for j in self.index {

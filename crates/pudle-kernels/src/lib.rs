@@ -1,24 +1,26 @@
 //! The unrolled pass, forward and backward, as one operation on the CPU.
 //!
-//! A pass takes data `x` through `T` layers `z_{t+1} = Φ(y_t − α Dᵀ(D y_t − x))`, with
-//! `y_t = z_t + m_t (z_t − z_{t−1})` where layers extrapolate, and back to data, `D z_T`. Both halves use
-//! that codes are mostly zero: a synthesis sums over the support, and so do all parts of the backward
-//! pass, whose gradients are needed on supports alone.
+//! A pass takes data `x` through `T` layers `z_{t+1} = Φ(y_t − α Dᵀ(D y_t − x))` and decodes the last code,
+//! `D z_T`. The point is `y_t = z_t + m_t (z_t − z_{t−1})`, with `m_t = 0` in ISTA. The pass is fast because
+//! most entries of a code are zero: a synthesis is a sum over the support, and the backward pass needs
+//! gradients on supports alone.
 //!
-//! * [`conv_forward`] runs filters over images, or along signals. An image is cut into strips of
-//!   positions that run side by side and meet once per layer; patches are read where they lie, a tile of
-//!   them at a time.
-//! * [`dense_forward`] runs a matrix in Gram form: `DᵀD` is formed once, and a layer adds up its rows.
+//! * [`conv_forward`] runs filters over images, or along signals. It cuts an image into strips of positions,
+//!   which run side by side and exchange their borders once per layer. It reads patches from the image, a
+//!   tile of positions at a time.
+//! * [`dense_forward`] runs a matrix in Gram form: it computes `DᵀD` once, and a layer adds up rows of it.
 //! * [`conv_shifts`] averages over shifts of the grid of atoms, on one copy of the image.
 //!
-//! Their tapes hold, per recorded layer, the support as bits, the values on it and (for filters) the
-//! residual image; or, where layers are [run again](Unrolling::recompute), the codes at every `√T`-th
-//! layer. Nothing depends on the number of threads: work is cut up by shape, and every sum is taken in
-//! one order. Where codes are not sparse, a tile (a group of data) is worked on as if none were zero; the
-//! shares from which on are constants, so that a result does not depend on a stopwatch either.
+//! A tape stores, for each recorded layer, the support as bits, the values on it and, for filters, the
+//! residual image. If layers are [computed again](Unrolling::recompute), it stores the codes of every
+//! `√T`-th layer only.
 //!
-//! With the `burn` feature, `Network` is this as an operation of Burn's `flex` backend, in `f32` and
-//! `f64`, with its backward pass.
+//! A result does not depend on the number of threads: work is divided by shape, and every sum has one order.
+//! If many codes are not zero, a tile of positions or a group of data is computed as if no code were zero.
+//! The limits for this are constants, so that a result does not depend on measured times either.
+//!
+//! With the feature `burn`, `Network` is the pass as an operation of Burn with its backward pass, in `f32`
+//! and `f64`, on the backends that have one. With the feature `flex`, this is the `flex` backend.
 //!
 //! ```
 //! use pudle_kernels::{Banks, Encoder, Shrinkage, Unrolling, Wanted, dense_forward};

@@ -5,16 +5,18 @@ use rayon::prelude::*;
 
 use crate::real::Real;
 
-/// A matrix in a slice: rows and columns, and how far apart they lie.
+/// A matrix in a slice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix<'a, T> {
     pub numbers: &'a [T],
+    /// Rows and columns.
     pub shape: [usize; 2],
+    /// Numbers from one row to the next, and from one column to the next.
     pub strides: [usize; 2],
 }
 
 impl<'a, T> Matrix<'a, T> {
-    /// A matrix stored row by row, without gaps.
+    /// A matrix stored row by row without gaps.
     pub fn rows(numbers: &'a [T], columns: usize) -> Self {
         Self::padded(numbers, columns, columns)
     }
@@ -46,8 +48,9 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
-/// `out ← scale · a b`, or `out += scale · a b`, for `out` stored in rows of `stride` numbers. The sums
-/// are the same for any number of threads: each is taken by one, in an order that the shapes decide.
+/// `out ← scale · a b`, or `out += scale · a b` if `add`, where rows of `out` are `stride` numbers apart.
+/// The sums are the same for any number of threads: one thread takes each sum, in an order that depends on
+/// the shapes alone.
 pub(crate) fn multiply<T: Real>(
     out: &mut [T],
     stride: usize,
@@ -59,11 +62,11 @@ pub(crate) fn multiply<T: Real>(
 ) {
     let ([m, depth], [inner, n]) = (a.shape, b.shape);
     assert_eq!(depth, inner, "the factors' shapes");
-    assert!(n <= stride && out.len() >= m.saturating_sub(1) * stride + n, "room for the product");
+    assert!(n <= stride && out.len() >= m.saturating_sub(1) * stride + n, "length of the product");
     assert!(a.reach() <= a.numbers.len() && b.reach() <= b.numbers.len(), "the factors' numbers");
     let parallelism = if parallel { Parallelism::Rayon(0) } else { Parallelism::None };
-    let kept = if add { T::ONE } else { T::ZERO };
-    #[expect(unsafe_code, reason = "the crate's interface is one of pointers")]
+    let old_scale = if add { T::ONE } else { T::ZERO };
+    #[expect(unsafe_code, reason = "the interface of the crate takes pointers")]
     // SAFETY: the assertions above bound every index that the shapes and strides allow; `out` is
     // borrowed mutably, and so apart from both factors.
     unsafe {
@@ -81,7 +84,7 @@ pub(crate) fn multiply<T: Real>(
             b.numbers.as_ptr(),
             b.strides[1] as isize,
             b.strides[0] as isize,
-            kept,
+            old_scale,
             scale,
             false,
             false,
@@ -94,8 +97,8 @@ pub(crate) fn multiply<T: Real>(
 /// Rows and columns of a block of a Gram matrix.
 const BLOCK: usize = 192;
 
-/// `DᵀD` of `D` (`[m, p]`), in rows of `stride` numbers padded with zeros. Only blocks on and above the
-/// diagonal are multiplied out.
+/// Writes `DᵀD` of `D`, `[m, p]`, to rows of zeros that are `stride` numbers apart. Only blocks on and above
+/// the diagonal are computed; the others are copies of them.
 pub(crate) fn gram<T: Real>(d: Matrix<'_, T>, out: &mut [T], stride: usize) {
     let p = d.shape[1];
     let starts: Vec<usize> = (0..p).step_by(BLOCK).collect();

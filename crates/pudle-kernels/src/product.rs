@@ -1,31 +1,31 @@
-//! Small dense products whose sums stay in registers.
+//! Small dense products with sums in registers.
 
 use pulp::Simd;
 
 use crate::real::Real;
 
-/// Rows of a product that are summed at a time.
+/// How many rows of a product are summed at a time.
 pub(crate) const AT_ONCE: usize = 6;
 
-/// Vectors of a row that are summed at a time: as many as the registers hold beside the sums of
+/// How many vectors of a row are summed at a time: as many as fit the registers together with the sums of
 /// [`AT_ONCE`] rows.
 pub(crate) const fn panel<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
 }
 
-/// The number at `index`, which must be below the slice's length: a check would cost as much as the
+/// The number at `index`, which must be below the length of the slice. A check would cost as much as the
 /// arithmetic of the innermost loop.
 #[inline(always)]
 #[expect(unsafe_code, reason = "checked before the innermost loop, see `sums`")]
 fn at<T: Real>(numbers: &[T], index: usize) -> T {
     debug_assert!(index < numbers.len());
-    // SAFETY: the only caller, `sums`, holds slices longer than the largest index that it asks for.
+    // SAFETY: the only caller, `sums`, has slices longer than the largest index that it asks for.
     unsafe { *numbers.get_unchecked(index) }
 }
 
-/// `Σ_k a_i[offset_k] b[k]` for `N` rows `a_i` and `V` vectors of each row `b[k]`; `b` starts at the
-/// first of these, and has `stride` vectors to a row. Every offset is below `reach`. Summed from the
-/// first `k` to the last.
+/// `Σ_k a_i[offset_k] b[k]` for `N` rows `a_i` and `V` vectors of each row `b[k]`, summed from the first `k`
+/// to the last. `b` starts at the first of these vectors, and rows are `stride` vectors apart. Every offset
+/// is below `reach`.
 #[inline(always)]
 pub(crate) fn sums<T: Real, S: Simd, const V: usize, const N: usize>(
     simd: S,
@@ -54,22 +54,23 @@ pub(crate) fn sums<T: Real, S: Simd, const V: usize, const N: usize>(
 /// Factors of [`product`].
 #[derive(Clone, Copy)]
 pub(crate) struct Factors<'a, T> {
-    /// Rows `a_i`, so many numbers from one to the next, and so many from one number of a row to the
-    /// next.
+    /// Rows `a_i`.
     pub a: &'a [T],
+    /// Numbers from one row to the next, and from one number of a row to the next.
     pub a_strides: [usize; 2],
-    /// How many rows.
+    /// How many rows `a_i`.
     pub rows: usize,
-    /// How many numbers of each.
+    /// How many numbers a row `a_i` has, and how many rows `b[k]`.
     pub depth: usize,
-    /// Rows `b[k]` of `width` numbers, a whole number of vectors, `stride` numbers from one to the
-    /// next.
+    /// Rows `b[k]`.
     pub b: &'a [T],
+    /// Numbers from one row to the next.
     pub b_stride: usize,
+    /// Numbers in a row, a whole number of vectors.
     pub width: usize,
 }
 
-/// Writes `a b`, or adds it, to rows of `stride` numbers.
+/// Writes `a b` to rows that are `stride` numbers apart, or adds it if `add`.
 #[inline(always)]
 pub(crate) fn product<T: Real, S: Simd>(
     simd: S,
@@ -90,6 +91,7 @@ pub(crate) fn product<T: Real, S: Simd>(
     }
 }
 
+/// `V` vectors of columns, from vector `start` on, of all rows. Returns `V`.
 #[inline(always)]
 fn columns<T: Real, S: Simd, const V: usize>(
     simd: S,
@@ -110,6 +112,7 @@ fn columns<T: Real, S: Simd, const V: usize>(
     V
 }
 
+/// `V` vectors of columns, from vector `start` on, of `N` rows from `row` on. Returns `N`.
 #[inline(always)]
 fn block<T: Real, S: Simd, const V: usize, const N: usize>(
     simd: S,

@@ -71,7 +71,7 @@ pub trait Real:
     fn plus<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
     /// `a − b`.
     fn minus<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
-    /// `a b + c`, rounded once where the machine can.
+    /// `a b + c`, rounded once if the machine can.
     fn mul_add<S: Simd>(
         simd: S,
         a: Self::Lanes<S>,

@@ -51,6 +51,21 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Extrapolation;
+
+    #[test]
+    fn fista_extrapolates_from_layer_2_on() {
+        for layers in 0..6 {
+            let ista = Unrolling::ista(layers, Shrinkage::Soft);
+            let fista = Unrolling { extrapolation: Extrapolation::Fista, ..ista };
+            assert!(!Schedule::new(ista).extrapolates());
+            assert_eq!(Schedule::new(fista).extrapolates(), layers > 2);
+            for t in 0..layers {
+                assert_eq!(Schedule::new(ista).weight(t), 0.0);
+                assert_eq!(Schedule::new(fista).weight(t) > 0.0, t >= 2);
+            }
+        }
+    }
 
     #[test]
     fn segments_cover_the_recorded_layers() {

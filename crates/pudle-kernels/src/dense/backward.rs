@@ -200,13 +200,17 @@ impl<T: Real> WithSimd for LayerBackward<'_, T> {
             // `delta` off the support of z_{t+1} is not read.
             combine(simd, &pass.gram, next_index, delta, image);
         }
-        for j in index.iter().chain(before_index) {
-            let j = *j as usize;
-            if wanted.encoder {
+        // An atom in both supports counts once, because its point is cleared.
+        if wanted.encoder {
+            for j in index.iter().chain(before_index) {
+                let j = *j as usize;
                 gradients.step += -(image[j] * point[j]).to_f64();
+                point[j] = T::ZERO;
             }
-            // An atom in both supports counts once.
-            point[j] = T::ZERO;
+        } else {
+            for j in index.iter().chain(before_index) {
+                point[*j as usize] = T::ZERO;
+            }
         }
 
         // The gradient in z_t, and what y_t leaves for z_{t−1}. `point` holds u meanwhile, because u is

@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::real::Real;
 use crate::settings::Problem;
 
-/// What a pass on the `flex` backend stores for its backward half.
+/// The tape of a pass on the `flex` backend, for numbers of either type.
 pub struct FlexTape(Box<dyn Recording>);
 
 impl fmt::Debug for FlexTape {
@@ -150,7 +150,7 @@ impl<T: Real + Element> Recording for Recorded<T> {
         let gradient = gradient.to_contiguous();
         let gradient: &[T] = gradient.storage();
         let (code, image) = gradient.split_at(self.codes);
-        // The tapes have less to do where the loss does not read the codes.
+        // Without a gradient in the codes, the backward pass has less to do.
         let code = code.iter().any(|entry| *entry != T::ZERO).then_some(code);
         let Gradients { banks, data, levels, step } = match &self.tape {
             Tape::Dense(tape) => tape.backward(image, code, wanted),
