@@ -85,3 +85,17 @@ pub fn supports<const D: usize>(tensor: &Tensor<D>) -> bool {
     matches!(tensor.dtype(), DType::F32 | DType::F64)
         && has_pass(&tensor.clone().into_dispatch().kind)
 }
+
+/// Whether a tensor is on Burn's CPU backend.
+pub(super) fn is_flex<const D: usize>(tensor: &Tensor<D>) -> bool {
+    fn on_cpu(kind: &DispatchTensorKind) -> bool {
+        match kind {
+            #[cfg(feature = "flex")]
+            DispatchTensorKind::Flex(_) => true,
+            DispatchTensorKind::Autodiff(inner) => on_cpu(inner),
+            #[allow(unreachable_patterns, reason = "other backends are features of Cargo")]
+            _ => false,
+        }
+    }
+    on_cpu(&tensor.clone().into_dispatch().kind)
+}

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::conv::ShiftWindows;
+use crate::op::border::is_flex;
 use crate::op::network::Network;
 use crate::settings::Problem;
 
@@ -11,7 +12,7 @@ impl Network<4> {
     /// back to its place, in the wanted window of `shifts`, `[b, C, h, w]`. `problem` is that of a part.
     /// The result has no graph.
     ///
-    /// Returns `None` if there is no fused pass, as [`run`](Self::run) does, if the dictionary is a
+    /// Only the CPU backend has this pass. Returns `None` on others, if there is no fused pass, if the dictionary is a
     /// matrix, or if the levels differ between the images.
     ///
     /// # Panics
@@ -19,7 +20,7 @@ impl Network<4> {
     pub fn run_shifted(&self, x: Tensor<4>, shifts: &ShiftWindows) -> Option<Tensor<4>> {
         let Problem::Conv(geometry) = self.problem else { return None };
         // The images run one by one, with the same levels for each.
-        if !self.is_fused(&x) || self.levels.dims()[1] > 1 {
+        if !self.is_fused(&x) || !is_flex(&x) || self.levels.dims()[1] > 1 {
             return None;
         }
         #[cfg(feature = "flex")]
