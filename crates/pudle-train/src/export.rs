@@ -39,17 +39,19 @@ impl Checkpoint {
 
     fn to_npz(&self) -> std::io::Result<Vec<u8>> {
         use npyz::WriterBuilder;
-        let mut archive = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
         for weight in self.model.weights() {
+            let name = format!("{}.npy", array_name(&weight));
+            archive.start_file(name, zip::write::SimpleFileOptions::default())?;
             let shape: Vec<u64> = array_shape(&weight).iter().map(|axis| *axis as u64).collect();
-            let mut writer = archive
-                .array(array_name(&weight), Default::default())?
+            let mut writer = npyz::WriteOptions::new()
                 .default_dtype()
                 .shape(&shape)
+                .writer(&mut archive)
                 .begin_nd()?;
             writer.extend(weight.to_vec())?;
             writer.finish()?;
         }
-        Ok(archive.zip_writer().finish()?.into_inner())
+        Ok(archive.finish()?.into_inner())
     }
 }
