@@ -19,11 +19,14 @@ use clap::{Parser, Subcommand};
 
 /// Interpretable dictionary learning by unrolled networks.
 #[derive(Parser)]
-#[command(name = "pudle", version, propagate_version = true)]
+#[command(name = "pudle", version, propagate_version = true, after_help = EXIT_STATUS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXIT_STATUS: &str = "Exit status: 0 for success, 1 for an error, 2 for wrong arguments, 130 for a training that was \
+stopped by Ctrl-C, a termination signal or a closed terminal, and has saved a checkpoint.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -66,10 +69,11 @@ fn main() -> ExitCode {
         Command::Export(args) => checkpoint::export(&args),
         Command::Import(args) => checkpoint::import(args),
     };
-    match result {
+    match result.and_then(|()| terminal::check_output()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<train::Stopped>() => ExitCode::from(terminal::STOPPED),
         Err(error) => {
-            eprintln!("error: {}", failure::message(&*error));
+            terminal::note!("error: {}", failure::message(&*error));
             ExitCode::FAILURE
         }
     }

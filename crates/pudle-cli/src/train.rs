@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use pudle_core::{Backend, GradientEstimator, Kernels};
-use pudle_train::{Interrupter, LearningRateSchedule, Outcome, Preset, RunConfig, UpdateRule};
+use pudle_train::{
+    Interrupter, LearningRateSchedule, Outcome, Preset, RunConfig, RunDir, UpdateRule, train_at,
+};
 
 use crate::arguments::{parse_gradient, words};
 use crate::failure::Failure;
@@ -65,11 +67,16 @@ pub struct Args {
     /// Run directory to create [default: runs/PRESET-N with the first free number N].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Resume the run in DIR from its last complete checkpoint.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "config", "data", "valid",
-          "gradient", "lambda", "batch", "update", "learning_rate", "schedule", "seed", "out"])]
+    /// Resume the run in DIR from its last complete checkpoint. If the data are somewhere else now, --data and --valid say
+    /// where.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "config", "gradient", "lambda", "batch", "update", "learning_rate", "schedule", "seed", "out"])]
     resume: Option<PathBuf>,
 }
+
+/// A training was stopped on request, which the exit status tells.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped")]
+pub struct Stopped;
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let interrupter = Interrupter::new();
@@ -85,22 +92,38 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 }
                 config.model.kernels = args.kernels.unwrap_or(config.model.kernels);
                 config.model.recompute |= args.recompute;
+                if let Some(dir) = &args.data {
+                    config.data.set_folder(absolute(dir))?;
+                }
+                if let Some(dir) = &args.valid {
+                    config.data.set_validation_folder(absolute(dir))?;
+                }
                 Ok(())
             };
             (dir.clone(), pudle_train::resume(dir, change, interrupter)?)
         }
         None => {
             let (config, name) = settings(&args)?;
-            let dir = args.out.clone().unwrap_or_else(|| free_directory(&name));
-            say!("run {} with seed {} on {}", dir.display(), config.seed, config.backend);
-            let outcome = pudle_train::train(config, &dir, interrupter)?;
-            (dir, outcome)
+            let (seed, backend) = (config.seed, config.backend);
+            let mut path = PathBuf::new();
+            let place = || {
+                let dir = match &args.out {
+                    Some(dir) => RunDir::create(dir)?,
+                    None => RunDir::numbered(Path::new("runs"), &name)?,
+                };
+                path = dir.path().to_path_buf();
+                say!("run {} with seed {seed} on {backend}", path.display());
+                Ok(dir)
+            };
+            let outcome = train_at(config, place, interrupter)?;
+            (path, outcome)
         }
     };
     match outcome {
         Outcome::Finished => say!("finished: {}", dir.display()),
         Outcome::Stopped { step } => {
-            say!("stopped after step {step}; resume with: pudle train --resume {}", dir.display())
+            say!("stopped after step {step}; resume with: pudle train --resume {}", dir.display());
+            return Err(Stopped.into());
         }
     }
     Ok(())
@@ -164,12 +187,4 @@ fn apply_flags(args: &Args, config: &mut RunConfig) -> Result<(), Failure> {
 /// typed; the later error then names it as typed.
 fn absolute(dir: &Path) -> PathBuf {
     dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf())
-}
-
-/// The first of runs/NAME-1, runs/NAME-2, … that does not exist.
-fn free_directory(name: &str) -> PathBuf {
-    (1..)
-        .map(|n| Path::new("runs").join(format!("{name}-{n}")))
-        .find(|dir| !dir.exists())
-        .expect("there is always another number")
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{DataError, Result, check_count};
+use crate::fingerprint::Fingerprint;
 use crate::idx::Idx;
 use crate::image::Image;
 use crate::order::Order;
@@ -97,6 +98,11 @@ impl Digits {
     ) -> Self {
         debug_assert_eq!(pixels.len(), labels.len() * height * width);
         Self { height, width, pixels, labels }
+    }
+
+    /// What the pictures and labels are.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of_contents(&[&self.pixels, &self.labels])
     }
 
     /// Number of pictures.

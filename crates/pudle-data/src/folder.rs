@@ -22,6 +22,7 @@ const NAMED: usize = 3;
 ///
 /// Files are found by extension (`.png`, `.jpg`, `.jpeg`, `.tif`, `.tiff`, `.webp`, in upper or lower case). The content
 /// decides on the format. Files are sorted by path, so that picture `i` is the same on every system. Links are followed.
+/// Directories of runs and checkpoints are left out, because the pictures in them are results.
 #[derive(Debug)]
 pub struct ImageFolder {
     dir: PathBuf,
@@ -46,8 +47,14 @@ impl ImageFolder {
             return Err(DataError::NotAFolder { path: dir.to_owned() });
         }
         let (mut paths, mut unreadable, mut colored) = (Vec::new(), Vec::new(), false);
-        for entry in WalkDir::new(dir).follow_links(true) {
+        let mut runs = 0;
+        let mut entries = WalkDir::new(dir).follow_links(true).into_iter();
+        while let Some(entry) = entries.next() {
             match entry {
+                Ok(entry) if entry.file_type().is_dir() && is_run(entry.path()) => {
+                    runs += 1;
+                    entries.skip_current_dir();
+                }
                 Ok(entry) if entry.file_type().is_file() && is_picture(entry.path()) => {
                     match has_color(entry.path()) {
                         Ok(c) => {
@@ -70,6 +77,9 @@ impl ImageFolder {
             let more = if skipped > NAMED { "; …" } else { "" };
             let named = unreadable[..skipped.min(NAMED)].join("; ");
             log::warn!("{}: {skipped} unreadable skipped: {named}{more}", dir.display());
+        }
+        if runs > 0 {
+            log::warn!("{}: {runs} run or checkpoint directories are not data", dir.display());
         }
         if paths.is_empty() {
             return Err(DataError::NoImages { dir: dir.to_owned(), skipped });
@@ -146,6 +156,12 @@ impl Pictures for ImageFolder {
     }
 }
 
+/// Whether a directory is that of a run or a checkpoint. Pictures in it are results, not data.
+fn is_run(dir: &Path) -> bool {
+    let has = |name: &str| dir.join(name).exists();
+    has("config.toml") && (has("metrics.csv") || has("model.safetensors") || has("checkpoint"))
+}
+
 /// Reads a file's header.
 fn has_color(path: &Path) -> Result<bool> {
     let decoder = open_picture(path)?.into_decoder().map_err(|e| DataError::decode(path, e))?;
@@ -181,6 +197,22 @@ mod tests {
         assert_eq!((folder.len(), folder.skipped()), (3, 4));
         assert_eq!(folder.get(2).unwrap().data[0], 102.0 / 255.0);
         assert!(folder.get(3).is_err());
+    }
+
+    #[test]
+    fn results_of_runs_are_not_data() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("runs/a");
+        std::fs::create_dir_all(&run).unwrap();
+        for path in [run.join("atoms.png"), dir.path().join("photo.png")] {
+            gray(0.5).write(&path).unwrap();
+        }
+        let count = || ImageFolder::open(dir.path(), ColorMode::Gray).unwrap().len();
+        std::fs::write(run.join("config.toml"), "").unwrap();
+        assert_eq!(count(), 2);
+        std::fs::write(run.join("metrics.csv"), "").unwrap();
+        assert_eq!(count(), 1);
+        assert!(ImageFolder::open(&run, ColorMode::Gray).is_err());
     }
 
     #[test]

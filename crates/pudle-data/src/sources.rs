@@ -147,6 +147,11 @@ impl DataConfig {
         Ok(())
     }
 
+    /// The files and folders that hold the data, to change where they are.
+    pub fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        self.settings_mut().paths_mut()
+    }
+
     /// Numbers of the training data that are left out of the batches that draw them.
     pub fn without(&self) -> &[usize] {
         self.settings().without()

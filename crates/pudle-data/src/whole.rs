@@ -4,6 +4,14 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, Cursor, Seek, Write};
 use std::path::{Path, PathBuf};
 
+/// Start and end of the name of a temporary file.
+const TEMPORARY: (&str, &str) = (".pudle-", ".part");
+
+/// Whether a file of this name is a temporary one of [`write_whole`]. A process that is killed leaves it.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
+}
+
 /// Writes a file completely or not at all. The bytes go to a temporary file in the same folder, which is then
 /// renamed to `path`. An existing file stays unchanged until then. A failure leaves no temporary file.
 ///
@@ -43,7 +51,7 @@ pub fn write_whole_with(
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".pudle-").suffix(".part");
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     // A temporary file is private by default, but the renamed file must not be. The system
     // applies the user's umask to these bits.
     #[cfg(unix)]

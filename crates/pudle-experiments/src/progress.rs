@@ -77,6 +77,8 @@ impl Progress {
             true => format!(", about {} min left", left.as_secs().div_ceil(60)),
             false => String::new(),
         };
-        eprintln!("{:3.0} %{left}  {what}", share * 100.0);
+        // If the terminal is closed, the line is lost and the experiment goes on.
+        let line = format!("{:3.0} %{left}  {what}\n", share * 100.0);
+        let _ = std::io::Write::write_all(&mut std::io::stderr().lock(), line.as_bytes());
     }
 }

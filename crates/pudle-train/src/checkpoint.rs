@@ -1,15 +1,17 @@
 //! A trained model as a directory: `config.toml` and `model.safetensors`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use pudle_core::{AnyPudle, Kernels, PudleConfig};
 use pudle_data::Sigma;
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoints::Checkpoints;
 use crate::config::Versions;
 use crate::error::{Result, TrainError};
-use crate::files::{create_dir, write_whole};
+use crate::files::{create_dir, sum_line, write_whole};
+use crate::run_weights::model_of_run;
 use crate::sigma::check_sigma;
 use crate::weights_file::{from_safetensors, to_safetensors};
 
@@ -32,6 +34,20 @@ pub struct Checkpoint {
 struct ModelSection {
     model: PudleConfig,
     data: Option<DataSection>,
+    training: Option<TrainingSection>,
+}
+
+#[derive(Deserialize)]
+struct TrainingSection {
+    steps: Option<usize>,
+}
+
+/// What a checkpoint takes from its `config.toml`.
+struct Settings {
+    model: PudleConfig,
+    sigma: Option<Sigma>,
+    /// Steps of the whole run, if it is a run.
+    steps: Option<usize>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,7 +56,7 @@ struct DataSection {
 }
 
 impl ModelSection {
-    fn parse(text: &str, path: &Path) -> Result<(PudleConfig, Option<Sigma>)> {
+    fn parse(text: &str, path: &Path) -> Result<Settings> {
         let section: Self =
             toml::from_str(text).map_err(|error| TrainError::toml(path, text, &error))?;
         section.model.validate().map_err(|error| TrainError::in_file(path, error.into()))?;
@@ -53,7 +69,8 @@ impl ModelSection {
         }
         // The implementation is not a property of the model: another backend may run it.
         let model = section.model.with_kernels(Kernels::Auto).with_recompute(false);
-        Ok((model, sigma))
+        let steps = section.training.and_then(|training| training.steps);
+        Ok(Settings { model, sigma, steps })
     }
 }
 
@@ -67,7 +84,8 @@ struct BareConfig<'a> {
 }
 
 impl Checkpoint {
-    /// Reads a checkpoint or a run directory.
+    /// Reads a checkpoint or a run directory. If a run has not finished, or its final weights are damaged, the last whole
+    /// checkpoint is taken, and a warning says of which step it is.
     ///
     /// # Errors
     /// Returns an error if a file is missing or damaged, a setting is out of range, or the weights have another shape
@@ -75,10 +93,43 @@ impl Checkpoint {
     pub fn read(dir: &Path, device: &Device) -> Result<Self> {
         let path = dir.join("config.toml");
         let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
-        let config = ModelSection::parse(&text, &path)?;
+        let settings = ModelSection::parse(&text, &path)?;
         let path = dir.join(WEIGHTS);
-        let bytes = std::fs::read(&path).map_err(TrainError::io(&path))?;
-        Self::from_bytes(config, &bytes, &path, device)
+        let checkpoints = Checkpoints::of_run(dir);
+        let last = if checkpoints.is_empty() { None } else { checkpoints.last_readable() };
+        let unfinished = last.is_some_and(|step| settings.steps.is_some_and(|all| step < all));
+        let result = match last {
+            Some(_) if unfinished || !path.exists() => None,
+            _ => Some(Self::from_file(&settings, &path, device)),
+        };
+        let all = settings.steps.unwrap_or_default();
+        match (result, last) {
+            (Some(Ok(checkpoint)), _) => Ok(checkpoint),
+            (Some(Err(error)), None) => Err(error),
+            (failed, Some(step)) => {
+                if let Some(Err(error)) = failed {
+                    log::warn!("{error}");
+                }
+                let dir = dir.display();
+                log::warn!("{dir}: uses the weights of the checkpoint of step {step} of {all}");
+                let Settings { model: config, sigma, .. } = settings;
+                let model = model_of_run(&config, &checkpoints.file("model", step), device)?;
+                Ok(Self { config, model, sigma })
+            }
+            (None, None) => unreachable!("without a checkpoint the file is read"),
+        }
+    }
+
+    /// Reads the file of weights, and compares it with its checksum if it has one.
+    fn from_file(settings: &Settings, path: &Path, device: &Device) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
+        match std::fs::read_to_string(sum_path(path)) {
+            Ok(sum) if sum != sum_line(path, &bytes) => {
+                let reason = "does not have the checksum in the file beside it, so it is damaged or has been replaced";
+                return Err(TrainError::weights(path, reason));
+            }
+            _ => Self::from_bytes(settings, &bytes, path, device),
+        }
     }
 
     /// Reads a checkpoint from the contents of its two files. Errors use `name` in place of a path.
@@ -87,18 +138,14 @@ impl Checkpoint {
     /// Returns the errors of [`read`](Self::read).
     pub fn from_parts(config: &str, bytes: &[u8], name: &str, device: &Device) -> Result<Self> {
         let name = Path::new(name);
-        let config = ModelSection::parse(config, name)?;
-        Self::from_bytes(config, bytes, name, device)
+        let settings = ModelSection::parse(config, name)?;
+        Self::from_bytes(&settings, bytes, name, device)
     }
 
-    fn from_bytes(
-        (config, sigma): (PudleConfig, Option<Sigma>),
-        bytes: &[u8],
-        path: &Path,
-        device: &Device,
-    ) -> Result<Self> {
-        let model = from_safetensors(AnyPudle::new(&config, 0, device)?, bytes, path)?;
-        Ok(Self { config, model, sigma })
+    fn from_bytes(settings: &Settings, bytes: &[u8], path: &Path, device: &Device) -> Result<Self> {
+        let Settings { model: config, sigma, .. } = settings;
+        let model = from_safetensors(AnyPudle::new(config, 0, device)?, bytes, path)?;
+        Ok(Self { config: config.clone(), model, sigma: *sigma })
     }
 
     /// Creates the directory `dir` and writes `config.toml` and the weights into it.
@@ -129,6 +176,21 @@ impl Checkpoint {
 
     pub(crate) fn write_weights(&self, dir: &Path) -> Result<()> {
         let path = dir.join(WEIGHTS);
-        write_whole(&path, &to_safetensors(&self.model, &path)?)
+        let bytes = to_safetensors(&self.model, &path)?;
+        // The old checksum goes first, so that it never stands beside new weights.
+        let sum = sum_path(&path);
+        match std::fs::remove_file(&sum) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(TrainError::io(&sum)(error));
+            }
+            _ => {}
+        }
+        write_whole(&path, &bytes)?;
+        write_whole(&sum, sum_line(&path, &bytes).as_bytes())
     }
+}
+
+/// The file of the checksum of a file of weights, in the format of `sha256sum`.
+fn sum_path(weights: &Path) -> PathBuf {
+    weights.with_added_extension("sha256")
 }

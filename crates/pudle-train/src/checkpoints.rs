@@ -15,12 +15,12 @@ use burn::train::checkpoint::{
 use burn::train::metric::store::EventStoreClient;
 
 use crate::error::{Result, TrainError};
-use crate::files::create_dir;
+use crate::files::{create_dir, sum_line, write_whole};
 
 const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
 
-/// The folder of a run's checkpoints. A checkpoint is complete if all its files exist. Each file is
-/// written under a temporary name and then renamed.
+/// The folder of a run's checkpoints. Each file is written under a temporary name and then renamed. When all files of a
+/// checkpoint are written, `checkpoint-STEP.sha256` follows with their SHA-256, in the format of `sha256sum`.
 #[derive(Clone, Debug)]
 pub(crate) struct Checkpoints {
     dir: PathBuf,
@@ -46,15 +46,53 @@ impl Checkpoints {
     fn steps(&self) -> BTreeSet<usize> {
         let Ok(entries) = std::fs::read_dir(&self.dir) else { return BTreeSet::new() };
         let step_of = |name: String| {
-            let (part, step) = name.strip_suffix(".bpk")?.rsplit_once('-')?;
+            let (part, step) = match name.strip_suffix(".bpk") {
+                Some(name) => name.rsplit_once('-')?,
+                None => ("model", name.strip_prefix("checkpoint-")?.strip_suffix(".sha256")?),
+            };
             PARTS.contains(&part).then_some(())?;
             step.parse().ok()
         };
         entries.filter_map(|entry| step_of(entry.ok()?.file_name().into_string().ok()?)).collect()
     }
 
+    /// The file of the checksums of one step.
+    fn sums(&self, step: usize) -> PathBuf {
+        self.dir.join(format!("checkpoint-{step}.sha256"))
+    }
+
     fn is_complete(&self, step: usize) -> bool {
         PARTS.iter().all(|part| self.file(part, step).is_file())
+    }
+
+    /// Writes the checksums of a checkpoint whose files are all written.
+    ///
+    /// # Errors
+    /// Returns an error if a file cannot be read or written.
+    pub fn seal(&self, step: usize) -> Result<()> {
+        let mut sums = String::new();
+        for path in PARTS.map(|part| self.file(part, step)) {
+            sums += &sum_line(&path, &std::fs::read(&path).map_err(TrainError::io(&path))?);
+        }
+        write_whole(&self.sums(step), sums.as_bytes())
+    }
+
+    /// Compares the files of a checkpoint with their checksums. Checkpoints of older versions have none.
+    fn verify(&self, step: usize) -> std::result::Result<(), String> {
+        let missing: Vec<&str> =
+            PARTS.into_iter().filter(|part| !self.file(part, step).is_file()).collect();
+        if !missing.is_empty() {
+            return Err(format!("has no file for {}", missing.join(" and ")));
+        }
+        let Ok(sums) = std::fs::read_to_string(self.sums(step)) else { return Ok(()) };
+        for path in PARTS.map(|part| self.file(part, step)) {
+            let bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
+            if !sums.contains(&sum_line(&path, &bytes)) {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                return Err(format!("{name} does not have the checksum that was written with it"));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the folder has no file of a checkpoint.
@@ -62,21 +100,27 @@ impl Checkpoints {
         self.steps().is_empty()
     }
 
-    /// The step of the last complete checkpoint whose files can be read. Damaged checkpoints are skipped
-    /// with a warning.
+    /// The step of the last complete checkpoint.
+    pub fn last(&self) -> Option<usize> {
+        self.steps().into_iter().rev().find(|step| self.is_complete(*step))
+    }
+
+    /// The step of the last complete checkpoint whose files can be read. Others are skipped with a warning.
     pub fn last_readable(&self) -> Option<usize> {
         let readable = |step: &usize| {
             let reason = match self.read(*step) {
                 Ok(()) => return true,
                 Err(reason) => reason,
             };
-            log::warn!("{}: checkpoint of step {step} is damaged: {reason}", self.dir.display());
+            let dir = self.dir.display();
+            log::warn!("{dir}: the checkpoint of step {step} cannot be used: {reason}");
             false
         };
-        self.steps().into_iter().rev().filter(|step| self.is_complete(*step)).find(readable)
+        self.steps().into_iter().rev().find(readable)
     }
 
     fn read(&self, step: usize) -> std::result::Result<(), String> {
+        self.verify(step)?;
         ModuleRecord::load(self.file("model", step)).map_err(|error| error.to_string())?;
         OptimizerRecord::load(self.file("optim", step)).map_err(|error| error.to_string())?;
         LrSchedulerRecord::load(self.file("scheduler", step)).map_err(|error| error.to_string())?;
@@ -91,7 +135,9 @@ impl Checkpoints {
             steps.iter().rev().filter(|step| **step <= reached && self.is_complete(**step));
         let kept: BTreeSet<usize> = complete.take(keep).copied().collect();
         for step in steps.difference(&kept) {
-            for file in PARTS.map(|part| self.file(part, *step)) {
+            // The checksums go first, so that no checkpoint that is half removed looks whole.
+            let parts = PARTS.map(|part| self.file(part, *step));
+            for file in [self.sums(*step)].into_iter().chain(parts) {
                 match std::fs::remove_file(&file) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         return Err(TrainError::io(&file)(error));

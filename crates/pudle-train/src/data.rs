@@ -23,6 +23,31 @@ pub struct DeviceBatch<const D: usize> {
     pub noise: Noise,
     /// The shifted windows whose reconstructions are averaged, if there are several.
     pub shifts: Option<ShiftedWindows>,
+    /// The size of the data, for the comparison with the loss.
+    pub energy: Energy,
+}
+
+/// The size of the data of a batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Energy {
+    /// Mean squared norm of a datum, of the input or of the target, whichever is larger.
+    pub squared_norm: f64,
+    /// Values of a datum.
+    pub values: f64,
+}
+
+impl Energy {
+    fn of(batch: &Batch) -> Self {
+        let data = batch.shape.first().copied().unwrap_or(1).max(1) as f64;
+        let sum = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+        let largest = sum(&batch.input).max(sum(&batch.target));
+        Self { squared_norm: largest / data, values: batch.input.len() as f64 / data }
+    }
+
+    /// A bound of the loss of a zero output for data that are moved by `offset`: half the mean squared norm.
+    pub fn of_zero(&self, offset: f64) -> f64 {
+        self.squared_norm + self.values * offset * offset
+    }
 }
 
 /// Draws the shifted windows of a training step.
@@ -158,11 +183,12 @@ pub(crate) fn to_device<const D: usize>(
 ) -> DeviceBatch<D> {
     let tensor =
         |values: Vec<f32>| Tensor::from_data(TensorData::new(values, batch.shape.clone()), device);
+    let energy = Energy::of(&batch);
     let noise = match batch.noise.is_empty() {
         true => Noise::Unknown,
         false => Noise::PerDatum(batch.noise.iter().map(|sigma| f64::from(*sigma)).collect()),
     };
-    DeviceBatch { input: tensor(batch.input), target: tensor(batch.target), noise, shifts }
+    DeviceBatch { input: tensor(batch.input), target: tensor(batch.target), noise, shifts, energy }
 }
 
 impl<const D: usize> DataLoaderIterator<DeviceBatch<D>> for StepIterator<D> {

@@ -61,6 +61,23 @@ pub enum TrainError {
     /// A run directory has no complete checkpoint.
     #[error("{0}: no complete checkpoint to resume from (model, optim and scheduler of one step)")]
     NoCheckpoint(PathBuf),
+    /// A run has a final model, but no checkpoint.
+    #[error("{0}: holds a model but no checkpoint, so the training cannot go on from it")]
+    NoState(PathBuf),
+    /// Another process trains in the directory.
+    #[error("{0}: another process is training in this directory")]
+    RunInUse(PathBuf),
+    /// The directory holds files that are not those of a run.
+    #[error("{0}: holds other files, but a new run needs an empty or new directory")]
+    ForeignFiles(PathBuf),
+    /// The settings of a run are not those that it was trained with.
+    #[error("{}: the settings are not those that the run was trained with: {differences}", dir.display())]
+    OtherSettings {
+        /// The run directory.
+        dir: PathBuf,
+        /// Each setting with both values.
+        differences: String,
+    },
     /// The directory already holds a run.
     #[error("{0}: already holds a run")]
     RunExists(PathBuf),
@@ -95,6 +112,20 @@ pub enum TrainError {
         step: u64,
         /// The loss.
         loss: f64,
+        /// The likely cause.
+        cause: String,
+    },
+    /// The loss is far from anything that a training can reach.
+    #[error(
+        "step {step}: the loss is {loss:.3e}, while the data have an energy of {energy:.3e}: the training diverges; {cause}"
+    )]
+    Diverged {
+        /// The step, from 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
+        /// Half the mean squared norm of the inputs, which is the loss of an output that is zero.
+        energy: f64,
         /// The likely cause.
         cause: String,
     },

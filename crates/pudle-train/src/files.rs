@@ -13,3 +13,9 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 pub(crate) fn create_dir(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(TrainError::io(path))
 }
+
+/// The line of `sha256sum` for a file with these contents: hash and name.
+pub(crate) fn sum_line(path: &Path, bytes: &[u8]) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("{}  {name}\n", pudle_data::sha256(bytes))
+}

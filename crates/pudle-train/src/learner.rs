@@ -7,10 +7,15 @@ use burn::tensor::Tensor;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use pudle_core::{Dictionary, Objective, Pudle};
 
-use crate::data::DeviceBatch;
+use crate::data::{DeviceBatch, Energy};
 use crate::error::{Result, TrainError};
 use crate::metrics::StepRecord;
 use crate::update::{UpdateRule, noodl};
+
+/// A loss above this multiple of the loss of a zero output is out of reach for a training that works.
+const MOST_GROWTH: f64 = 100.0;
+/// So is a loss below zero by this multiple.
+const MOST_BELOW_ZERO: f64 = 10.0;
 
 /// A model in training, and the true dictionary if it is known.
 #[derive(Module, Debug)]
@@ -39,17 +44,44 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
         StepRecord::read(objective, error, dictionary_error)
     }
 
-    /// Returns an error if `loss` is not finite. `extent` is the shape of the data.
-    pub fn check(&self, loss: f64, step: u64, extent: [usize; D]) -> Result<()> {
-        if loss.is_finite() { Ok(()) } else { Err(self.not_finite(loss, step, extent)) }
+    /// Returns an error if `loss` is not finite, or if it is far from anything that a training can reach. With a step size
+    /// up to 2/‖D‖², the layers never increase the objective, which begins at the loss of a zero output. The estimate of
+    /// the loss of a mean over shifts can be below zero, but not by more than this loss. `extent` is the shape of the data.
+    pub fn check(&self, loss: f64, step: u64, extent: [usize; D], energy: Energy) -> Result<()> {
+        if !loss.is_finite() {
+            return Err(self.not_finite(loss, step, extent));
+        }
+        let zero = energy.of_zero(f64::from(self.model.config().offset));
+        if loss > MOST_GROWTH * zero || loss < -MOST_BELOW_ZERO * zero {
+            let cause = self.likely_cause(extent);
+            return Err(TrainError::Diverged { step, loss, energy: zero, cause });
+        }
+        Ok(())
     }
 
-    /// The error for a loss or weight that is not finite, with the likely cause.
+    /// Says in a line if the layers can diverge.
+    pub fn warn_of_step(&self, extent: [usize; D]) {
+        let model = self.model.valid();
+        let (alpha, norm) = (model.step(extent), model.dictionary().squared_norm(extent));
+        if alpha > 2.0 / norm {
+            log::warn!(
+                "the step size {alpha:.3e} is above 2/‖D‖² = {:.3e}: the layers can diverge",
+                2.0 / norm
+            );
+        }
+    }
+
+    /// The error for a loss or weight that is not finite.
     pub fn not_finite(&self, loss: f64, step: u64, extent: [usize; D]) -> TrainError {
+        TrainError::NotFinite { step, loss, cause: self.likely_cause(extent) }
+    }
+
+    /// The likely cause of a training that diverges.
+    fn likely_cause(&self, extent: [usize; D]) -> String {
         let model = self.model.valid();
         let alpha = model.step(extent);
         let bound = 1.0 / model.dictionary().squared_norm(extent);
-        let cause = if !bound.is_finite() {
+        if !bound.is_finite() {
             "the atoms are not finite, so the learning rate is the likely cause".to_owned()
         } else if alpha > bound {
             format!(
@@ -61,8 +93,7 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
                 "the step size {alpha:.3e} is within 1/‖D‖² = {bound:.3e}, so the learning rate or the \
                  data are the likely cause"
             )
-        };
-        TrainError::NotFinite { step, loss, cause }
+        }
     }
 
     fn project(self) -> Self {
@@ -75,7 +106,7 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
     type Output = StepRecord;
 
     fn step(&self, batch: DeviceBatch<D>) -> TrainOutput<StepRecord> {
-        let DeviceBatch { input, target, noise, shifts } = batch;
+        let DeviceBatch { input, target, noise, shifts, .. } = batch;
         if self.rule == UpdateRule::Noodl {
             let (grads, objective) = noodl(&self.model, input, target, &noise);
             return TrainOutput { grads, item: self.record(&objective, None) };

@@ -12,6 +12,15 @@ use burn::train::renderer::{
     MetricsRendererTraining,
 };
 
+/// Prints a line to stderr. If the terminal is closed or the disk behind it is full, the line is lost and the training goes
+/// on.
+macro_rules! note {
+    ($($argument:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr().lock(), $($argument)*);
+    }};
+}
+
 /// Time between two lines.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -69,13 +78,13 @@ impl PlainLines {
         }
         let figures = figures.join("  ");
         if self.valid {
-            eprintln!("valid {}/{}  {figures}", self.step, self.total);
+            note!("valid {}/{}  {figures}", self.step, self.total);
             return;
         }
         let elapsed = self.started.elapsed().as_secs_f64();
         let speed = (self.step - self.first_step) as f64 / elapsed.max(1e-9);
         let left = ((self.total - self.step) as f64 / speed.max(1e-9)).round() as u64;
-        eprintln!(
+        note!(
             "step {}/{}  {figures}  {speed:.1} steps/s  {}:{:02}:{:02} left",
             self.step,
             self.total,

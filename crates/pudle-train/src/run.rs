@@ -10,7 +10,6 @@ use burn::optim::lr_scheduler::composed::ComposedLrSchedulerConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
@@ -19,15 +18,17 @@ use pudle_core::{AnyPudle, Configured, ModelVisitor, Pudle, PudleConfig};
 use pudle_data::{KnownDictionary, Opened, Validation};
 
 use crate::atoms::atoms_picture;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, WEIGHTS};
 use crate::checkpoints::{Checkpoints, SaveAlways};
 use crate::config::{Initialization, LearningRateSchedule, RunConfig, TrainingConfig};
 use crate::data::{ShiftSampler, StepLoader};
 use crate::error::{Result, TrainError};
-use crate::files::create_dir;
 use crate::learner::Trainee;
 use crate::metrics::{Figure, MetricsFile, NoLog};
 use crate::progress::{PlainLines, Steps};
+use crate::record::Record;
+use crate::run_dir::{CONFIG, RunDir};
+use crate::run_weights::load;
 use crate::start::start_from;
 use crate::strategy::{State, Stepwise};
 
@@ -47,22 +48,35 @@ pub enum Outcome {
 ///
 /// Writes `config.toml`, `metrics.csv` (a row per step) and `checkpoint/` (model, optimiser and
 /// schedule, with the step in the file names), and at the end `model.safetensors` and `atoms.png`.
-/// `interrupter` stops the run after the current step and saves a checkpoint.
+/// `record.toml` holds a copy of the settings and a fingerprint of the data, for later comparison. `interrupter` stops
+/// the run after the current step and saves a checkpoint.
 ///
 /// # Errors
-/// Returns an error if a setting is out of range, the data cannot be read, the directory cannot be
-/// written or holds a run, the backend is not compiled in, or the loss is not finite.
+/// Returns an error if a setting is out of range, the data cannot be read, the directory cannot be written, holds a run or
+/// other files or is in use, the backend is not compiled in, or the loss is not finite or diverges.
 pub fn train(config: RunConfig, dir: &Path, interrupter: Interrupter) -> Result<Outcome> {
+    train_at(config, || RunDir::create(dir), interrupter)
+}
+
+/// Does the same as [`train`], in the directory that `place` takes. `place` is called when the settings and the data are
+/// checked, so that an error in them leaves no directory.
+///
+/// # Errors
+/// Returns the errors of `train` and of `place`.
+pub fn train_at(
+    config: RunConfig,
+    place: impl FnOnce() -> Result<RunDir>,
+    interrupter: Interrupter,
+) -> Result<Outcome> {
+    let config = config.with_absolute_paths();
     config.validate()?;
+    config.to_text()?;
     let device = config.backend.device()?;
     let data = config.open_data()?;
-    if dir.join("config.toml").exists() {
-        return Err(TrainError::RunExists(dir.to_path_buf()));
-    }
     if let Initialization::Checkpoint { dir } = &config.training.initialization {
-        Checkpoint::read(dir, &device)?;
+        Checkpoint::load(dir, &device)?;
     }
-    create_dir(dir)?;
+    let dir = place()?;
     dispatch(Run { config, dir, interrupter, device, data, from: None, watcher: None })
 }
 
@@ -72,61 +86,61 @@ pub fn train(config: RunConfig, dir: &Path, interrupter: Interrupter) -> Result<
 /// # Errors
 /// Returns the errors of `train` and [`resume`], and an error if `dir` holds a run with other settings.
 pub fn train_watched(config: RunConfig, dir: &Path, done: Arc<AtomicU64>) -> Result<Outcome> {
-    let path = dir.join("config.toml");
-    let checkpoints = Checkpoints::of_run(dir);
+    let config = config.with_absolute_paths();
+    config.validate()?;
+    let path = dir.join(CONFIG);
     let mut from = None;
+    let device = config.backend.device()?;
+    let data = config.open_data()?;
+    let dir = if path.exists() { RunDir::open(dir)? } else { RunDir::create(dir)? };
     if path.exists() {
         let found = RunConfig::read(&path)?;
         if found != config {
-            return Err(TrainError::RunExists(dir.to_path_buf()));
+            return Err(TrainError::RunExists(dir.path().to_path_buf()));
         }
-        from = checkpoints.last_readable();
-        if from.is_none() && !checkpoints.is_empty() {
-            return Err(TrainError::NoCheckpoint(dir.to_path_buf()));
-        }
+        from = last_checkpoint(&dir)?;
     }
-    config.validate()?;
-    let device = config.backend.device()?;
-    let data = config.open_data()?;
-    create_dir(dir)?;
     done.store(from.unwrap_or(0) as u64, Ordering::Relaxed);
     let interrupter = Interrupter::new();
     dispatch(Run { config, dir, interrupter, device, data, from, watcher: Some(done) })
 }
 
-/// Resumes the run in `dir` from its last complete checkpoint, or from the start if it has none yet. The
-/// result is bit for bit that of an uninterrupted run. `change` may change the settings first, for
-/// example the number of steps.
+/// Resumes the run in `dir` from its last complete checkpoint, or from the start if it was stopped before the first one,
+/// which a warning says. The result is bit for bit that of an uninterrupted run. `change` may change the settings first,
+/// for example the number of steps. A warning says if the data are not those that the run was trained on.
 ///
 /// # Errors
-/// Returns the errors of [`train`], and an error if `dir` holds no run, if checkpoints exist but none is
-/// complete, or if the last complete one does not fit the settings or has more steps than the settings.
+/// Returns the errors of [`train`], and an error if `dir` holds no run, if checkpoints exist but none is complete, if it
+/// holds a final model without any checkpoint, if the last complete checkpoint does not fit the settings or has more steps
+/// than the settings, or if a setting on which the result depends is not the one that the run was trained with.
 pub fn resume(
     dir: &Path,
     change: impl FnOnce(&mut RunConfig) -> Result<()>,
     interrupter: Interrupter,
 ) -> Result<Outcome> {
-    let path = dir.join("config.toml");
-    let mut config = RunConfig::read(&path)?;
+    let path = dir.join(CONFIG);
+    let dir = RunDir::open(dir)?;
+    let mut config = RunConfig::read(&path)?.with_absolute_paths();
     let steps = config.training.steps;
     change(&mut config)?;
     config.validate_from(&path)?;
+    config.to_text()?;
+    let record = Record::read(dir.path())?;
+    if let Some(record) = &record {
+        record.check_settings(&config, dir.path())?;
+    }
     let device = config.backend.device()?;
     let data = config.open_data()?;
-    let checkpoints = Checkpoints::of_run(dir);
-    let from = checkpoints.last_readable();
-    match from {
-        None if !checkpoints.is_empty() => {
-            return Err(TrainError::NoCheckpoint(dir.to_path_buf()));
-        }
-        Some(step) if step as u64 > config.training.steps => {
-            return Err(TrainError::range(
-                "training.steps",
-                config.training.steps,
-                format!("at least {step}, the number of steps of the last checkpoint"),
-            ));
-        }
-        _ => {}
+    if let Some(record) = &record {
+        record.compare_data(data.fingerprint.as_ref(), dir.path());
+    }
+    let from = last_checkpoint(&dir)?;
+    if let Some(step) = from.filter(|step| *step as u64 > config.training.steps) {
+        return Err(TrainError::range(
+            "training.steps",
+            config.training.steps,
+            format!("at least {step}, the number of steps of the last checkpoint"),
+        ));
     }
     if config.training.schedule == LearningRateSchedule::Cosine && config.training.steps != steps {
         log::warn!(
@@ -137,9 +151,27 @@ pub fn resume(
     dispatch(Run { config, dir, interrupter, device, data, from, watcher: None })
 }
 
-struct Run<'a> {
+/// The step of the last complete checkpoint of a run, or `None` if it was stopped before the first one.
+///
+/// # Errors
+/// Returns an error if the run has a final model but no checkpoint, or if no checkpoint is complete.
+fn last_checkpoint(dir: &RunDir) -> Result<Option<usize>> {
+    let path = dir.path();
+    let checkpoints = Checkpoints::of_run(path);
+    match checkpoints.last_readable() {
+        Some(step) => Ok(Some(step)),
+        None if !checkpoints.is_empty() => Err(TrainError::NoCheckpoint(path.to_path_buf())),
+        None if path.join(WEIGHTS).exists() => Err(TrainError::NoState(path.to_path_buf())),
+        None => {
+            log::warn!("{}: has no checkpoint yet; starts again at step 1", path.display());
+            Ok(None)
+        }
+    }
+}
+
+struct Run {
     config: RunConfig,
-    dir: &'a Path,
+    dir: RunDir,
     interrupter: Interrupter,
     device: Device,
     data: Opened,
@@ -148,7 +180,7 @@ struct Run<'a> {
     watcher: Option<Arc<AtomicU64>>,
 }
 
-impl ModelVisitor for Run<'_> {
+impl ModelVisitor for Run {
     type Output = Result<Outcome>;
 
     fn visit<const D: usize, A: Configured<D>>(
@@ -172,17 +204,21 @@ fn launch<const D: usize, A: Configured<D>>(
 ) -> Result<Outcome> {
     let Run { config, dir, interrupter, device, data, from, watcher } = run;
     let training = &config.training;
+    let place = dir;
+    let dir = place.path();
     let done = from.unwrap_or(0) as u64;
     let trainee = trainee::<D, A>(&config, &data, from.is_some(), &device)?.train();
     let checkpoints = Checkpoints::of_run(dir);
     if let Some(step) = from {
-        check_fit(&trainee, &checkpoints, step)?;
+        load(trainee.clone(), &checkpoints.file("model", step))?;
     }
     let schedule = schedule(training)?;
     let (loader, valid) = loaders::<D>(&config, &data, done, &device);
+    // The settings come first: whatever moment a kill falls on, the directory is then that of a run.
+    config.write(&dir.join(CONFIG))?;
+    Record { data: data.fingerprint.clone(), settings: config.clone() }.write(dir)?;
     checkpoints.create()?;
     let metrics = MetricsFile::open(&dir.join("metrics.csv"), done)?;
-    config.write(&dir.join("config.toml"))?;
     let ([model, optim, scheduler], saves) = checkpoints.checkpointers();
     let strategy = Arc::new(Stepwise {
         device: device.autodiff(),
@@ -192,7 +228,7 @@ fn launch<const D: usize, A: Configured<D>>(
         checkpoint_every: training.checkpoint_every,
         keep: training.keep,
         checkpoints,
-        state: Mutex::new(State { metrics, saves, reached: done, failure: None }),
+        state: Mutex::new(State { metrics, saves, reached: done, failure: None, active: false }),
     });
     let optimizer = training.update().optimizer();
     let mut supervised = SupervisedTraining::new(dir, loader, valid)
@@ -225,6 +261,9 @@ fn launch<const D: usize, A: Configured<D>>(
     // Dropping the dashboard restores the terminal.
     drop(result.renderer);
     if let Some(failure) = failure {
+        if let Some(step) = Checkpoints::of_run(dir).last() {
+            log::warn!("{}: the checkpoint of step {step} is kept", dir.display());
+        }
         return Err(failure);
     }
     if let Some(error) = result.error {
@@ -236,22 +275,6 @@ fn launch<const D: usize, A: Configured<D>>(
         return Ok(Outcome::Stopped { step: reached });
     }
     Ok(Outcome::Finished)
-}
-
-/// Returns an error if the checkpoint of `step` does not fit the model. Burn's own loading would panic.
-fn check_fit<const D: usize, A: Configured<D>>(
-    trainee: &Trainee<D, A>,
-    checkpoints: &Checkpoints,
-    step: usize,
-) -> Result<()> {
-    let path = checkpoints.file("model", step);
-    ModuleRecord::load(&path)
-        .and_then(|record| trainee.clone().try_load_record(record))
-        .map(|_| ())
-        .map_err(|error| TrainError::Weights {
-            path,
-            reason: format!("does not fit the settings in config.toml: {error}"),
-        })
 }
 
 /// The data loaders of training, for the steps after `done`, and of validation.

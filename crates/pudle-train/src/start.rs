@@ -19,7 +19,7 @@ pub(crate) fn start_from<const D: usize, A: Configured<D>>(
     dir: &Path,
     device: &Device,
 ) -> Result<Pudle<D, A>> {
-    let checkpoint = Checkpoint::read(dir, device)?;
+    let checkpoint = Checkpoint::load(dir, device)?;
     Pudle::new(config, seed, device)?
         .start_from(&checkpoint.config, &checkpoint.model.weights())
         .map_err(|error| TrainError::Unsuitable(format!("{}: {error}", dir.display())))

@@ -40,7 +40,12 @@ pub(crate) struct State {
     pub reached: u64,
     /// The error that ended the loop early, if there was one.
     pub failure: Option<TrainError>,
+    /// Whether any code had an entry that is not zero.
+    pub active: bool,
 }
+
+/// If all codes of so many steps are zero, a warning says so.
+const FIRST_STEPS: u64 = 20;
 
 type Processor<const D: usize, A> = SupervisedTrainingEventProcessor<Trainee<D, A>>;
 
@@ -62,15 +67,15 @@ impl Stepwise {
 /// One optimisation step, from its batch to the updated weights.
 ///
 /// # Errors
-/// Returns an error if the loss is not finite. The weights then remain those before the step.
+/// Returns an error if the loss is not finite or diverges. The weights then remain those before the step.
 fn advance<const D: usize, A: Dictionary<D>>(
     learner: &mut Learner<Trainee<D, A>>,
     batch: DeviceBatch<D>,
     step: u64,
 ) -> Result<StepRecord> {
-    let extent = batch.input.dims();
+    let (extent, energy) = (batch.input.dims(), batch.energy);
     let output = learner.train_step(batch);
-    learner.model().check(output.item.loss, step, extent)?;
+    learner.model().check(output.item.loss, step, extent, energy)?;
     learner.lr_step();
     learner.optimizer_step(output.grads);
     Ok(output.item)
@@ -118,6 +123,7 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
     fn step(&mut self, state: &mut State, batch: DeviceBatch<D>, step: u64) -> Result<()> {
         let record = advance(&mut self.learner, batch, step)?;
         state.reached = step;
+        state.active |= record.active > 0.0;
         let rate = self.learner.lr_current();
         state.metrics.row(step, TRAIN, &record, Some(rate.base()))?;
         let (first, last) = self.plan.period(step);
@@ -202,6 +208,7 @@ impl<const D: usize, A: Dictionary<D>> SupervisedLearningStrategy<Trainee<D, A>>
             let Some(checkpointer) = &mut checkpointer else { return Ok(()) };
             checkpointer.checkpoint(learner, step as usize, &event_store);
             state.saves.wait()?;
+            self.checkpoints.seal(step as usize)?;
             self.checkpoints.prune(step as usize, self.keep)
         });
         state.failure = result.and(state.metrics.flush()).err();
@@ -216,6 +223,14 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
         match model.model.valid().check_weights() {
             Ok(()) => Ok(()),
             Err(_) => Err(model.not_finite(f64::NAN, step, extent)),
+        }
+    }
+
+    /// Says in a line if all codes of the first steps are zero.
+    fn warn_of_zero_codes(&self, state: &State) {
+        let last = (self.plan.done + FIRST_STEPS).min(self.plan.total);
+        if state.reached == last && !state.active {
+            log::warn!("all codes of the first steps are zero: λ is too large for these data");
         }
     }
 
@@ -246,6 +261,9 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
             let mut result = match batches.next() {
                 Some(Ok(batch)) => {
                     extent = batch.input.dims();
+                    if step == done + 1 {
+                        self.learner.model().warn_of_step(extent);
+                    }
                     self.step(state, batch, step)
                 }
                 Some(Err(error)) => Err(TrainError::Learner(error.to_string())),
@@ -260,10 +278,12 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
                 self.send(LearnerEvent::EndEpoch(epoch_number));
                 stop = result.is_err() || self.interrupter.should_stop();
             }
-            // An error also saves the steps before it.
+            self.warn_of_zero_codes(state);
+            // An error also saves the steps before it, but a training that diverges goes wrong before it is noticed.
             let reached = state.reached;
+            let diverged = matches!(result, Err(TrainError::Diverged { .. }));
             let due = reached == total || reached.is_multiple_of(checkpoint_every);
-            if (due || stop) && reached > self.saved {
+            if (due || stop) && reached > self.saved && !diverged {
                 if let Err(error) = self.check_weights(step, extent) {
                     return Err(result.err().unwrap_or(error));
                 }

@@ -66,15 +66,15 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
     /// Performs one step on `batch`, and returns the figures of its forward pass, before the update.
     ///
     /// # Errors
-    /// Returns an error if the loss is not finite. The model then remains that before the step.
+    /// Returns an error if the loss is not finite or diverges. The model then remains that before the step.
     ///
     /// # Panics
     /// Panics if the data of `batch` do not have rank `D`, or do not fit the dictionary.
     pub fn step(&mut self, batch: Batch) -> Result<StepRecord> {
         let batch = to_device(batch, None, &self.device);
-        let extent = batch.input.dims();
+        let (extent, energy) = (batch.input.dims(), batch.energy);
         let output = TrainStep::step(&self.trainee, batch);
-        self.trainee.check(output.item.loss, self.steps + 1, extent)?;
+        self.trainee.check(output.item.loss, self.steps + 1, extent, energy)?;
         let rate = self.update.learning_rate.into();
         self.trainee = self.trainee.clone().optimize(&mut self.optimizer, rate, output.grads);
         self.steps += 1;

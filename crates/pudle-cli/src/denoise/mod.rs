@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::arguments::BackendArg;
 use crate::failure::Failure;
 use crate::shipped;
-use crate::terminal::{say, say_json};
+use crate::terminal::{note, say, say_json};
 use noise::{Noise, SigmaArg, strength};
 use plan::{Plan, is_taken, plan};
 
@@ -130,7 +130,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             // The other pictures do not depend on this one.
             Err(error) => {
                 failed += 1;
-                eprintln!("error: {}", error.to_string().replace('\n', " "));
+                note!("error: {}", error.to_string().replace('\n', " "));
             }
         }
     }

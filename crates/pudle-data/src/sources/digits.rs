@@ -50,7 +50,12 @@ impl SourceSettings for DigitSettings {
             Digits::open(&self.path, DigitPart::Train, &self.classes).or_else(|error| {
                 Digits::open(&self.path, DigitPart::Test, &self.classes).or(Err(error))
             })?;
-        open_digits(digits, &self.without, options)
+        let fingerprint = Some(digits.fingerprint());
+        Ok(Opened { fingerprint, ..open_digits(digits, &self.without, options)? })
+    }
+
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        vec![&mut self.path]
     }
 
     fn without(&self) -> &[usize] {

@@ -9,6 +9,7 @@ use super::fit;
 use super::settings::{OpenOptions, Opened, SourceSettings};
 use crate::crops::{CropConfig, Crops};
 use crate::error::{Result, check_count};
+use crate::fingerprint::Fingerprint;
 use crate::folder::ImageFolder;
 use crate::image::ColorMode;
 use crate::noise::Sigma;
@@ -83,12 +84,18 @@ impl SourceSettings for PhotographSettings {
         let OpenOptions { batch, seed, .. } = *options;
         let Self { crop, sigma, flips, .. } = *self;
         let folder = self.folder(&self.dir, options)?;
-        let opened =
-            Opened::new(Crops::new(folder, CropConfig { crop, batch, sigma, flips, seed })?);
-        let Some(dir) = &self.valid else { return Ok(opened) };
-        let pictures = WholePictures::new(self.folder(dir, options)?, sigma.middle(), seed)?;
+        let paths = folder.paths().to_vec();
+        let crops = Crops::new(folder, CropConfig { crop, batch, sigma, flips, seed })?;
+        let opened = Opened::new(crops);
+        let training = (self.dir.as_path(), &paths[..]);
+        let Some(dir) = &self.valid else {
+            return Ok(Opened { fingerprint: Some(Fingerprint::of([training])?), ..opened });
+        };
+        let folder = self.folder(dir, options)?;
+        let fingerprint = Some(Fingerprint::of([training, (dir.as_path(), folder.paths())])?);
+        let pictures = WholePictures::new(folder, sigma.middle(), seed)?;
         let count = pictures.len() as u64;
-        Ok(opened.with_validation(pictures, count))
+        Ok(Opened { fingerprint, ..opened }.with_validation(pictures, count))
     }
 
     fn crop(&self) -> Option<usize> {
@@ -97,6 +104,10 @@ impl SourceSettings for PhotographSettings {
 
     fn validation_folder_mut(&mut self) -> Option<&mut Option<PathBuf>> {
         Some(&mut self.valid)
+    }
+
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        [&mut self.dir].into_iter().chain(&mut self.valid).collect()
     }
 
     fn cached_images_mut(&mut self) -> Option<&mut Option<usize>> {

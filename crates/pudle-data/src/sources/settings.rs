@@ -8,6 +8,7 @@ use pudle_core::{DictionaryConfig, RangeError};
 
 use crate::digits::Digits;
 use crate::error::Result;
+use crate::fingerprint::Fingerprint;
 use crate::known_dictionary::KnownDictionary;
 use crate::source::Source;
 
@@ -62,6 +63,11 @@ pub(crate) trait SourceSettings {
         None
     }
 
+    /// The files and folders that hold the data.
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        Vec::new()
+    }
+
     /// The number of decoded pictures in memory, if the data are pictures.
     fn cached_images_mut(&mut self) -> Option<&mut Option<usize>> {
         None
@@ -90,6 +96,8 @@ pub struct Opened {
     pub dictionary: Option<KnownDictionary>,
     /// The digits with their labels, if the data are digits.
     pub digits: Option<LabelledDigits>,
+    /// What the files of the data are, if they come from files.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Batches for validation.
@@ -113,7 +121,13 @@ pub struct LabelledDigits {
 impl Opened {
     /// Batches for training and nothing else.
     pub(crate) fn new(training: impl Source) -> Self {
-        Self { training: Arc::new(training), validation: None, dictionary: None, digits: None }
+        Self {
+            training: Arc::new(training),
+            validation: None,
+            dictionary: None,
+            digits: None,
+            fingerprint: None,
+        }
     }
 
     /// With batches for validation.

@@ -1,10 +1,12 @@
 //! Reading and writing the file of a run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::run::RunConfig;
+use super::training::Initialization;
 use crate::error::{Result, TrainError};
 use crate::files::write_whole;
+use crate::shipped::shipped_names;
 
 impl RunConfig {
     /// Reads a TOML file. Its values are not [validated](Self::validate) yet.
@@ -13,7 +15,42 @@ impl RunConfig {
     /// Returns an error with the file and what is wrong in it.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
-        Self::parse(&text, path)
+        Ok(Self::parse(&text, path)?.with_paths_from(path))
+    }
+
+    /// The same settings with the paths of a file, which are relative to its folder. A path that does not exist there, but
+    /// does in the working directory, is that one, as in older versions.
+    fn with_paths_from(mut self, file: &Path) -> Self {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        for path in self.paths_mut() {
+            let beside = folder.join(&*path);
+            if beside.exists() || !path.exists() {
+                *path = beside;
+            }
+        }
+        self
+    }
+
+    /// The same settings with absolute paths, which mean the same in any folder.
+    pub(crate) fn with_absolute_paths(mut self) -> Self {
+        for path in self.paths_mut() {
+            if let Ok(absolute) = std::path::absolute(&*path) {
+                *path = absolute;
+            }
+        }
+        self
+    }
+
+    /// All paths in the settings. The name of a shipped checkpoint is no path.
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let mut paths = self.data.paths_mut();
+        if let Initialization::Checkpoint { dir } = &mut self.training.initialization
+            && !shipped_names().any(|name| Path::new(name) == dir)
+        {
+            paths.push(dir);
+        }
+        paths.retain(|path| !path.as_os_str().is_empty());
+        paths
     }
 
     /// Reads a text. Errors name `path` as its file.
@@ -36,9 +73,10 @@ impl RunConfig {
         let failed = |reason: String| TrainError::ConfigFile { path: path.to_path_buf(), reason };
         let mut table = toml::Table::try_from(&self).map_err(|error| failed(error.to_string()))?;
         overlay(&mut table, over);
-        table
+        let config: Self = table
             .try_into()
-            .map_err(|error: toml::de::Error| failed(error.message().replace('\n', " ")))
+            .map_err(|error: toml::de::Error| failed(error.message().replace('\n', " ")))?;
+        Ok(config.with_paths_from(path))
     }
 
     /// Checks every field, as [`validate`](Self::validate) does. Errors name `path` as the file of the settings.
@@ -57,11 +95,22 @@ impl RunConfig {
     /// # Errors
     /// Returns an error if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = toml::to_string(self).map_err(|error| TrainError::ConfigFile {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        })?;
-        write_whole(path, text.as_bytes())
+        write_whole(path, self.to_text()?.as_bytes())
+    }
+
+    /// The text of the TOML file.
+    ///
+    /// # Errors
+    /// Returns an error if a path is not UTF-8, which TOML cannot hold.
+    pub(crate) fn to_text(&self) -> Result<String> {
+        let mut copy = self.clone();
+        if let Some(path) = copy.paths_mut().into_iter().find(|path| path.to_str().is_none()) {
+            return Err(TrainError::Unsuitable(format!(
+                "{}: the name is not UTF-8, which the file of the settings cannot hold; use a link with another name",
+                path.display()
+            )));
+        }
+        toml::to_string(self).map_err(|error| TrainError::Unsuitable(error.to_string()))
     }
 }
 
