@@ -19,7 +19,8 @@ pub struct Args {
     /// Folder of clean pictures. Its subfolders are included.
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
-    /// Standard deviations of the noise to add, on the scale 0 … 255. Several values are separated by commas.
+    /// Standard deviations of the noise to add, on the scale 0 … 255, from 0.01 to 255. Several values are separated by
+    /// commas. They may be outside the range that the model was trained for.
     #[arg(
         long,
         value_name = "S,…",
@@ -35,9 +36,15 @@ pub struct Args {
     /// converted to grey.
     #[arg(long)]
     color: bool,
+    /// Blend what the estimate leaves out back into it, as `pudle denoise` does.
+    #[arg(long)]
+    blend: bool,
     /// Seed of the noise.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Seeds of the noise, separated by commas, in the place of --seed. Each noise level is scored with each of them.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', conflicts_with = "seed")]
+    seeds: Vec<u64>,
     /// Number of shifts of the atoms' grid over which estimates are averaged, from 1 to the stride squared, or all.
     #[arg(long, value_name = "N", default_value_t,
           value_parser = |text: &str| text.parse::<ShiftCount>())]
@@ -63,10 +70,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     for &sigma in &args.sigma {
         Scoring::new(sigma).check()?;
     }
-    let mut evaluations = Vec::with_capacity(args.sigma.len());
-    for &sigma in &args.sigma {
-        let Args { seed, protocol, blind, color, .. } = args;
-        let scoring = Scoring { sigma, seed, protocol, blind, color };
+    let seeds = if args.seeds.is_empty() { vec![args.seed] } else { args.seeds.clone() };
+    let runs: Vec<(f32, u64)> =
+        args.sigma.iter().flat_map(|&sigma| seeds.iter().map(move |&seed| (sigma, seed))).collect();
+    let mut evaluations = Vec::with_capacity(runs.len());
+    for (sigma, seed) in runs {
+        let Args { protocol, blind, blend, color, .. } = args;
+        let scoring = Scoring { sigma, seed, protocol, blind, blend, color };
         let mut header = !args.json;
         let evaluation = pudle_train::evaluate(&denoiser, &args.images, scoring, |scored| {
             if std::mem::take(&mut header) {
@@ -76,6 +86,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 print_score(scored.score);
             }
             match &args.save {
+                Some(dir) if seeds.len() > 1 => {
+                    save(&dir.join(format!("sigma-{sigma}")).join(format!("seed-{seed}")), &scored)
+                }
                 Some(dir) => save(&dir.join(format!("sigma-{sigma}")), &scored),
                 None => Ok(()),
             }
@@ -89,15 +102,25 @@ pub fn run(args: Args) -> Result<(), Failure> {
         (true, [one]) => say_json(one),
         (true, several) => say_json(&several),
         (false, [_]) => Ok(()),
-        (false, several) => {
-            say!("{:>7} {:>9} {:>9} {:>7}", "sigma", "noisy dB", "PSNR dB", "SSIM");
-            for e in several {
-                let (noisy, psnr, ssim) = (e.mean_noisy_psnr, e.mean_psnr, e.mean_ssim);
-                say!("{:>7} {noisy:>9.2} {psnr:>9.2} {ssim:>7.4}", e.sigma);
-            }
-            Ok(())
-        }
+        (false, several) => print_table(several, seeds.len()),
     }
+}
+
+/// The means of each noise level over all pictures and seeds, and the standard deviation of the mean PSNR over the seeds.
+fn print_table(evaluations: &[Evaluation], seeds: usize) -> Result<(), Failure> {
+    say!("{:>7} {:>9} {:>9} {:>7} {:>8}", "sigma", "noisy dB", "PSNR dB", "SSIM", "± seeds");
+    for level in evaluations.chunks(seeds) {
+        let mean = |of: fn(&Evaluation) -> f64| level.iter().map(of).sum::<f64>() / seeds as f64;
+        let (noisy, psnr) = (mean(|e| e.mean_noisy_psnr), mean(|e| e.mean_psnr));
+        let ssim = mean(|e| e.mean_ssim);
+        let squares = level.iter().map(|e| (e.mean_psnr - psnr).powi(2)).sum::<f64>();
+        let spread = match seeds {
+            1 => String::new(),
+            _ => format!("{:.3}", (squares / (seeds - 1) as f64).sqrt()),
+        };
+        say!("{:>7} {noisy:>9.2} {psnr:>9.2} {ssim:>7.4} {spread:>8}", level[0].sigma);
+    }
+    Ok(())
 }
 
 fn print_header(scoring: Scoring) {

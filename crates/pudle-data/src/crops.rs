@@ -7,6 +7,7 @@ use rand::RngExt;
 use crate::error::{DataError, Result, check_count};
 use crate::image::Image;
 use crate::noise::{Sigma, add_noise};
+use crate::noise_kinds::NoiseKinds;
 use crate::order::Order;
 use crate::pictures::{Pictures, Readable};
 use crate::rng::{Stream, step_rng};
@@ -24,6 +25,8 @@ pub struct CropConfig {
     pub sigma: Sigma,
     /// Whether each crop is mirrored left to right and top to bottom, each with probability ½.
     pub flips: bool,
+    /// The kinds of the noise; `None` for white Gaussian noise.
+    pub noise: Option<NoiseKinds>,
     /// Seed of order, positions, flips and noise.
     pub seed: u64,
 }
@@ -31,12 +34,12 @@ pub struct CropConfig {
 impl Default for CropConfig {
     /// Four flipped crops of 128 × 128 with σ = 25.
     fn default() -> Self {
-        Self { crop: 128, batch: 4, sigma: Sigma::At(25.0), flips: true, seed: 0 }
+        Self { crop: 128, batch: 4, sigma: Sigma::At(25.0), flips: true, noise: None, seed: 0 }
     }
 }
 
-/// Random square crops of pictures, with Gaussian noise. The input is the noisy crop and the target
-/// the clean one; both have the shape `[batch, channels, crop, crop]`.
+/// Random square crops of pictures, with white Gaussian noise or other [kinds](NoiseKinds). The input is the
+/// noisy crop and the target the clean one; both have the shape `[batch, channels, crop, crop]`.
 ///
 /// Every pass over the pictures has its own random order and takes one crop of each picture, at a
 /// uniformly random position. Pictures smaller than the crop are first extended by
@@ -57,6 +60,7 @@ impl<P: Pictures> Crops<P> {
         check_count("crop", config.crop, 1, 4096)?;
         check_count("batch", config.batch, 1, 1 << 16)?;
         config.sigma.check("sigma")?;
+        config.noise.map_or(Ok(()), |kinds| kinds.check())?;
         let pictures = Readable::new(pictures)?;
         // In 64 bits: at most 2^16 · 2^24 pixels times a few channels.
         let pixels = (config.batch * config.crop * config.crop) as u64;
@@ -96,29 +100,34 @@ impl<P: Pictures> Crops<P> {
 
 impl<P: Pictures> Source for Crops<P> {
     fn batch(&self, step: u64) -> Result<Batch> {
-        let CropConfig { crop: side, batch, sigma, seed, .. } = self.config;
-        let shape = vec![batch, self.pictures.pictures().channels(), side, side];
+        let CropConfig { crop: side, batch, sigma, noise: kinds, seed, .. } = self.config;
+        let channels = self.pictures.pictures().channels();
+        let shape = vec![batch, channels, side, side];
         let mut target = Vec::with_capacity(shape.iter().product());
         let mut input = Vec::with_capacity(target.capacity());
         let mut noise = Vec::with_capacity(batch);
         for (number, i) in self.order.batch(step, batch) {
-            let start = target.len();
-            target.extend_from_slice(&self.crop(number, i)?.data);
-            input.extend_from_slice(&target[start..]);
+            let mut crop = self.crop(number, i)?;
+            target.extend_from_slice(&crop.data);
             // Noise has its own random stream, so that it does not depend on the draws for flips.
             let mut rng = step_rng(seed, Stream::Noise, number);
             let sigma = sigma.draw(&mut rng);
-            add_noise(&mut input[start..], sigma / 255.0, &mut rng);
+            match kinds {
+                None => add_noise(&mut crop.data, sigma / 255.0, &mut rng),
+                Some(kinds) => kinds.add(&mut crop, sigma, &mut rng),
+            }
+            input.extend(crop.data);
             noise.push(sigma);
         }
         Ok(Batch { shape, input, target, noise })
     }
 
     fn describe(&self) -> String {
-        let CropConfig { crop, batch, sigma, flips, .. } = self.config;
+        let CropConfig { crop, batch, sigma, flips, noise, .. } = self.config;
+        let noise = if noise.is_some() { " of several kinds" } else { "" };
         let flips = if flips { ", flipped at random" } else { "" };
         let from = self.pictures.pictures().describe();
-        format!("{batch} crops of {crop}×{crop}{flips}, σ = {sigma}, from {from}")
+        format!("{batch} crops of {crop}×{crop}{flips}, σ = {sigma}{noise}, from {from}")
     }
 }
 

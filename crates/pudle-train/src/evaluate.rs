@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use pudle_data::{ColorMode, Image, ImageFolder, add_validation_noise, estimate_sigma};
+use pudle_data::{ColorMode, Image, ImageFolder, NoiseLevel, add_validation_noise};
 use serde::Serialize;
 
 use crate::denoiser::Denoiser;
@@ -43,7 +43,7 @@ pub struct ImageScore {
     pub psnr: f64,
     /// SSIM of the estimate.
     pub ssim: f64,
-    /// Noise level of the noisy picture by [`estimate_sigma`], on the scale 0 … 255. `None` if the picture is too small.
+    /// Noise level of the noisy picture by [`NoiseLevel::measure`], on the scale 0 … 255. `None` if the picture is too small.
     pub estimated_sigma: Option<f32>,
     /// Time of the denoising in seconds.
     pub seconds: f64,
@@ -73,6 +73,8 @@ pub struct Scoring {
     pub protocol: Protocol,
     /// Whether the denoiser gets an estimate of the noise level instead of the true one.
     pub blind: bool,
+    /// Whether what the estimate leaves out is blended back, as in [`Denoiser::restore`].
+    pub blend: bool,
     /// Whether a grey model denoises each channel of a colour picture. If not, the picture is converted to grey.
     pub color: bool,
 }
@@ -80,7 +82,7 @@ pub struct Scoring {
 impl Scoring {
     /// Settings with this noise level, which the denoiser gets, seed 0 and peak 1.
     pub fn new(sigma: f32) -> Self {
-        Self { sigma, seed: 0, protocol: Protocol::Full, blind: false, color: false }
+        Self { sigma, seed: 0, protocol: Protocol::Full, blind: false, blend: false, color: false }
     }
 
     /// Checks the settings.
@@ -99,6 +101,8 @@ pub struct Evaluation {
     pub protocol: Protocol,
     /// Standard deviation of the noise, on the scale 0 … 255.
     pub sigma: f32,
+    /// Seed of the noise.
+    pub seed: u64,
     /// Whether the denoiser got an estimate of the noise level.
     pub blind: bool,
     /// Number of pictures whose estimated noise level is within 10 % of the true one.
@@ -129,7 +133,7 @@ pub fn evaluate(
     scoring: Scoring,
     mut visit: impl FnMut(Scored<'_>) -> Result<()>,
 ) -> Result<Evaluation> {
-    let Scoring { sigma, seed, protocol, blind, color } = scoring;
+    let Scoring { sigma, seed, protocol, blind, blend, color } = scoring;
     scoring.check()?;
     // A grey picture stays grey for a colour model, so that its three channels have the same noise.
     let color = if color || denoiser.channels() == 3 { ColorMode::AsIs } else { ColorMode::Gray };
@@ -152,10 +156,18 @@ pub fn evaluate(
             continue;
         }
         let noisy = add_validation_noise(&clean, sigma, seed, i as u64);
-        let estimated_sigma = estimate_sigma(&noisy);
-        let level = if blind { estimated_sigma.map(|s| s.clamp(0.01, 255.0)) } else { Some(sigma) };
+        let found = NoiseLevel::measure(&noisy);
+        let estimated_sigma = found.as_ref().map(NoiseLevel::file_sigma);
+        let level = match found {
+            Some(level) if blind => level,
+            _ => NoiseLevel::white(sigma, noisy.channels),
+        };
         let started = Instant::now();
-        let estimate = match denoiser.denoise(&noisy, level) {
+        let estimate = match blend {
+            true => denoiser.restore(&noisy, &level, 1.0),
+            false => denoiser.denoise(&noisy, Some(level.file_sigma().clamp(0.01, 255.0))),
+        };
+        let estimate = match estimate {
             Ok(estimate) => estimate.clip(),
             Err(error) => {
                 log::warn!("skipped: {}: {error}", path.display());
@@ -188,6 +200,7 @@ pub fn evaluate(
     Ok(Evaluation {
         protocol,
         sigma,
+        seed,
         blind,
         estimates_within_a_tenth: images.iter().filter(near).count(),
         mean_seconds: mean(|score| score.seconds),

@@ -5,9 +5,11 @@
 //! * [`Trainer`] performs the same training steps on batches of the caller, without a run directory.
 //! * [`Checkpoint`] is a directory with `config.toml` and `model.safetensors`. A run directory is a
 //!   checkpoint, too. [`import_dictionary`] creates one from the dictionary of another program.
-//! * [`Denoiser`] applies a checkpoint to images of any size. [`evaluate`] measures its PSNR and SSIM.
+//! * [`Denoiser`] applies a checkpoint to images of any size. [`Denoiser::restore`] is for photographs as they are, with
+//!   the noise that a [`pudle_data::NoiseLevel`] measures. [`evaluate`] measures its PSNR and SSIM.
 
 mod atoms;
+mod blend;
 mod checkpoint;
 mod checkpoints;
 mod config;
@@ -24,12 +26,14 @@ mod load;
 mod metrics;
 mod progress;
 mod record;
+mod restore;
 mod run;
 mod run_dir;
 mod run_weights;
 mod shipped;
 mod sigma;
 mod ssim;
+mod stabilize;
 mod start;
 mod strategy;
 mod tiles;

@@ -21,11 +21,23 @@ impl Denoiser {
         picture: &mut impl Raster,
         sigma: Option<f32>,
         tile: usize,
+        visit: impl FnMut(usize),
+    ) -> Result<()> {
+        self.in_tiles(picture, [tile, self.reach()], |noisy| self.denoise(noisy, sigma), visit)
+    }
+
+    /// Replaces a picture by what `change` makes of it, in tiles. A pixel of the result depends on no pixel farther away
+    /// than `reach`.
+    pub(crate) fn in_tiles(
+        &self,
+        picture: &mut impl Raster,
+        [tile, reach]: [usize; 2],
+        change: impl Fn(&Image) -> Result<Image>,
         mut visit: impl FnMut(usize),
     ) -> Result<()> {
         let [channels, height, width] = picture.shape();
         let stride = self.stride();
-        let reach = self.reach().next_multiple_of(stride);
+        let reach = reach.next_multiple_of(stride);
         let tile = tile.min(height.max(width)).max(reach).next_multiple_of(stride);
         // Noisy pixels that are already overwritten, but are margins of later tiles: rows above, columns to the left.
         let mut above = Image::from_fn(channels, reach, width, |_, _, _| 0.0);
@@ -63,7 +75,7 @@ impl Denoiser {
                     );
                     beside.put(0, 0, &columns);
                 }
-                let estimate = self.denoise(&noisy, sigma)?;
+                let estimate = change(&noisy)?;
                 picture.put(
                     top,
                     left,

@@ -44,8 +44,8 @@ pub struct Args {
     #[arg(long, value_name = "S", allow_negative_numbers = true,
           value_parser = |text: &str| text.parse::<SigmaArg>())]
     sigma: Option<SigmaArg>,
-    /// Strength of denoising, from 0.05 to 4. It multiplies the noise level that the model gets: below 1 preserves more
-    /// detail and more noise, above 1 smooths more.
+    /// Strength of denoising, from 0 to 4. Below 1, the result is this share of the way from the picture to its estimate:
+    /// 0 changes nothing. Above 1, the noise counts as that much stronger, and the result is smoother.
     #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true,
           value_parser = strength)]
     strength: f32,
@@ -93,6 +93,8 @@ struct Report {
     /// Noise level of the picture: added, given or estimated.
     sigma: Option<f32>,
     estimated: bool,
+    /// The noise in words, if it was estimated.
+    noise: Option<String>,
     noisy_psnr: Option<f64>,
     psnr: Option<f64>,
     /// Time of denoising, without reading and writing files.
@@ -184,10 +186,21 @@ impl Session {
             if needed { Some(self.noise.level(picture).map_err(|e| fails(&e))?) } else { None };
         let bar = bar(height * width, name);
         let started = Instant::now();
-        let passed = level.map(|level| level.passed);
-        denoiser
-            .denoise_tiles(picture, passed, self.args.tile, |pixels| bar.inc(pixels as u64))
-            .map_err(|error| fails(&error))?;
+        let (tile, strength) = (self.args.tile, self.args.strength);
+        let visit = |pixels| bar.inc(pixels as u64);
+        match &level {
+            Some(level) => {
+                if level.noise.doubtful {
+                    log::warn!(
+                        "{name}: its noise cannot be told from its texture, and little or nothing is removed; \
+                         --sigma sets the noise"
+                    );
+                }
+                denoiser.restore_tiles(picture, &level.noise, strength, tile, visit)
+            }
+            None => denoiser.denoise_tiles(picture, None, tile, visit),
+        }
+        .map_err(|error| fails(&error))?;
         let seconds = started.elapsed().as_secs_f64();
         bar.finish_and_clear();
         Ok(Report {
@@ -198,8 +211,9 @@ impl Session {
             width,
             height,
             channels,
-            sigma: level.map(|level| level.sigma).or(self.noise.added()),
-            estimated: level.is_some_and(|level| level.estimated),
+            sigma: level.as_ref().map(|level| level.noise.file_sigma()).or(self.noise.added()),
+            estimated: level.as_ref().is_some_and(|level| level.estimated),
+            noise: level.filter(|level| level.estimated).map(|level| level.noise.to_string()),
             noisy_psnr: None,
             psnr: None,
             seconds,
@@ -288,10 +302,10 @@ impl Session {
         }
         let name = report.input.as_deref().unwrap_or("scene");
         let (width, height) = (report.width, report.height);
-        let sigma = match report.sigma {
-            Some(sigma) if report.estimated => format!(", sigma {sigma:.1} (estimated)"),
-            Some(sigma) => format!(", sigma {sigma}"),
-            None => String::new(),
+        let sigma = match (&report.noise, report.sigma) {
+            (Some(noise), _) => format!(", {noise} (estimated)"),
+            (None, Some(sigma)) => format!(", sigma {sigma}"),
+            (None, None) => String::new(),
         };
         say!(
             "{name}, {width}×{height}{sigma}, {}: {:.2} s, {:.2} MP/s",

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use pudle_data::{Raster, estimate_sigma};
+use pudle_data::{NoiseLevel, Raster};
 
 use crate::failure::Failure;
 
@@ -35,8 +35,8 @@ impl FromStr for SigmaArg {
 /// Parses the value of `--strength`.
 pub fn strength(text: &str) -> Result<f32, String> {
     match text.parse() {
-        Ok(factor @ 0.05..=4.0) => Ok(factor),
-        _ => Err(format!("\"{text}\" is not a number from 0.05 to 4")),
+        Ok(factor @ 0.0..=4.0) => Ok(factor),
+        _ => Err(format!("\"{text}\" is not a number from 0 to 4")),
     }
 }
 
@@ -48,11 +48,9 @@ pub struct Noise {
     added: Option<f32>,
 }
 
-/// The noise level of a picture, and the level that is passed to the model.
-#[derive(Clone, Copy)]
+/// The noise of a picture, and whether it was estimated.
 pub struct Level {
-    pub sigma: f32,
-    pub passed: f32,
+    pub noise: NoiseLevel,
     pub estimated: bool,
 }
 
@@ -80,21 +78,21 @@ impl Noise {
         self.strength != 1.0 || (self.added.is_none() && self.sigma.is_some())
     }
 
-    /// The noise level of a picture: given, added or estimated.
+    /// The noise of a picture: given, added or estimated.
     pub fn level(&self, picture: &impl Raster) -> Result<Level, String> {
-        let (sigma, estimated) = match (self.sigma, self.added) {
-            (Some(SigmaArg::Given(sigma)), _) | (None, Some(sigma)) => (sigma, false),
+        let [channels, height, width] = picture.shape();
+        match (self.sigma, self.added) {
+            (Some(SigmaArg::Given(sigma)), _) | (None, Some(sigma)) => {
+                Ok(Level { noise: NoiseLevel::white(sigma, channels), estimated: false })
+            }
             (Some(SigmaArg::Auto), _) | (None, None) => {
-                let [_, height, width] = picture.shape();
-                let estimate = estimate_sigma(picture).ok_or_else(|| {
+                let noise = NoiseLevel::measure(picture).ok_or_else(|| {
                     format!(
                         "{width}×{height} pixels are too few to estimate the noise; set --sigma"
                     )
                 })?;
-                (estimate, true)
+                Ok(Level { noise, estimated: true })
             }
-        };
-        let passed = (sigma * self.strength).clamp(LEAST, 255.0);
-        Ok(Level { sigma, passed, estimated })
+        }
     }
 }

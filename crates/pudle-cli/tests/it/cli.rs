@@ -482,7 +482,7 @@ fn wrong_inputs_end_with_one_clear_line() {
         ("evaluate --checkpoint model", "--images"),
         ("export model --format onnx -o x", "onnx"),
         ("denoise --add-noise", "PATH"),
-        ("denoise --strength 9", "0.05"),
+        ("denoise --strength 9", "from 0 to 4"),
         ("denoise --sigma much", "auto"),
         ("denoise --shifts none", "none"),
         ("denoise --kernels fast", "composed"),

@@ -31,7 +31,7 @@ impl Pictures for Numbered {
 }
 
 fn config() -> CropConfig {
-    CropConfig { crop: 4, batch: 3, sigma: (25.0f32).into(), flips: true, seed: 11 }
+    CropConfig { crop: 4, batch: 3, sigma: (25.0f32).into(), seed: 11, ..CropConfig::default() }
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn all_four_flips_occur() {
 
 #[test]
 fn small_pictures_are_grown() {
-    let plain = CropConfig { crop: 5, batch: 1, sigma: (0.0f32).into(), flips: false, seed: 0 };
+    let plain = CropConfig { crop: 5, batch: 1, sigma: (0.0f32).into(), flips: false, ..config() };
     let crops = Crops::new(Numbered(vec![(1, 3)]), plain).unwrap();
     let expected = Numbered(vec![(1, 3)]).picture(0).unwrap().pad_reflect_to(5, 5);
     assert_eq!(crops.batch(0).unwrap().target, expected.data);
@@ -166,4 +166,22 @@ fn grey_and_colour_do_not_mix() {
     assert!(matches!(crops(ColorMode::AsIs), Err(DataError::Shape { .. })));
     assert_eq!(crops(ColorMode::Gray).unwrap().shape, [2, 1, 4, 4]);
     assert_eq!(crops(ColorMode::Rgb).unwrap().shape, [2, 3, 4, 4]);
+}
+
+#[test]
+fn kinds_of_noise_change_the_input_alone() {
+    let make = |noise| {
+        let leaves = crate::DeadLeavesConfig { count: 3, ..Default::default() };
+        let pictures = crate::DeadLeaves::new(leaves).unwrap();
+        Crops::new(pictures, CropConfig { crop: 24, noise, ..config() }).unwrap()
+    };
+    let white = make(None).batch(2).unwrap();
+    let kinds = crate::NoiseKinds { white: 0.0, correlated: 1.0, ..Default::default() };
+    let other = make(Some(kinds)).batch(2).unwrap();
+    assert_eq!((&white.target, &white.noise), (&other.target, &other.noise));
+    assert_ne!(white.input, other.input);
+    let none = crate::NoiseKinds { white: 0.0, ..Default::default() };
+    let config = CropConfig { noise: Some(none), ..config() };
+    let error = Crops::new(Numbered(vec![(9, 7)]), config).unwrap_err().to_string();
+    assert!(error.contains("data.noise.white"), "{error}");
 }

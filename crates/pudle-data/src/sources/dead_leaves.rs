@@ -15,6 +15,7 @@ use crate::crops::{CropConfig, Crops};
 use crate::dead_leaves::{DeadLeaves, DeadLeavesConfig};
 use crate::error::{Result, check_count};
 use crate::noise::Sigma;
+use crate::noise_kinds::NoiseKinds;
 use crate::whole_pictures::WholePictures;
 
 /// Number of pictures that a run validates on.
@@ -31,6 +32,7 @@ const VALIDATION_PICTURES: usize = 8;
 /// | `sigma` | — | standard deviation of the noise on the scale 0 … 255: a number, or `[low, high]` for a level drawn for each crop | 0 to 255 |
 /// | `flips` | — | whether crops are mirrored at random along both axes | |
 /// | `cached_images` | 512 | pictures in memory | ≥ 0 |
+/// | `noise` | white | kinds of the noise, a table: see [`NoiseKinds`] | |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeadLeavesSettings {
@@ -47,18 +49,21 @@ pub struct DeadLeavesSettings {
     /// Pictures in memory, 512 if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_images: Option<usize>,
+    /// Kinds of the noise; white if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoiseKinds>,
 }
 
 impl DeadLeavesSettings {
     /// Mirrored crops of a thousand pictures of 180×180 pixels.
     pub fn new(crop: usize, sigma: Sigma) -> Self {
-        Self { side: 180, count: 1000, crop, sigma, flips: true, cached_images: None }
+        Self { side: 180, count: 1000, crop, sigma, flips: true, cached_images: None, noise: None }
     }
 
     /// The same crops, of the photographs in `dir`.
     pub(super) fn in_folder(&self, dir: PathBuf) -> PhotographSettings {
-        let Self { crop, sigma, flips, cached_images, .. } = *self;
-        PhotographSettings { dir, valid: None, crop, sigma, flips, cached_images }
+        let Self { crop, sigma, flips, cached_images, noise, .. } = *self;
+        PhotographSettings { dir, valid: None, crop, sigma, flips, cached_images, noise }
     }
 
     fn pictures(&self, count: usize, seed: u64, options: &OpenOptions) -> Result<DeadLeaves> {
@@ -75,7 +80,7 @@ impl DeadLeavesSettings {
 
 impl SourceSettings for DeadLeavesSettings {
     fn validate(&self) -> Result<(), RangeError> {
-        validate_crops(self.crop, self.sigma)?;
+        validate_crops(self.crop, self.sigma, self.noise)?;
         check_count("data.side", self.side, self.crop, LONGEST_SIDE)?;
         fit::check_data_count(self.count)
     }
@@ -90,10 +95,10 @@ impl SourceSettings for DeadLeavesSettings {
 
     fn open(&self, options: &OpenOptions) -> Result<Opened> {
         let OpenOptions { batch, seed, .. } = *options;
-        let Self { crop, sigma, flips, .. } = *self;
+        let Self { crop, sigma, flips, noise, .. } = *self;
         let capacity = self.cached_images.unwrap_or(CACHED_IMAGES);
         let pictures = self.pictures(self.count, seed, options)?.with_capacity(capacity);
-        let training = Crops::new(pictures, CropConfig { crop, batch, sigma, flips, seed })?;
+        let training = Crops::new(pictures, CropConfig { crop, batch, sigma, flips, noise, seed })?;
         // Other pictures than those of training: nobody chooses the complement of a seed as another seed.
         let pictures = self.pictures(VALIDATION_PICTURES, !seed, options)?;
         let validation = WholePictures::new(pictures, sigma.middle(), seed)?;

@@ -13,6 +13,7 @@ use crate::fingerprint::Fingerprint;
 use crate::folder::ImageFolder;
 use crate::image::ColorMode;
 use crate::noise::Sigma;
+use crate::noise_kinds::NoiseKinds;
 use crate::whole_pictures::WholePictures;
 
 /// Longest side in pixels of a crop or of a drawn picture.
@@ -32,6 +33,7 @@ pub(super) const CACHED_IMAGES: usize = 512;
 /// | `sigma` | — | standard deviation of the noise on the scale 0 … 255: a number, or `[low, high]` for a level drawn for each crop | 0 to 255 |
 /// | `flips` | — | whether crops are mirrored at random along both axes | |
 /// | `cached_images` | 512 | decoded pictures in memory | ≥ 0 |
+/// | `noise` | white | kinds of the noise, a table: see [`NoiseKinds`] | |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PhotographSettings {
@@ -49,12 +51,23 @@ pub struct PhotographSettings {
     /// Decoded pictures in memory, 512 if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_images: Option<usize>,
+    /// Kinds of the noise; white if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoiseKinds>,
 }
 
 impl PhotographSettings {
     /// Mirrored crops of the pictures in `dir`, without validation.
     pub fn new(dir: impl Into<PathBuf>, crop: usize, sigma: Sigma) -> Self {
-        Self { dir: dir.into(), valid: None, crop, sigma, flips: true, cached_images: None }
+        Self {
+            dir: dir.into(),
+            valid: None,
+            crop,
+            sigma,
+            flips: true,
+            cached_images: None,
+            noise: None,
+        }
     }
 
     fn folder(&self, dir: &Path, options: &OpenOptions) -> Result<ImageFolder> {
@@ -69,7 +82,7 @@ impl PhotographSettings {
 
 impl SourceSettings for PhotographSettings {
     fn validate(&self) -> Result<(), RangeError> {
-        validate_crops(self.crop, self.sigma)
+        validate_crops(self.crop, self.sigma, self.noise)
     }
 
     fn fits(&self, dictionary: &DictionaryConfig) -> Result<(), RangeError> {
@@ -82,10 +95,10 @@ impl SourceSettings for PhotographSettings {
 
     fn open(&self, options: &OpenOptions) -> Result<Opened> {
         let OpenOptions { batch, seed, .. } = *options;
-        let Self { crop, sigma, flips, .. } = *self;
+        let Self { crop, sigma, flips, noise, .. } = *self;
         let folder = self.folder(&self.dir, options)?;
         let paths = folder.paths().to_vec();
-        let crops = Crops::new(folder, CropConfig { crop, batch, sigma, flips, seed })?;
+        let crops = Crops::new(folder, CropConfig { crop, batch, sigma, flips, noise, seed })?;
         let opened = Opened::new(crops);
         let training = (self.dir.as_path(), &paths[..]);
         let Some(dir) = &self.valid else {
@@ -116,9 +129,14 @@ impl SourceSettings for PhotographSettings {
 }
 
 /// Checks side and noise of crops.
-pub(super) fn validate_crops(crop: usize, sigma: Sigma) -> Result<(), RangeError> {
+pub(super) fn validate_crops(
+    crop: usize,
+    sigma: Sigma,
+    noise: Option<NoiseKinds>,
+) -> Result<(), RangeError> {
     check_count("data.crop", crop, 1, LONGEST_SIDE)?;
-    sigma.check("data.sigma")
+    sigma.check("data.sigma")?;
+    noise.map_or(Ok(()), |kinds| kinds.check())
 }
 
 /// Checks that crops of this side fit a dictionary.

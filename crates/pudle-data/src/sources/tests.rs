@@ -3,6 +3,7 @@ use pudle_core::{ConvConfig, DenseConfig};
 
 use crate::amplitude::{Amplitude, SignRule};
 use crate::noise::Sigma;
+use crate::noise_kinds::NoiseKinds;
 
 const DENSE: DictionaryConfig = DictionaryConfig::Dense(DenseConfig { dim: 784, atoms: 9 });
 
@@ -46,6 +47,15 @@ fn examples() -> Vec<(DataConfig, &'static str)> {
         (
             DataConfig::DeadLeaves(leaves.clone()),
             "kind = \"dead-leaves\"\nside = 180\ncount = 7\ncrop = 33\nsigma = 5.5\nflips = true\n",
+        ),
+        (
+            DataConfig::DeadLeaves(DeadLeavesSettings {
+                noise: Some(NoiseKinds { correlated: 0.5, jpeg: 0.25, ..NoiseKinds::default() }),
+                ..leaves.clone()
+            }),
+            "kind = \"dead-leaves\"\nside = 180\ncount = 7\ncrop = 33\nsigma = 5.5\nflips = true\n\n\
+             [noise]\nwhite = 1.0\npoisson-gaussian = 0.0\ncorrelated = 0.5\ndemosaiced = 0.0\n\
+             read = [0.0, 1.0]\nblur = [0.25, 1.0]\nclipped = 0.0\njpeg = 0.25\nquality = [60, 95]\n",
         ),
         (
             DataConfig::DeadLeaves(DeadLeavesSettings { cached_images: Some(0), ..leaves }),
@@ -233,6 +243,13 @@ fn settings_out_of_range_are_named() {
             }),
         ),
         ("data.side", DataConfig::DeadLeaves(DeadLeavesSettings { side: 32, ..leaves.clone() })),
+        (
+            "data.noise.jpeg",
+            DataConfig::DeadLeaves(DeadLeavesSettings {
+                noise: Some(NoiseKinds { jpeg: 2.0, ..NoiseKinds::default() }),
+                ..leaves.clone()
+            }),
+        ),
         ("data.count", DataConfig::DeadLeaves(DeadLeavesSettings { count: 0, ..leaves.clone() })),
         ("data.crop", DataConfig::DeadLeaves(DeadLeavesSettings { crop: 4097, ..leaves })),
         (

@@ -1,0 +1,148 @@
+//! The energies of a picture's 8×8 blocks in rings of frequency.
+
+use std::sync::OnceLock;
+
+use crate::image::Image;
+use crate::jpeg::{AREA, SIDE, transform};
+
+/// Number of rings.
+pub(super) const RINGS: usize = 6;
+
+/// Outer radii of the rings in half waves per block. The first begins above the mean.
+const RADII: [f32; RINGS] = [1.7, 2.9, 4.1, 5.5, 7.2, 99.0];
+
+/// The ring of each wave of a block; `None` for the mean.
+pub(super) fn rings() -> &'static [Option<usize>; AREA] {
+    static TABLE: OnceLock<[Option<usize>; AREA]> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        std::array::from_fn(|i| {
+            let radius = ((i / SIDE) as f32).hypot((i % SIDE) as f32);
+            (radius > 0.0).then(|| RADII.iter().position(|outer| radius < *outer).unwrap_or(5))
+        })
+    })
+}
+
+/// Number of waves in each ring.
+pub(super) fn counts() -> [f32; RINGS] {
+    let mut counts = [0.0; RINGS];
+    for ring in rings().iter().flatten() {
+        counts[*ring] += 1.0;
+    }
+    counts
+}
+
+/// Statistics of one block, or the mean of four, in the units of the measurement.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Block {
+    /// Mean square of the waves of each ring.
+    pub energy: [f32; RINGS],
+    /// Mean value.
+    pub level: f32,
+    /// Share of pixels at the limits of the file, 0 or 1.
+    pub clipped: f32,
+    /// Number of the block, or of the first of the four.
+    pub at: usize,
+}
+
+/// The waves of all blocks of a channel, and their statistics, row by row.
+pub(super) struct Blocks {
+    pub columns: usize,
+    pub blocks: Vec<Block>,
+    /// The transform of each block.
+    pub waves: Vec<[f32; AREA]>,
+}
+
+impl Blocks {
+    /// The blocks of a channel of several pictures of one size.
+    pub fn of_all(parts: &[Image], channels: [usize; 2], offset: f32, scale: f32) -> Self {
+        let mut all = Self { columns: parts[0].width / SIDE, blocks: vec![], waves: vec![] };
+        for part in parts {
+            let Self { blocks, waves, .. } = Self::of(part, channels, offset, scale);
+            let first = all.blocks.len();
+            all.blocks.extend(blocks.into_iter().map(|b| Block { at: first + b.at, ..b }));
+            all.waves.extend(waves);
+        }
+        all
+    }
+
+    /// The blocks of the first of two channels. The second shows which pixels are at a limit of the file. Values are
+    /// multiplied by `scale` after `offset` is taken off.
+    pub fn of(picture: &Image, channels: [usize; 2], offset: f32, scale: f32) -> Self {
+        let (rows, columns) = (picture.height / SIDE, picture.width / SIDE);
+        let counts = counts();
+        let mut blocks = Vec::with_capacity(rows * columns);
+        let mut waves = Vec::with_capacity(rows * columns);
+        for (row, column) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
+            let mut clipped = 0.0;
+            let pixels: [f32; AREA] = std::array::from_fn(|i| {
+                let place = (row * SIDE + i / SIDE, column * SIDE + i % SIDE);
+                let [value, limit] = channels.map(|c| picture.at(c, place.0, place.1));
+                if limit == 0.0 || limit == 1.0 {
+                    clipped += 1.0 / AREA as f32;
+                }
+                (value - offset) * scale
+            });
+            let all = transform(&pixels);
+            let mut energy = [0.0; RINGS];
+            for (value, ring) in all.iter().zip(rings()) {
+                if let Some(ring) = ring {
+                    energy[*ring] += value * value / counts[*ring];
+                }
+            }
+            let at = blocks.len();
+            blocks.push(Block { energy, level: all[0] / SIDE as f32, clipped, at });
+            waves.push(all);
+        }
+        Self { columns, blocks, waves }
+    }
+
+    /// The means of 2×2 blocks.
+    pub fn groups(&self) -> Vec<Block> {
+        let rows = self.blocks.len() / self.columns.max(1);
+        let mut groups = Vec::with_capacity(self.blocks.len() / 4);
+        for (y, x) in (0..rows / 2).flat_map(|y| (0..self.columns / 2).map(move |x| (y, x))) {
+            let at = 2 * y * self.columns + 2 * x;
+            let mut mean = Block { at, ..Block::default() };
+            for (dy, dx) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let block = self.blocks[at + dy * self.columns + dx];
+                for (sum, value) in mean.energy.iter_mut().zip(block.energy) {
+                    *sum += 0.25 * value;
+                }
+                mean.level += 0.25 * block.level;
+                mean.clipped += 0.25 * block.clipped;
+            }
+            groups.push(mean);
+        }
+        groups
+    }
+
+    /// Mean squares of the waves of all blocks in the given groups.
+    pub fn energies(&self, groups: &[usize]) -> [f32; AREA] {
+        let mut energies = [0.0; AREA];
+        for &at in groups {
+            for block in [at, at + 1, at + self.columns, at + self.columns + 1] {
+                for (sum, wave) in energies.iter_mut().zip(&self.waves[block]) {
+                    *sum += wave * wave / (4 * groups.len()) as f32;
+                }
+            }
+        }
+        energies
+    }
+}
+
+/// The blocks that are hardly clipped, for clipped noise has less variance. If they are few, the least clipped fifth.
+pub(super) fn unclipped(blocks: Vec<Block>) -> Vec<Block> {
+    const MOST: f32 = 0.01;
+    const FEWEST: usize = 20;
+    let all = blocks.len();
+    let free = blocks.iter().filter(|block| block.clipped < MOST).count();
+    let limit = if free >= FEWEST.max(all / 20) {
+        MOST
+    } else {
+        let mut shares: Vec<f32> = blocks.iter().map(|block| block.clipped).collect();
+        shares.sort_unstable_by(f32::total_cmp);
+        // Blocks of clipped pixels alone say nothing.
+        shares.get(all / 5).copied().unwrap_or(0.0).clamp(MOST, 0.5)
+    };
+    blocks.into_iter().filter(|block| block.clipped <= limit).collect()
+}
