@@ -29,6 +29,12 @@ fn hint(error: &(dyn Error + 'static)) -> Option<String> {
             )),
             TrainError::SeveralTensors { .. } => Some("choose one with --tensor".into()),
             TrainError::NoStride { .. } => Some("set it with --stride".into()),
+            TrainError::Ambiguous { .. } => Some(
+                "choose with --transpose (atoms last) or --transpose=false (atoms first)".into(),
+            ),
+            TrainError::NoSettings(_) => {
+                Some("give --prox, --step, --layers and --lambda or --thresholds".into())
+            }
             TrainError::StrideOfMatrix { .. } => Some("leave out --stride".into()),
             TrainError::Backend(error) => hint(error),
             _ => None,

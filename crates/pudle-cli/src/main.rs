@@ -8,7 +8,9 @@ mod denoise;
 mod evaluate;
 mod experiment;
 mod explain;
+mod export;
 mod failure;
+mod import;
 mod shipped;
 mod terminal;
 mod train;
@@ -45,10 +47,10 @@ enum Command {
     Bench(bench::Args),
     /// Show the settings of a checkpoint.
     Info(checkpoint::InfoArgs),
-    /// Write a checkpoint's weights in another format.
-    Export(checkpoint::ExportArgs),
-    /// Create a checkpoint from a dictionary in a safetensors file.
-    Import(checkpoint::ImportArgs),
+    /// Write a checkpoint's weights, or its whole network, in another format.
+    Export(export::Args),
+    /// Create a checkpoint from a dictionary or network of another program.
+    Import(import::Args),
 }
 
 fn main() -> ExitCode {
@@ -66,8 +68,8 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Info(args) => checkpoint::info(&args),
-        Command::Export(args) => checkpoint::export(&args),
-        Command::Import(args) => checkpoint::import(args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
     };
     match result.and_then(|()| terminal::check_output()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -214,6 +214,10 @@ impl PudleConfig {
             let range = "truncated to between 1 and `model.layers` layers";
             return Err(ConfigError::range("model.gradient", self.gradient, range));
         }
+        if self.threshold.is_signed() && !matches!(self.prox, Proximal::Soft | Proximal::Relu) {
+            let range = format!("false for the operator \"{}\"", self.prox);
+            return Err(ConfigError::range("model.threshold.signed", true, range));
+        }
         self.validate_gradients()?;
         self.validate_kernels()
     }
@@ -259,6 +263,14 @@ impl PudleConfig {
         }
         if self.kernels == Kernels::Fused && self.prox.kernel().is_none() {
             let range = format!("auto or composed for the operator \"{}\"", self.prox);
+            return Err(ConfigError::range("model.kernels", self.kernels, range));
+        }
+        if self.kernels == Kernels::Fused
+            && self.threshold.is_signed()
+            && self.prox == Proximal::Soft
+        {
+            let range =
+                "auto or composed for thresholds of any sign, which have no fused backward pass";
             return Err(ConfigError::range("model.kernels", self.kernels, range));
         }
         Ok(())

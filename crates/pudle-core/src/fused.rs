@@ -1,7 +1,7 @@
 //! The pass as one fused operation, for the models and backends that have one.
 
 use burn::tensor::{Tensor, TensorData};
-use pudle_kernels::{Banks, Extrapolation, Network, ShiftWindows, Unrolling};
+use pudle_kernels::{Banks, Extrapolation, Network, ShiftWindows, Shrinkage, Unrolling};
 
 use crate::dictionary::{ConvDictionary2d, Dictionary};
 use crate::encoder::Algorithm;
@@ -51,9 +51,14 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         if config.kernels == Kernels::Composed || !pudle_kernels::supports(x) {
             return None;
         }
+        let shrinkage = match (config.prox.kernel()?, config.threshold.is_signed()) {
+            (Shrinkage::Soft, true) if recorded > 0 => return None,
+            (Shrinkage::Soft, true) => Shrinkage::SignedSoft,
+            (shrinkage, _) => shrinkage,
+        };
         let unrolling = Unrolling {
             layers: config.layers,
-            shrinkage: config.prox.kernel()?,
+            shrinkage,
             extrapolation: match config.algorithm {
                 Algorithm::Ista => Extrapolation::None,
                 Algorithm::Fista => Extrapolation::Fista,

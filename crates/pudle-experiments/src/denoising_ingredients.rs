@@ -137,6 +137,7 @@ impl DenoisingIngredients {
                 lambda,
                 per_layer: has(Ingredient::PerLayer),
                 sigma: has(Ingredient::Blind).then_some(25.0),
+                signed: false,
             }),
             _ => ThresholdConfig::constant(lambda),
         };

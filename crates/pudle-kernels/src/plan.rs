@@ -32,6 +32,7 @@ impl Plan {
             Shrinkage::Soft => 0,
             Shrinkage::Relu => 1,
             Shrinkage::Hard => 2,
+            Shrinkage::SignedSoft => 3,
         };
         let extrapolation = match extrapolation {
             Extrapolation::None => 0,
@@ -70,6 +71,7 @@ impl Plan {
                 0 => Shrinkage::Soft,
                 1 => Shrinkage::Relu,
                 2 => Shrinkage::Hard,
+                3 => Shrinkage::SignedSoft,
                 _ => return None,
             },
             extrapolation: match next()? {

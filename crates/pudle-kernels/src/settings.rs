@@ -14,12 +14,15 @@ pub enum Problem {
     Conv(Geometry),
 }
 
-/// The proximal operator of a layer at a level `θ ≥ 0`.
+/// The proximal operator of a layer at a level `θ`, ≥ 0 unless the operator says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shrinkage {
     /// `sign(v) max(|v| − θ, 0)`.
     Soft,
-    /// `max(v − θ, 0)`.
+    /// `max(v − θ, 0) − max(−v − θ, 0)` at levels of any sign: `Soft` where `θ ≥ 0`. Only for passes without recorded
+    /// layers: the backward pass does not know it.
+    SignedSoft,
+    /// `max(v − θ, 0)`, at levels of any sign.
     Relu,
     /// `v` where `|v| > θ`, 0 elsewhere. Its level has no gradient.
     Hard,

@@ -15,6 +15,12 @@ pub(crate) fn shrink<T: Real, S: Simd>(
 ) -> T::Lanes<S> {
     match shrinkage {
         Shrinkage::Soft => T::minus(simd, v, T::clamp(simd, v, theta)),
+        Shrinkage::SignedSoft => {
+            let minus = T::minus(simd, T::splat(simd, T::ZERO), v);
+            let above = T::zero_where_le(simd, v, theta, T::minus(simd, v, theta));
+            let below = T::zero_where_le(simd, minus, theta, T::minus(simd, minus, theta));
+            T::minus(simd, above, below)
+        }
         Shrinkage::Relu => T::zero_where_le(simd, v, theta, T::minus(simd, v, theta)),
         Shrinkage::Hard => T::zero_where_le(simd, T::magnitude(simd, v), theta, v),
     }

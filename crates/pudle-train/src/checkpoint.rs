@@ -176,7 +176,8 @@ impl Checkpoint {
 
     pub(crate) fn write_weights(&self, dir: &Path) -> Result<()> {
         let path = dir.join(WEIGHTS);
-        let bytes = to_safetensors(&self.model, &path)?;
+        let metadata = ("project", "pudle".to_owned());
+        let bytes = to_safetensors(&self.model, metadata, &path)?;
         // The old checksum goes first, so that it never stands beside new weights.
         let sum = sum_path(&path);
         match std::fs::remove_file(&sum) {

@@ -97,6 +97,21 @@ pub enum TrainError {
         /// The tensor's shape.
         shape: Vec<usize>,
     },
+    /// A tensor's shape can be read in more than one way, and nothing tells which is meant.
+    #[error("{path}: {name:?} has shape {shape:?}, which can be {readings}, and norms do not tell")]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The tensor's shape.
+        shape: Vec<usize>,
+        /// The ways to read it.
+        readings: String,
+    },
+    /// A file does not describe the network that its weights belong to.
+    #[error("{0}: does not describe its network: operator, layers and step size are needed")]
+    NoSettings(PathBuf),
     /// A stride is given for a matrix.
     #[error("{tensor} has shape {shape:?}, which is a matrix: only filter banks have a stride")]
     StrideOfMatrix {

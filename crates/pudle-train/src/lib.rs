@@ -24,6 +24,7 @@ mod import;
 mod learner;
 mod load;
 mod metrics;
+mod network_file;
 mod progress;
 mod record;
 mod restore;
@@ -49,8 +50,8 @@ pub use config::{
 pub use denoiser::{Denoiser, ShiftCount};
 pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, ImageScore, Protocol, Scored, Scoring, evaluate};
-pub use export::Format;
-pub use import::{ImportOptions, import_dictionary};
+pub use export::{ExportOptions, Format};
+pub use import::{ImportOptions, Imported, import_dictionary};
 pub use metrics::StepRecord;
 /// Settings of the training data, and noise levels.
 pub use pudle_data::{DataConfig, Sigma};

@@ -10,8 +10,12 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::error::{Result, TrainError};
 
-/// Writes the weights of a model as f32 in the format of a safetensors file. Errors name `path`.
-pub(crate) fn to_safetensors(model: &AnyPudle, path: &Path) -> Result<Vec<u8>> {
+/// Writes the weights of a model as f32 in the format of a safetensors file, with a text beside them. Errors name `path`.
+pub(crate) fn to_safetensors(
+    model: &AnyPudle,
+    (key, text): (&str, String),
+    path: &Path,
+) -> Result<Vec<u8>> {
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = model
         .weights()
         .into_iter()
@@ -24,8 +28,8 @@ pub(crate) fn to_safetensors(model: &AnyPudle, path: &Path) -> Result<Vec<u8>> {
         TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
     });
     let views = views.collect::<std::result::Result<Vec<_>, _>>();
-    // At most one entry: several would have the random order of a hash map, and equal weights must give equal files.
-    let metadata = HashMap::from([("project".to_owned(), "pudle".to_owned())]);
+    // One entry: several would have the random order of a hash map, and equal weights must give equal files.
+    let metadata = HashMap::from([(key.to_owned(), text)]);
     views
         .and_then(|views| safetensors::serialize(views, Some(metadata)))
         .map_err(|error| TrainError::weights(path, error))

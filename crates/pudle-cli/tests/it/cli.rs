@@ -480,7 +480,7 @@ fn wrong_inputs_end_with_one_clear_line() {
         ("train --preset denoise --backend tpu", "tpu"),
         ("train", "--preset"),
         ("evaluate --checkpoint model", "--images"),
-        ("export model --format onnx -o x", "onnx"),
+        ("export model --format mat -o x", "onnx"),
         ("denoise --add-noise", "PATH"),
         ("denoise --strength 9", "from 0 to 4"),
         ("denoise --sigma much", "auto"),

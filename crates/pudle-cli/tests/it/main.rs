@@ -3,3 +3,4 @@
 mod cli;
 mod experiment;
 mod explain;
+mod formats;

@@ -22,6 +22,11 @@ pub struct Learned {
     /// and `a` and `b` are learned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sigma: Option<f64>,
+    /// Whether weights may be below zero, as a few are in some published networks. The level `θ` is then below zero, too, and
+    /// the operator is no proximal one: `relu` is `max(v − θ, 0)`, a bias, and `soft` is
+    /// `max(v − θ, 0) − max(−v − θ, 0)`, which doubles codes below `|θ|` and adds `|θ|` to the magnitude of others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub signed: bool,
 }
 
 impl Schedule for Learned {
@@ -38,6 +43,11 @@ impl Schedule for Learned {
             Some(sigma) if !(sigma > 0.0 && sigma.is_finite()) => {
                 Err(RangeError::new("model.threshold.sigma", sigma, "a number > 0"))
             }
+            Some(_) if self.signed => Err(RangeError::new(
+                "model.threshold.signed",
+                true,
+                "false if weights follow the noise",
+            )),
             _ => Ok(()),
         }
     }
@@ -67,7 +77,8 @@ impl Schedule for Learned {
     fn describe(&self) -> String {
         let layers = if self.per_layer { " and layer" } else { "" };
         let noise = self.sigma.map_or(String::new(), |sigma| format!(", affine in noise/{sigma}"));
-        format!("learned per atom{layers}{noise}")
+        let sign = if self.signed { ", of any sign" } else { "" };
+        format!("learned per atom{layers}{noise}{sign}")
     }
 
     fn learned_start(&self) -> LearnedStart {
@@ -83,6 +94,7 @@ impl Schedule for Learned {
 
     fn constraint(&self) -> Constraint {
         match self.sigma {
+            None if self.signed => Constraint::None,
             None => Constraint::NonNegative,
             // The sum is made ≥ 0, whatever sign its parts have.
             Some(_) => Constraint::None,

@@ -68,7 +68,7 @@ impl ThresholdConfig {
 
     /// One learned weight per atom, the same in every layer and at every noise level.
     pub fn learned(lambda: f64) -> Self {
-        ThresholdConfig::Learned(Learned { lambda, per_layer: false, sigma: None })
+        ThresholdConfig::Learned(Learned { lambda, per_layer: false, sigma: None, signed: false })
     }
 
     /// The sparsity weight `λ` of the settings; where learned weights start.
@@ -86,6 +86,11 @@ impl ThresholdConfig {
     /// Whether weights are learned.
     pub fn is_learned(&self) -> bool {
         with_schedule!(self, schedule => schedule.is_learned())
+    }
+
+    /// Whether `λ` may be below zero.
+    pub fn is_signed(&self) -> bool {
+        matches!(self, ThresholdConfig::Learned(Learned { signed: true, .. }))
     }
 
     /// Whether `λ` depends on the noise of the data.

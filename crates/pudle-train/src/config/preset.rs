@@ -78,6 +78,7 @@ impl Preset {
                         lambda: 0.1,
                         per_layer: true,
                         sigma: Some(25.0),
+                        signed: false,
                     }))
                     .with_tying(WeightTying::Gain)
                     .with_offset(0.5),

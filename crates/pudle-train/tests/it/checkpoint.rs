@@ -28,7 +28,7 @@ fn options(
     stride: Option<usize>,
     settings: PudleConfig,
 ) -> ImportOptions<'_> {
-    ImportOptions { tensor, stride, settings, sigma: None }
+    ImportOptions { tensor, stride, settings: Some(settings), ..ImportOptions::default() }
 }
 
 fn read(dir: &Path) -> pudle_train::Result<Checkpoint> {
@@ -68,6 +68,7 @@ fn an_imported_denoiser_is_the_naive_network() {
     let settings = filters().with_step(alpha).with_lambda(lambda).with_layers(layers);
     import_dictionary(&path, &options(None, Some(s), settings), &device)
         .unwrap()
+        .checkpoint
         .write(&dir.path().join("model"))
         .unwrap();
     let denoiser = Denoiser::load(&dir.path().join("model"), &device).unwrap();
@@ -176,8 +177,10 @@ fn imports_hold_the_atoms_as_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let device = Backend::Flex.device().unwrap();
     let path = dir.path().join("bank.safetensors");
-    let import =
-        |tensor, stride| import_dictionary(&path, &options(tensor, stride, filters()), &device);
+    let import = |tensor, stride| {
+        import_dictionary(&path, &options(tensor, stride, filters()), &device)
+            .map(|imported| imported.checkpoint)
+    };
     let data = write_bank(&path, &[("w", vec![6, 1, 9, 9])]);
     let imported = import(None, Some(4)).unwrap();
     let expected: Vec<f32> =

@@ -2,5 +2,7 @@
 
 mod checkpoint;
 mod config;
+mod foreign;
+mod formats;
 mod run;
 mod update;

@@ -28,6 +28,7 @@ impl Draw {
 pub fn shrink(shrinkage: Shrinkage, v: f64, theta: f64) -> f64 {
     match shrinkage {
         Shrinkage::Soft => v.signum() * (v.abs() - theta).max(0.0),
+        Shrinkage::SignedSoft => (v - theta).max(0.0) - (-v - theta).max(0.0),
         Shrinkage::Relu => (v - theta).max(0.0),
         Shrinkage::Hard => {
             if v.abs() > theta {
