@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use image::ImageDecoder;
 use walkdir::WalkDir;
 
 use crate::cache::Cache;
 use crate::error::{DataError, Result};
 use crate::image::{ColorMode, Image};
-use crate::photo::files::{is_picture, open as open_picture};
+use crate::photo::files::{has_color, is_picture};
 use crate::pictures::Pictures;
 
 /// Decoded pictures in memory by default.
@@ -20,7 +19,7 @@ const NAMED: usize = 3;
 
 /// The PNG, JPEG, TIFF and WebP files in a folder and all folders below it.
 ///
-/// Files are found by extension (`.png`, `.jpg`, `.jpeg`, `.tif`, `.tiff`, `.webp`, in upper or lower case). The content
+/// Files are found by extension (`.png`, `.jpg`, `.jpeg`, `.jpe`, `.jfif`, `.tif`, `.tiff`, `.webp`, in upper or lower case). The content
 /// decides on the format. Files are sorted by path, so that picture `i` is the same on every system. Links are followed.
 /// Directories of runs and checkpoints are left out, because the pictures in them are results.
 #[derive(Debug)]
@@ -160,12 +159,6 @@ impl Pictures for ImageFolder {
 fn is_run(dir: &Path) -> bool {
     let has = |name: &str| dir.join(name).exists();
     has("config.toml") && (has("metrics.csv") || has("model.safetensors") || has("checkpoint"))
-}
-
-/// Reads a file's header.
-fn has_color(path: &Path) -> Result<bool> {
-    let decoder = open_picture(path)?.into_decoder().map_err(|e| DataError::decode(path, e))?;
-    Ok(decoder.color_type().has_color())
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Pictures as files hold them.
 
 pub(crate) mod files;
+mod guard;
+mod sniff;
 #[cfg(test)]
 mod tests;
 

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::shipped;
 use crate::terminal::{note, say, say_json};
 use noise::{Noise, SigmaArg, strength};
-use plan::{Plan, is_taken, plan};
+use plan::{Plan, is_taken, plan, same_file};
 
 /// Width and height of the generated scene.
 const SCENE: (usize, usize) = (480, 320);
@@ -122,6 +122,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
         };
         check_replaced(panel, args.force)?;
         check_panel(panel, Some(&plan.output))?;
+        if same_file(panel, &plan.input) {
+            return Err(format!("{}: the panel would replace the picture", panel.display()).into());
+        }
     }
     let single = plans.len() == 1;
     let mut failed = 0;
@@ -246,7 +249,7 @@ impl Session {
             report
         };
         if let Some(parent) = plan.output.parent().filter(|_| self.args.output.is_some()) {
-            make_folder(parent, self.args.output.as_deref())?;
+            make_folder(parent)?;
         }
         photo.write(&plan.output)?;
         if let (Some(path), Some(panel)) = (&self.args.panel, panel) {
@@ -337,7 +340,7 @@ fn check_replaced(path: &Path, force: bool) -> Result<(), Failure> {
 
 /// Returns an error if the panel cannot be written, or if it has the same path as the estimate.
 fn check_panel(panel: &Path, output: Option<&Path>) -> Result<(), Failure> {
-    if output == Some(panel) {
+    if output.is_some_and(|output| same_file(output, panel)) {
         return Err(
             format!("{}: the estimate and the panel have the same path", panel.display()).into()
         );
@@ -350,14 +353,10 @@ fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Creates the output folder and `folder` below it, but no folder above the output folder.
-fn make_folder(folder: &Path, output: Option<&Path>) -> Result<(), Failure> {
-    let above = output.and_then(Path::parent).unwrap_or(Path::new(""));
-    if folder.as_os_str().is_empty() || folder == above || folder.is_dir() {
+/// Creates the folder of an output file, with the folders above it.
+fn make_folder(folder: &Path) -> Result<(), Failure> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
-    }
-    if !above.as_os_str().is_empty() && !above.is_dir() {
-        return Err(format!("{}: no such folder", above.display()).into());
     }
     std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()).into())
 }

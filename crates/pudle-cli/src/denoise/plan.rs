@@ -60,16 +60,16 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
             pictures.push((picture.clone(), place.to_path_buf()));
         }
     }
-    let into_folder = output.filter(|out| folders || pictures.len() != 1 || out.is_dir());
+    let into_folder =
+        output.filter(|out| folders || pictures.len() != 1 || out.is_dir() || names_folder(out));
     if let Some(folder) = into_folder.filter(|folder| folder.exists() && !folder.is_dir()) {
         let count = pictures.len();
         return Err(
             format!("{}: not a folder, but {count} pictures need one", folder.display()).into()
         );
     }
-    // Only the output folder itself is created, so its parent must exist.
-    if let Some(above) = into_folder.and_then(Path::parent).filter(|p| !p.as_os_str().is_empty()) {
-        fs::metadata(above).map_err(|error| format!("{}: {error}", above.display()))?;
+    if let Some(folder) = into_folder {
+        check_folder(folder)?;
     }
     let mut plans = Vec::new();
     let mut sources: HashMap<PathBuf, PathBuf> = HashMap::new();
@@ -111,17 +111,67 @@ pub fn is_taken(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() || meta.is_symlink())
 }
 
+/// Whether a path ends with a separator, as `new/` does.
+fn names_folder(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().last().is_some_and(|&b| std::path::is_separator(b.into()))
+}
+
+/// Returns an error if a folder does not exist and cannot be created.
+fn check_folder(folder: &Path) -> Result<(), Failure> {
+    let here = |path: &Path| path.as_os_str().is_empty() || path.exists();
+    let existing = folder.ancestors().find(|path| here(path)).unwrap_or(Path::new(""));
+    if existing.as_os_str().is_empty() || existing.is_dir() {
+        return Ok(());
+    }
+    Err(format!("{}: not a folder", existing.display()).into())
+}
+
+/// Whether two paths lead to the same file, which need not exist.
+pub fn same_file(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| {
+        fs::canonicalize(path).ok().or_else(|| {
+            let above = match path.parent() {
+                Some(above) if !above.as_os_str().is_empty() => above,
+                _ => Path::new("."),
+            };
+            Some(fs::canonicalize(above).ok()?.join(path.file_name()?))
+        })
+    };
+    one == other || place(one).is_some_and(|found| Some(found) == place(other))
+}
+
 /// The default output file of a picture.
 fn beside(input: &Path) -> PathBuf {
-    let stem = input.file_stem().unwrap_or_default().to_string_lossy();
-    let extension = input.extension().map_or("png".into(), |e| e.to_string_lossy());
-    input.with_file_name(format!("{stem}{SUFFIX}.{extension}"))
+    // Names need not be UTF-8.
+    let mut name = input.file_stem().unwrap_or_default().to_os_string();
+    name.push(SUFFIX);
+    name.push(".");
+    name.push(input.extension().unwrap_or("png".as_ref()));
+    input.with_file_name(name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use pudle_data::Image;
+
+    #[test]
+    fn one_file_has_many_paths() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
+        let around = dir.path().join(".").join("a.png");
+        assert!(same_file(&path, &around) && !same_file(&path, &dir.path().join("b.png")));
+        write(&path);
+        assert!(same_file(&path, &around));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_keep_bytes_that_are_not_utf8() {
+        use std::os::unix::ffi::OsStrExt;
+        let name = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+        assert_eq!(beside(&name(b"caf\xe9.png")), name(b"caf\xe9-denoised.png"));
+    }
 
     fn write(path: &Path) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -161,6 +211,9 @@ mod tests {
         assert!(error.contains("b.jpg") && error.contains("1 more"), "{error}");
         let error = plan(&["a.png", "a.png"], Some("out"), true).unwrap_err().to_string();
         assert!(error.contains("both"), "{error}");
+        assert_eq!(plan(&["a.png"], Some("fresh/"), false).unwrap(), ["fresh/a.png"]);
+        assert_eq!(plan(&["in"], Some("x/y"), false).unwrap(), ["x/y/b.jpg", "x/y/deep/c.tif"]);
+        assert!(plan(&["in"], Some("a.png/y"), false).is_err());
         assert!(plan(&["missing"], None, true).unwrap_err().to_string().contains("missing"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufReader, Cursor, Seek, Write};
+use std::io::{BufReader, Cursor, Read, Seek, Write};
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
@@ -12,6 +12,8 @@ use image::codecs::webp::WebPEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
 
+use super::guard::guarded;
+use super::sniff::{broken_jpeg, unread};
 use super::{Photo, is_gray};
 use crate::error::{DataError, Result};
 use crate::image::{ColorMode, Image};
@@ -26,11 +28,26 @@ const MOST_JPEG_EXIF: usize = 65_527;
 /// A file whose pixels need more bytes than this counts as damaged.
 const MOST_BYTES: u64 = 16 << 30;
 
+/// Most bytes of pixels that a byte of a JPEG file can give: a block of 64 samples takes a bit at least, and a sample of
+/// colour may stand for 16 pixels.
+const MOST_OF_JPEG: u64 = 2_000;
+
 /// Opens a picture file and recognises its format by content.
 ///
 /// The reader is built without a path: with a path it would fall back on the extension.
 pub(crate) fn open(path: &Path) -> Result<ImageReader<BufReader<File>>> {
-    let file = File::open(path).map_err(|e| DataError::io(path, e))?;
+    let failed = |e| DataError::io(path, e);
+    // Opening a pipe would wait for a writer.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(DataError::decode(path, "not a regular file"));
+    }
+    let mut file = File::open(path).map_err(failed)?;
+    let mut head = Vec::new();
+    Read::by_ref(&mut file).take(64).read_to_end(&mut head).map_err(failed)?;
+    file.rewind().map_err(failed)?;
+    if let Some(what) = unread(&head) {
+        return Err(DataError::decode(path, what));
+    }
     let mut reader = ImageReader::new(BufReader::new(file))
         .with_guessed_format()
         .map_err(|e| DataError::io(path, e))?;
@@ -46,17 +63,43 @@ pub(crate) fn open(path: &Path) -> Result<ImageReader<BufReader<File>>> {
     }
 }
 
+/// Whether a picture is in colour, from its header.
+pub(crate) fn has_color(path: &Path) -> Result<bool> {
+    without_panic(path, || {
+        let decoder = open(path)?.into_decoder().map_err(|e| DataError::decode(path, e))?;
+        Ok(decoder.color_type().has_color())
+    })
+}
+
+/// The result of `read`. If the decoder panics, that is an error of this file.
+fn without_panic<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    guarded(read).unwrap_or_else(|| {
+        Err(DataError::decode(path, "the decoder fails on it; save it again with another program"))
+    })
+}
+
 impl Photo {
     /// Reads a PNG, JPEG, TIFF or WebP file, whichever it is by its content. Samples of 32 bits are
     /// brought to 16.
     ///
     /// # Errors
     /// [`DataError::Io`] if the file cannot be opened, [`DataError::Decode`] if its content is not
-    /// a picture or is damaged.
+    /// a picture, is damaged, ends early, or makes the decoder panic.
     pub fn read(path: &Path) -> Result<Self> {
+        without_panic(path, || Self::read_unguarded(path))
+    }
+
+    fn read_unguarded(path: &Path) -> Result<Self> {
         let damaged = |e| DataError::decode(path, e);
         let reader = open(path)?;
         let format = reader.format();
+        if format == Some(ImageFormat::Jpeg) {
+            // The decoder fills what is missing with grey.
+            let bytes = std::fs::read(path).map_err(|e| DataError::io(path, e))?;
+            if let Some(reason) = broken_jpeg(&bytes) {
+                return Err(DataError::decode(path, reason));
+            }
+        }
         let mut decoder = reader.into_decoder().map_err(damaged)?;
         // Exif data that cannot be read do not prevent reading the pixels.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -75,6 +118,12 @@ impl Photo {
         if decoder.total_bytes() > MOST_BYTES {
             let (width, height) = decoder.dimensions();
             return Err(DataError::decode(path, format!("{width} × {height} pixels are too many")));
+        }
+        let length = std::fs::metadata(path).map_err(|e| DataError::io(path, e))?.len();
+        if format == Some(ImageFormat::Jpeg) && decoder.total_bytes() / MOST_OF_JPEG > length {
+            let (width, height) = decoder.dimensions();
+            let reason = format!("{length} bytes cannot hold {width} × {height} pixels");
+            return Err(DataError::decode(path, reason));
         }
         let mut pixels = DynamicImage::from_decoder(decoder).map_err(damaged)?;
         pixels.apply_orientation(orientation);
@@ -251,7 +300,7 @@ fn format_of(path: &Path) -> Result<ImageFormat> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
     match extension.to_ascii_lowercase().as_str() {
         "png" => Ok(ImageFormat::Png),
-        "jpg" | "jpeg" => Ok(ImageFormat::Jpeg),
+        "jpg" | "jpeg" | "jpe" | "jfif" => Ok(ImageFormat::Jpeg),
         "tif" | "tiff" => Ok(ImageFormat::Tiff),
         "webp" => Ok(ImageFormat::WebP),
         _ => {

@@ -98,3 +98,76 @@ fn colour_files_of_grey_pixels_are_grey() {
     assert_eq!(back.shape(), [1, 2, 2]);
     assert_eq!(back.pixels.to_rgba8().get_pixel(1, 1).0, [9, 9, 9, 7]);
 }
+
+/// A little-endian TIFF of 20 × 20 pixels in planes and tiles of 16 × 16, which makes the decoder panic.
+fn planar_tiles() -> Vec<u8> {
+    const TILES: u32 = 12;
+    let entries: [(u16, u16, u32, u32); 11] = [
+        (256, 3, 1, 20),
+        (257, 3, 1, 20),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (277, 3, 1, 3),
+        (284, 3, 1, 2),
+        (322, 3, 1, 16),
+        (323, 3, 1, 16),
+        (324, 4, TILES, 146),
+        (325, 4, TILES, 146 + 4 * TILES),
+    ];
+    let mut bytes = b"II*\0\x08\0\0\0\x0b\0".to_vec();
+    for (tag, kind, count, value) in entries {
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(kind.to_le_bytes());
+        bytes.extend(count.to_le_bytes());
+        bytes.extend(value.to_le_bytes());
+    }
+    bytes.extend([0; 4]);
+    assert_eq!(bytes.len(), 146);
+    bytes.extend((0..TILES).flat_map(|k| (146 + 8 * TILES + 256 * k).to_le_bytes()));
+    bytes.extend((0..TILES).flat_map(|_| 256u32.to_le_bytes()));
+    bytes.resize(bytes.len() + 256 * TILES as usize, 7);
+    bytes
+}
+
+#[test]
+fn a_file_that_makes_the_decoder_panic_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("planes.tif");
+    std::fs::write(&path, planar_tiles()).unwrap();
+    let error = Photo::read(&path).unwrap_err().to_string();
+    assert!(error.contains("planes.tif") && error.contains("the decoder fails"), "{error}");
+}
+
+#[test]
+fn changed_bytes_give_a_picture_or_an_error() {
+    use ::image::ImageFormat;
+    use rand::RngExt;
+    let dir = tempfile::tempdir().unwrap();
+    let pixels = ::image::ImageBuffer::from_fn(37, 29, |x, y| {
+        ::image::Rgb([(x * 7) as u8, (y * 5) as u8, (x * y) as u8])
+    });
+    let mut seeds = vec![planar_tiles()];
+    for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Tiff, ImageFormat::WebP] {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        pixels.write_to(&mut bytes, format).unwrap();
+        seeds.push(bytes.into_inner());
+    }
+    let path = dir.path().join("changed.png");
+    for step in 0..1000 {
+        let mut rng = crate::rng::step_rng(1, crate::rng::Stream::Noise, step);
+        let mut bytes = seeds[step as usize % seeds.len()].clone();
+        for _ in 0..rng.random_range(1..8) {
+            // Headers are changed more often than pixels.
+            let end = if rng.random_bool(0.5) { 200.min(bytes.len()) } else { bytes.len() };
+            let at = rng.random_range(0..end);
+            bytes[at] = rng.random();
+        }
+        if rng.random_bool(0.2) {
+            let length = rng.random_range(0..bytes.len());
+            bytes.truncate(length);
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let _ = Photo::read(&path);
+    }
+}

@@ -1,0 +1,147 @@
+//! What a file holds, by its first bytes.
+
+/// A kind of file that is recognised but not read, by its first bytes: its name, and what to do with it. `None` if the
+/// bytes are of no kind in this list.
+pub(super) fn unread(head: &[u8]) -> Option<&'static str> {
+    const CONVERT: [(&[u8], &str); 14] = [
+        (b"GIF8", "a GIF picture, which is not read; convert it to PNG"),
+        (b"BM", "a BMP picture, which is not read; convert it to PNG"),
+        (b"\xff\x0a", "a JPEG XL picture, which is not read; convert it to PNG or TIFF"),
+        (
+            b"\0\0\0\x0cJXL \r\n\x87\n",
+            "a JPEG XL picture, which is not read; convert it to PNG or TIFF",
+        ),
+        (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture, which is not read; convert it to PNG or TIFF"),
+        (b"\xff\x4f\xff\x51", "a JPEG 2000 picture, which is not read; convert it to PNG or TIFF"),
+        (b"8BPS", "a Photoshop file, which is not read; save it as PNG or TIFF"),
+        (b"v/1\x01", "an OpenEXR picture, which is not read; convert it to TIFF"),
+        (b"FUJIFILMCCD-RAW", "a camera's raw file, which is not read; develop it to TIFF"),
+        (b"IIRO", "a camera's raw file, which is not read; develop it to TIFF"),
+        (b"IIU\0", "a camera's raw file, which is not read; develop it to TIFF"),
+        (b"%PDF", "a PDF document, not a picture"),
+        (b"\0\x05\x16\x07", "notes of macOS about another file, not a picture"),
+        (b"version https://git-lfs", "a pointer of Git LFS, not the picture; fetch the picture"),
+    ];
+    if head.is_empty() {
+        return Some("the file is empty");
+    }
+    if head.starts_with(b"II*\0") && head.get(8..10) == Some(b"CR") {
+        return Some("a camera's raw file, which is not read; develop it to TIFF");
+    }
+    if let Some(kind) = CONVERT.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Some(kind.1);
+    }
+    if head.get(4..8) == Some(b"ftyp") {
+        return Some(match head.get(8..12) {
+            Some(b"avif" | b"avis") => {
+                "an AVIF picture, which is not read; convert it to PNG or TIFF"
+            }
+            Some(b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1") => {
+                "a HEIC picture, which is not read; convert it to PNG or TIFF"
+            }
+            Some(b"crx ") => "a camera's raw file, which is not read; develop it to TIFF",
+            _ => "a video or another file of this family, not a picture",
+        });
+    }
+    match head {
+        [b'P', b'1'..=b'7', b' ' | b'\n' | b'\r' | b'\t', ..] => {
+            Some("a PNM picture, which is not read; convert it to PNG or TIFF")
+        }
+        _ => text(head),
+    }
+}
+
+/// HTML and other text.
+fn text(head: &[u8]) -> Option<&'static str> {
+    let start = head.trim_ascii_start().to_ascii_lowercase();
+    if start.starts_with(b"<!doctype html") || start.starts_with(b"<html") {
+        return Some("a web page (HTML), not a picture");
+    }
+    if start.starts_with(b"<svg") || start.starts_with(b"<?xml") {
+        return Some("an SVG or XML file, which is not read; convert it to PNG");
+    }
+    None
+}
+
+/// Why the bytes of a JPEG file cannot be read whole; `None` if they look whole. A decoder would fill what is missing
+/// with grey.
+pub(super) fn broken_jpeg(bytes: &[u8]) -> Option<&'static str> {
+    const CUT: Option<&str> = Some("the file ends before the picture does");
+    let mut at = 2;
+    let mut in_scan = false;
+    loop {
+        // Within a scan, look for the next marker; elsewhere one has to stand here.
+        let Some(step) = bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == 0xff))
+        else {
+            return CUT;
+        };
+        at += step;
+        let Some(&marker) = bytes.get(at + 1) else { return CUT };
+        at += 1;
+        match marker {
+            0xff => continue,
+            0x00 | 0x01 | 0xd0..=0xd7 => {
+                at += 1;
+                continue;
+            }
+            0xd9 if in_scan => return None,
+            0xd9 => return CUT,
+            0xd8 => {
+                at += 1;
+                continue;
+            }
+            0xc3 | 0xc5..=0xc7 | 0xcb | 0xcd..=0xcf => {
+                return Some("a lossless JPEG, which is not read; convert it to PNG or TIFF");
+            }
+            0xc9 | 0xca => {
+                return Some("a JPEG with arithmetic coding, which is not read; convert it to PNG");
+            }
+            _ => {}
+        }
+        let Some(length) = bytes.get(at + 1..at + 3) else { return CUT };
+        let length = usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
+        if matches!(marker, 0xc0..=0xc2) && bytes.get(at + 3).is_some_and(|&bits| bits != 8) {
+            return Some("a JPEG of 12 bits, which is not read; convert it to PNG or TIFF");
+        }
+        in_scan |= marker == 0xda;
+        at += 1 + length;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_files_are_named() {
+        for (head, name) in [
+            (&b""[..], "empty"),
+            (b"GIF89a", "GIF"),
+            (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+            (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
+            (b"\xff\x0a\0\0", "JPEG XL"),
+            (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+            (b"P6\n4 4\n255\n", "PNM"),
+            (b"  <!DOCTYPE html><title>", "HTML"),
+            (b"version https://git-lfs.github.com/spec/v1", "LFS"),
+            (b"II*\0\x10\0\0\0CR\x02\0", "raw"),
+        ] {
+            assert!(unread(head).unwrap().contains(name), "{name}");
+        }
+        for head in [&b"\x89PNG\r\n\x1a\n"[..], b"\xff\xd8\xff\xe0", b"II*\0\x08\0\0\0\x0c\0"] {
+            assert_eq!(unread(head), None);
+        }
+    }
+
+    #[test]
+    fn cut_jpegs_are_seen_at_every_length() {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let pixels = ::image::ImageBuffer::from_fn(40, 30, |x, y| ::image::Luma([(x * y) as u8]));
+        pixels.write_to(&mut bytes, ::image::ImageFormat::Jpeg).unwrap();
+        let bytes = bytes.into_inner();
+        assert_eq!(broken_jpeg(&bytes), None);
+        for length in 2..bytes.len() {
+            assert!(broken_jpeg(&bytes[..length]).is_some(), "{length} of {}", bytes.len());
+        }
+    }
+}
