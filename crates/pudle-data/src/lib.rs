@@ -25,6 +25,7 @@
 //! | [`WholePictures`] | whole pictures with fixed noise, for validation |
 //! | [`SparseCoding`] | vectors of a known dictionary with exactly sparse codes |
 //! | [`SparseSignals`] | signals of known filters with exactly sparse codes |
+//! | [`MatrixBatches`] | rows of a [`Matrix`] in files of NumPy, safetensors or text, read as training goes |
 //! | [`DigitBatches`] | [`Digits`] as vectors, from IDX files or [`stroke_digits`] |
 //!
 //! [`DataConfig`] names the sources that a run can be trained on, with their settings. It says which dictionaries fit
@@ -49,6 +50,7 @@ mod idx;
 mod image;
 mod jpeg;
 mod known_dictionary;
+mod matrix;
 mod noise;
 mod noise_kinds;
 mod noise_level;
@@ -76,6 +78,7 @@ pub use folder::ImageFolder;
 pub use idx::Idx;
 pub use image::{ColorMode, Image, Raster};
 pub use known_dictionary::KnownDictionary;
+pub use matrix::{Matrix, MatrixBatches, Missing, Normalization, Normalize, Rows};
 pub use noise::{Sigma, add_gaussian, add_validation_noise};
 pub use noise_kinds::NoiseKinds;
 pub use noise_level::{LightNoise, NoiseLevel};
@@ -85,8 +88,8 @@ pub use rng::{Stream, step_rng};
 pub use scene::scene;
 pub use source::{Batch, Prefetch, Source};
 pub use sources::{
-    DataConfig, DeadLeavesSettings, DigitSettings, LabelledDigits, OpenOptions, Opened,
-    PhotographSettings, SparseCodingSettings, StrokeSettings, Validation,
+    DataConfig, DeadLeavesSettings, DigitSettings, LabelledDigits, MatrixSettings, OpenOptions,
+    Opened, PhotographSettings, SparseCodingSettings, StrokeSettings, Validation,
 };
 pub use sparse_coding::{SparseCoding, SparseCodingConfig};
 pub use sparse_signals::{SparseSignals, SparseSignalsConfig};

@@ -34,6 +34,10 @@ pub enum Stream {
     Init = 11,
     /// Shifts of a grid of atoms; `k` is the step. For users of this crate.
     Shift = 12,
+    /// Which rows of a matrix are for validation.
+    Split = 20,
+    /// Rows of a matrix that stand for all of them, where figures are measured.
+    Sample = 21,
 }
 
 /// The random generator for step (or sample, or picture) `k` of one purpose.

@@ -5,6 +5,7 @@
 mod dead_leaves;
 mod digits;
 mod fit;
+mod matrix;
 mod photographs;
 mod settings;
 mod sparse_coding;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use dead_leaves::DeadLeavesSettings;
 pub use digits::DigitSettings;
+pub use matrix::MatrixSettings;
 pub use photographs::PhotographSettings;
 use settings::SourceSettings;
 pub use settings::{LabelledDigits, OpenOptions, Opened, Validation};
@@ -42,6 +44,8 @@ pub enum DataConfig {
     Digits(DigitSettings),
     /// Drawn digits.
     Strokes(StrokeSettings),
+    /// Rows of a matrix in files.
+    Matrix(MatrixSettings),
 }
 
 impl DataConfig {
@@ -52,6 +56,7 @@ impl DataConfig {
             Self::SparseCoding(settings) => settings,
             Self::Digits(settings) => settings,
             Self::Strokes(settings) => settings,
+            Self::Matrix(settings) => settings,
         }
     }
 
@@ -62,6 +67,7 @@ impl DataConfig {
             Self::SparseCoding(settings) => settings,
             Self::Digits(settings) => settings,
             Self::Strokes(settings) => settings,
+            Self::Matrix(settings) => settings,
         }
     }
 
@@ -125,6 +131,9 @@ impl DataConfig {
                 Self::Digits(DigitSettings { path: folder, ..settings.clone() })
             }
             Self::Strokes(settings) => Self::Digits(settings.in_folder(folder)),
+            Self::Matrix(settings) => {
+                Self::Matrix(MatrixSettings { path: folder, ..settings.clone() })
+            }
             Self::SparseCoding(_) => {
                 let range = "photographs, dead-leaves, digits or strokes for data from a folder: sparse-coding \
                              data are drawn";

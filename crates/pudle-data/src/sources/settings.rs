@@ -10,6 +10,7 @@ use crate::digits::Digits;
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::known_dictionary::KnownDictionary;
+use crate::matrix::MatrixBatches;
 use crate::source::Source;
 
 /// The settings of one kind of source, as they stand in the section `data` of a file.
@@ -98,6 +99,8 @@ pub struct Opened {
     pub digits: Option<LabelledDigits>,
     /// What the files of the data are, if they come from files.
     pub fingerprint: Option<Fingerprint>,
+    /// The batches of training with their matrix, if the data are rows of one.
+    pub matrix: Option<MatrixBatches>,
 }
 
 /// Batches for validation.
@@ -127,6 +130,7 @@ impl Opened {
             dictionary: None,
             digits: None,
             fingerprint: None,
+            matrix: None,
         }
     }
 

@@ -1,0 +1,23 @@
+//! Matrices in files, whose rows are data. They are read as training goes, in bounded memory.
+
+mod array;
+mod batches;
+mod normalize;
+mod npy;
+mod number;
+mod patches;
+mod rows;
+mod shards;
+mod shuffle;
+mod sparse;
+mod storage;
+mod tensors;
+#[cfg(test)]
+mod tests;
+mod text;
+mod what;
+
+pub use batches::{MatrixBatches, Missing};
+pub use normalize::{Normalization, Normalize};
+pub use rows::Rows;
+pub use shards::Matrix;
