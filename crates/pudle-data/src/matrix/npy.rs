@@ -118,7 +118,7 @@ impl<'a> Archive<'a> {
             )
         })?;
         let archive = Self { path, storage, zip };
-        if archive.zip.file_names().any(|name| name.ends_with("data.pkl")) {
+        if archive.zip.file_names().flatten().any(|name| name.ends_with("data.pkl")) {
             let reason = "a file of PyTorch (a pickle), which is not read as data: save the array with numpy.save";
             return Err(DataError::format(path, reason));
         }
@@ -127,8 +127,9 @@ impl<'a> Archive<'a> {
 
     /// The names of its arrays, in alphabetical order.
     pub fn names(&self) -> Vec<String> {
-        let names = self.zip.file_names().filter_map(|name| name.strip_suffix(".npy"));
-        let mut names: Vec<String> = names.map(str::to_owned).collect();
+        let names = self.zip.file_names().flatten();
+        let mut names: Vec<String> =
+            names.filter_map(|name| name.strip_suffix(".npy").map(str::to_owned)).collect();
         names.sort();
         names
     }
