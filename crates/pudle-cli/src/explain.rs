@@ -8,7 +8,7 @@ use pudle_explain::{
     Subject, SubjectOptions, Summary, check_place, explain, growth, open_subject, removal_test,
     write_removal_test, write_report,
 };
-use pudle_train::RunConfig;
+use pudle_train::{RunConfig, compare_data};
 
 use crate::arguments::BackendArg;
 use crate::failure::Failure;
@@ -104,6 +104,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(data) = &args.data {
         config.data.set_folder(data.clone())?;
     }
+    compare_data(&args.run, &config)?;
     let options = SubjectOptions {
         sigma: args.sigma,
         photographs: args.photographs.unwrap_or(usize::MAX),

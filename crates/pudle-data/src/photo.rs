@@ -29,7 +29,12 @@ pub struct Photo {
     profile: Option<Vec<u8>>,
     /// Exif data, without their orientation.
     exif: Option<Vec<u8>>,
+    /// Quality of a JPEG file that is written, 1 to 100.
+    jpeg_quality: u8,
 }
+
+/// At this quality a stored result differs from the computed one by less than the noise that is studied.
+const JPEG_QUALITY: u8 = 95;
 
 /// Evaluates `body` for the samples of any variant: `samples` is their slice, `depth` their type.
 macro_rules! with_samples {
@@ -72,7 +77,8 @@ impl Photo {
             1 => DynamicImage::new_luma8(width, height),
             _ => DynamicImage::new_rgb8(width, height),
         };
-        let mut photo = Self { pixels, gray: false, profile: None, exif: None };
+        let mut photo =
+            Self { pixels, gray: false, profile: None, exif: None, jpeg_quality: JPEG_QUALITY };
         photo.put(0, 0, image);
         Ok(photo)
     }
@@ -80,6 +86,18 @@ impl Photo {
     /// Samples of a pixel in the file: 1 grey, 2 with alpha, 3 colour, 4 with alpha.
     fn stored(&self) -> usize {
         usize::from(self.pixels.color().channel_count())
+    }
+
+    /// Sets the quality of JPEG files that are written, from 1 to 100. It is 95 by default.
+    pub fn set_jpeg_quality(&mut self, quality: u8) {
+        self.jpeg_quality = quality.clamp(1, 100);
+    }
+
+    /// A number that is equal for equal pixels, and most likely different for others.
+    pub fn checksum(&self) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        std::hash::Hasher::write(&mut hasher, self.pixels.as_bytes());
+        std::hash::Hasher::finish(&hasher)
     }
 
     /// Bits of a sample, 8 or 16.

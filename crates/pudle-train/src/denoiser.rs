@@ -11,6 +11,10 @@ use pudle_data::{Image, Sigma};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TrainError};
 use crate::sigma::check_sigma;
+use crate::stability::step_above_bound;
+
+/// An estimate that is larger than its picture by more than this factor comes from layers that diverge.
+const MOST_GROWTH: f32 = 50.0;
 
 /// A convolutional dictionary network as an image denoiser.
 #[derive(Clone, Debug)]
@@ -130,7 +134,7 @@ impl Denoiser {
     ///
     /// # Errors
     /// Returns an error if `sigma` is out of range, a side of the picture is shorter than an atom, or the model does
-    /// not support its number of channels.
+    /// not support its number of channels, or if the layers diverge.
     pub fn denoise(&self, noisy: &Image, sigma: Option<f32>) -> Result<Image> {
         if let Some(sigma) = sigma {
             check_sigma("sigma", sigma)?;
@@ -169,8 +173,25 @@ impl Denoiser {
             (model, 1) if model > 1 => estimate.mean_dim(1),
             _ => estimate,
         };
-        let data = estimate.into_data().iter::<f32>().collect();
+        let data: Vec<f32> = estimate.into_data().iter::<f32>().collect();
+        self.check_estimate(noisy, &data)?;
         Ok(Image::new(channels, height, width, data)?)
+    }
+
+    /// Returns an error if an estimate is not finite, or is much larger than the picture: the layers then diverge.
+    fn check_estimate(&self, noisy: &Image, estimate: &[f32]) -> Result<()> {
+        let largest = |values: &[f32]| values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        let (from, to) = (largest(&noisy.data), largest(estimate));
+        if estimate.iter().all(|value| value.is_finite()) && to <= MOST_GROWTH * (1.0 + from) {
+            return Ok(());
+        }
+        let cause = step_above_bound(&AnyPudle::Conv2d(self.model.clone()))
+            .unwrap_or_else(|| "the weights do not fit each other".into());
+        let result =
+            if to.is_finite() { format!("reaches {to:.1e}") } else { "is not finite".into() };
+        Err(TrainError::Unsuitable(format!(
+            "the estimate {result}, for a picture of values up to {from:.2}: {cause}"
+        )))
     }
 
     /// Standard deviation of the noise that the model was trained for, on the scale 0 … 255, if it is known.

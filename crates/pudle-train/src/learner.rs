@@ -46,13 +46,14 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
 
     /// Returns an error if `loss` is not finite, or if it is far from anything that a training can reach. With a step size
     /// up to 2/‖D‖², the layers never increase the objective, which begins at the loss of a zero output. The estimate of
-    /// the loss of a mean over shifts can be below zero, but not by more than this loss. `extent` is the shape of the data.
+    /// the loss of a mean over shifts can be below zero, but not by more than this loss. The first step is not judged, because
+    /// banks of their own that start at random are projected by its update. `extent` is the shape of the data.
     pub fn check(&self, loss: f64, step: u64, extent: [usize; D], energy: Energy) -> Result<()> {
         if !loss.is_finite() {
             return Err(self.not_finite(loss, step, extent));
         }
         let zero = energy.of_zero(f64::from(self.model.config().offset));
-        if loss > MOST_GROWTH * zero || loss < -MOST_BELOW_ZERO * zero {
+        if step > 1 && (loss > MOST_GROWTH * zero || loss < -MOST_BELOW_ZERO * zero) {
             let cause = self.likely_cause(extent);
             return Err(TrainError::Diverged { step, loss, energy: zero, cause });
         }

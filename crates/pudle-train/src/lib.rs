@@ -34,6 +34,7 @@ mod run_weights;
 mod shipped;
 mod sigma;
 mod ssim;
+mod stability;
 mod stabilize;
 mod start;
 mod strategy;
@@ -55,6 +56,7 @@ pub use import::{ImportOptions, Imported, import_dictionary};
 pub use metrics::StepRecord;
 /// Settings of the training data, and noise levels.
 pub use pudle_data::{DataConfig, Sigma};
+pub use record::compare_data;
 pub use run::{Outcome, resume, train, train_at, train_watched};
 pub use run_dir::RunDir;
 pub use shipped::shipped_names;

@@ -103,6 +103,18 @@ impl Record {
     }
 }
 
+/// Says in a line if the data of `config` are not those that the run in `dir` was trained on. Directories without a record
+/// and data that are drawn are never different.
+///
+/// # Errors
+/// Returns an error if the record is damaged, or if the data cannot be opened.
+pub fn compare_data(dir: &Path, config: &RunConfig) -> Result<()> {
+    if let Some(record) = Record::read(dir)?.filter(|record| record.data.is_some()) {
+        record.compare_data(config.open_data()?.fingerprint.as_ref(), dir);
+    }
+    Ok(())
+}
+
 /// All settings with their paths, as text.
 fn flat(settings: &RunConfig) -> BTreeMap<String, String> {
     let mut flat = BTreeMap::new();

@@ -35,8 +35,13 @@ impl ModelVisitor for Reader<'_> {
     ) -> Self::Output {
         let Self { config, path, device } = self;
         let model = Pudle::<D, A>::new(config, 0, device)?;
-        let trainee = Trainee::new(model, None, UpdateRule::default());
-        Ok(wrap(load(trainee, path)?.model))
+        let trainee = |truth| Trainee::new(model.clone(), truth, UpdateRule::default());
+        let loaded = load(trainee(None), path).or_else(|error| {
+            // The file of a run whose true dictionary is known holds it, too.
+            let truth = Some(model.dictionary().atoms().zeros_like());
+            load(trainee(truth), path).map_err(|_| error)
+        });
+        Ok(wrap(loaded?.model))
     }
 }
 

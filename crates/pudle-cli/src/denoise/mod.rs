@@ -26,6 +26,8 @@ const SCENE: (usize, usize) = (480, 320);
 const SCENE_SEED: u64 = 7;
 /// Default file of the scene's panel.
 const SCENE_PANEL: &str = "pudle-denoise.png";
+/// Noise below this level is of the size of what a JPEG file of quality 95 loses.
+const FAINT: f32 = 10.0;
 /// Default number of averaged shifts. Denoisers of a smaller stride average all their shifts.
 const SHIFTS: usize = 16;
 
@@ -230,6 +232,7 @@ impl Session {
         let [_, height, width] = photo.shape();
         let whole = |photo: &Photo| photo.window(0, 0, height, width);
         let mut panel = None;
+        let before = photo.checksum();
         let mut report = if let Some(sigma) = self.noise.added() {
             let clean = whole(&photo);
             let noisy = add_gaussian(&clean, sigma, self.args.seed);
@@ -251,7 +254,13 @@ impl Session {
         if let Some(parent) = plan.output.parent().filter(|_| self.args.output.is_some()) {
             make_folder(parent)?;
         }
-        photo.write(&plan.output)?;
+        // Encoding a picture again costs quality, which nobody asked for if nothing or little is removed.
+        if photo.checksum() != before || !Photo::copy(&plan.input, &plan.output)? {
+            if report.sigma.is_some_and(|sigma| sigma < FAINT) {
+                photo.set_jpeg_quality(100);
+            }
+            photo.write(&plan.output)?;
+        }
         if let (Some(path), Some(panel)) = (&self.args.panel, panel) {
             panel.write(path)?;
         }

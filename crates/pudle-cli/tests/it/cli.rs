@@ -284,7 +284,15 @@ fn train_obeys_its_flags_and_resumes() {
     }
     assert_eq!(
         names(&dir.join("run")),
-        ["atoms.png", "checkpoint", "config.toml", "metrics.csv", "model.safetensors"]
+        [
+            "atoms.png",
+            "checkpoint",
+            "config.toml",
+            "metrics.csv",
+            "model.safetensors",
+            "model.safetensors.sha256",
+            "record.toml"
+        ]
     );
     words(dir, "train --resume run --steps 5").success().stdout(contains("finished"));
     let metrics = fs::read_to_string(dir.join("run/metrics.csv")).unwrap();
@@ -334,7 +342,7 @@ fn ctrl_c_ends_after_the_step_with_a_checkpoint() {
         .unwrap();
     assert!(interrupt.success());
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
     let stdout = String::from_utf8_lossy(&output.stdout);
     let step = stdout.split("after step ").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
     assert!(dir.path().join(format!("run/checkpoint/model-{step}.bpk")).is_file());
@@ -514,4 +522,75 @@ fn a_backend_that_is_not_compiled_in_names_its_feature() {
         }
     }
     assert!(names(dir.path()).is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn closed_and_full_outputs_are_told_apart() {
+    use std::process::{Command, Stdio};
+    let dir = tempfile::tempdir().unwrap();
+    let pudle = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pudle"));
+        command.current_dir(dir.path()).stderr(Stdio::piped());
+        command
+    };
+    // A training goes on when nobody reads its lines any more.
+    let mut child = pudle()
+        .args(["train", "--preset", "dense", "--steps", "3", "--out", "run"])
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    assert!(child.wait().unwrap().success());
+    assert!(dir.path().join("run/model.safetensors").is_file());
+    // A result that is lost is an error.
+    if let Ok(full) = fs::File::options().write(true).open("/dev/full") {
+        let output = pudle().args(["info", "run"]).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("stdout"), "{output:?}");
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut train = pudle();
+        train.args(["train", "--preset", "dense", "--steps", "3", "--out", "full"]).stderr(full);
+        assert!(train.stdout(Stdio::null()).status().unwrap().success());
+    }
+}
+
+#[test]
+fn a_run_is_never_mixed_with_other_files() {
+    let dir = folder();
+    let dir = dir.path();
+    let start = "train --preset dense --steps 2 --out";
+    words(dir, &format!("{start} pictures")).failure().stderr(contains("other files"));
+    words(dir, &format!("{start} a/b/run")).success();
+    words(dir, &format!("{start} a/b/run")).failure().stderr(contains("--resume"));
+    // An error in the settings leaves no directory.
+    words(dir, &format!("{start} none --lambda -1")).failure();
+    words(dir, "train --preset denoise --steps 2 --data nowhere --out none").failure();
+    assert!(!dir.join("none").exists());
+    fs::remove_dir_all(dir.join("a/b/run/checkpoint")).unwrap();
+    words(dir, "train --resume a/b/run --steps 9").failure().stderr(contains("no checkpoint"));
+}
+
+#[test]
+fn a_shipped_name_means_the_shipped_checkpoint() {
+    let dir = folder();
+    let dir = dir.path();
+    fs::create_dir(dir.join("denoise-gray")).unwrap();
+    words(dir, "info denoise-gray").success().stderr(contains("./denoise-gray"));
+    words(dir, "info ./denoise-gray").failure().stderr(contains("config.toml"));
+    let text = "[training.initialization]\nkind = \"checkpoint\"\ndir = \"denoise-published\"\n";
+    fs::write(dir.join("start.toml"), text).unwrap();
+    words(dir, "train --preset denoise --config start.toml --steps 1 --out run").success();
+}
+
+#[test]
+fn layers_that_diverge_give_no_picture() {
+    let dir = folder();
+    let dir = dir.path();
+    let import = IMPORT.replace("--step 0.1", "--step 10").replace("--layers 3", "--layers 9");
+    words(dir, &import.replace("-o model", "-o hot")).success().stderr(contains("2/‖D‖²"));
+    words(dir, "denoise picture.png --checkpoint hot -o out.png")
+        .failure()
+        .stderr(contains("2/‖D‖²"));
+    assert!(!dir.join("out.png").exists());
+    words(dir, "evaluate --checkpoint hot --images pictures --sigma 25").failure();
 }

@@ -40,9 +40,19 @@ fn threshold() -> impl Strategy<Value = ThresholdConfig> {
             Just(ThresholdConfig::constant(lambda)),
             (0.5..1.0).prop_map(move |beta| ThresholdConfig::decaying(lambda, beta)),
             Just(ThresholdConfig::learned(lambda)),
-            Just(ThresholdConfig::Learned(Learned { lambda, per_layer: true, sigma: None, signed: false })),
+            Just(ThresholdConfig::Learned(Learned {
+                lambda,
+                per_layer: true,
+                sigma: None,
+                signed: false
+            })),
             any::<bool>().prop_map(move |per_layer| {
-                ThresholdConfig::Learned(Learned { lambda, per_layer, sigma: Some(2.0), signed: false })
+                ThresholdConfig::Learned(Learned {
+                    lambda,
+                    per_layer,
+                    sigma: Some(2.0),
+                    signed: false,
+                })
             }),
         ]
     })
@@ -389,8 +399,12 @@ fn two_shifts_stand_for_all_of_them() {
 fn a_mean_over_shifts_is_trained_as_it_is_used() {
     let device = Device::flex().autodiff();
     let (stride, reach) = (3, 2);
-    let threshold =
-        ThresholdConfig::Learned(Learned { lambda: 0.1, per_layer: true, sigma: Some(2.0), signed: false });
+    let threshold = ThresholdConfig::Learned(Learned {
+        lambda: 0.1,
+        per_layer: true,
+        sigma: Some(2.0),
+        signed: false,
+    });
     let config = PudleConfig::new(conv2d(9, 1, 5, stride))
         .with_layers(4)
         .with_learned_step(0.1)

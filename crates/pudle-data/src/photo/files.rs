@@ -14,13 +14,10 @@ use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, 
 
 use super::guard::guarded;
 use super::sniff::{broken_jpeg, unread};
-use super::{Photo, is_gray};
+use super::{JPEG_QUALITY, Photo, is_gray};
 use crate::error::{DataError, Result};
 use crate::image::{ColorMode, Image};
-use crate::whole::write_whole_with;
-
-/// At this quality a stored result differs from the computed one by less than the noise that is studied.
-const JPEG_QUALITY: u8 = 95;
+use crate::whole::{write_whole, write_whole_with};
 
 /// Most bytes of Exif data that fit into a segment of a JPEG file.
 const MOST_JPEG_EXIF: usize = 65_527;
@@ -147,7 +144,8 @@ impl Photo {
                 path.display()
             );
         }
-        Ok(Self { gray: is_gray(&pixels), pixels, profile, exif })
+        let jpeg_quality = JPEG_QUALITY;
+        Ok(Self { gray: is_gray(&pixels), pixels, profile, exif, jpeg_quality })
     }
 
     /// Checks that a picture can be written to `path`.
@@ -195,6 +193,19 @@ impl Photo {
             }
             (None, written) => written.map_err(|e| DataError::io(path, e)),
         }
+    }
+
+    /// Copies the file `from` to `to`, byte for byte, if `to` has the extension of its format. Returns whether it did.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] if a file cannot be read or written.
+    pub fn copy(from: &Path, to: &Path) -> Result<bool> {
+        if open(from)?.format() != Some(format_of(to)?) {
+            return Ok(false);
+        }
+        let bytes = std::fs::read(from).map_err(|e| DataError::io(from, e))?;
+        write_whole(to, &bytes).map_err(|e| DataError::io(to, e))?;
+        Ok(true)
     }
 
     /// The pixels in the nearest form that the format can hold. What it cannot hold is added to `lost`.
@@ -265,7 +276,11 @@ impl Photo {
             ImageFormat::Png => encode_with(PngEncoder::new(file), pixels, metadata),
             ImageFormat::Tiff => encode_with(TiffEncoder::new(file), pixels, metadata),
             ImageFormat::WebP => encode_with(WebPEncoder::new_lossless(file), pixels, metadata),
-            _ => encode_with(JpegEncoder::new_with_quality(file, JPEG_QUALITY), pixels, metadata),
+            _ => encode_with(
+                JpegEncoder::new_with_quality(file, self.jpeg_quality),
+                pixels,
+                metadata,
+            ),
         }
     }
 }

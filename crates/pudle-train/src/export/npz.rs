@@ -65,8 +65,11 @@ impl<W: Write + std::io::Seek> Archive<W> {
         values: impl IntoIterator<Item = T>,
     ) -> std::io::Result<()> {
         self.zip.start_file(format!("{name}.npy"), SimpleFileOptions::default())?;
-        let mut writer =
-            WriteOptions::<T>::new().default_dtype().shape(shape).writer(&mut self.zip).begin_nd()?;
+        let mut writer = WriteOptions::<T>::new()
+            .default_dtype()
+            .shape(shape)
+            .writer(&mut self.zip)
+            .begin_nd()?;
         writer.extend(values)?;
         writer.finish()
     }

@@ -23,6 +23,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TrainError};
 use crate::network_file::NetworkFile;
 use crate::sigma::check_sigma;
+use crate::stability::step_above_bound;
 use crate::weights_file::array_name;
 use array::Array;
 use file::ArrayFile;
@@ -192,6 +193,7 @@ fn assembled(
         .filter(|weight| own.iter().all(|(path, _)| *path != weight.path));
     let rest: Vec<_> = rest.map(|weight| (weight.path, weight.values)).collect();
     let model = with_weights(model, own.into_iter().chain(rest).collect(), file.path())?;
+    notes.extend(step_above_bound(&model));
     let sigma = options.sigma.map(Sigma::At);
     Ok(Imported { checkpoint: Checkpoint { config, model, sigma }, notes })
 }

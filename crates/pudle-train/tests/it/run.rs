@@ -169,8 +169,136 @@ fn a_run_without_any_checkpoint_starts_again() {
     run(images(6), &whole);
     run(images(6), &parts);
     fs::remove_dir_all(parts.join("checkpoint")).unwrap();
+    // With a model but no checkpoint, the training has been somewhere that it cannot go on from.
+    let error = resume(&parts, more_steps(9), Interrupter::new()).unwrap_err();
+    assert!(matches!(error, TrainError::NoState(_)), "{error}");
+    assert!(read(&whole, "model.safetensors") == read(&parts, "model.safetensors"));
+    fs::remove_file(parts.join("model.safetensors")).unwrap();
     resume(&parts, |_| Ok(()), Interrupter::new()).unwrap();
     assert_same_end(&whole, &parts);
+}
+
+#[test]
+fn one_flipped_byte_of_a_checkpoint_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    run(images(11), &whole);
+    run(images(8), &parts);
+    for part in ["model", "optim", "scheduler"] {
+        let path = parts.join(format!("checkpoint/{part}-8.bpk"));
+        let bytes = fs::read(&path).unwrap();
+        for place in [bytes.len() / 3, bytes.len() - 1] {
+            let mut flipped = bytes.clone();
+            flipped[place] ^= 1;
+            fs::write(&path, &flipped).unwrap();
+            let copy = dir.path().join(format!("{part}-{place}"));
+            copy_dir(&parts, &copy);
+            resume(&copy, more_steps(11), Interrupter::new()).unwrap();
+            assert_same_end(&whole, &copy);
+        }
+        fs::write(&path, &bytes).unwrap();
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_dir(&entry.path(), &to.join(entry.file_name())),
+            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
+        }
+    }
+}
+
+/// Whatever a run has been through, its directory stands for the weights of its last whole checkpoint.
+#[test]
+fn an_unfinished_run_is_read_at_its_last_checkpoint() {
+    let device = Device::flex();
+    for config in [images, vectors, signals] {
+        let dir = tempfile::tempdir().unwrap();
+        let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+        run(config(8), &whole);
+        run(config(4), &parts);
+        // As a kill leaves a run that went on to step 8 of 20: new checkpoints, old final weights.
+        let old = read(&parts, "model.safetensors");
+        resume(&parts, more_steps(8), Interrupter::new()).unwrap();
+        fs::write(parts.join("model.safetensors"), &old).unwrap();
+        let text = fs::read_to_string(parts.join("config.toml")).unwrap();
+        fs::write(parts.join("config.toml"), text.replace("steps = 8", "steps = 20")).unwrap();
+        let atoms = |dir: &Path| Checkpoint::read(dir, &device).unwrap().model.atoms();
+        assert_eq!(atoms(&parts), atoms(&whole));
+        // A first run that is killed has no final weights at all.
+        fs::remove_file(parts.join("model.safetensors")).unwrap();
+        assert_eq!(atoms(&parts), atoms(&whole));
+        // Final weights with a flipped byte are not taken either.
+        let mut bytes = read(&whole, "model.safetensors");
+        *bytes.last_mut().unwrap() ^= 1;
+        let before = atoms(&whole);
+        fs::write(whole.join("model.safetensors"), &bytes).unwrap();
+        assert_eq!(atoms(&whole), before);
+        fs::remove_dir_all(whole.join("checkpoint")).unwrap();
+        let error = Checkpoint::read(&whole, &device).unwrap_err().to_string();
+        assert!(error.contains("model.safetensors") && error.contains("checksum"), "{error}");
+    }
+}
+
+#[test]
+fn a_run_that_diverges_ends_with_its_cause() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = images(400);
+    config.model = config.model.with_step(40.0);
+    let error = train(config, &dir.path().join("step"), Interrupter::new()).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { step: 2, .. }), "{error}");
+    assert!(error.to_string().contains("above 1/‖D‖²"), "{error}");
+}
+
+#[test]
+fn two_trainings_never_share_a_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let start = || train(images(40), &path, Interrupter::new());
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(start)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let refused =
+        |error: &TrainError| matches!(error, TrainError::RunInUse(_) | TrainError::RunExists(_));
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    assert!(results.iter().all(|result| result.as_ref().err().is_none_or(refused)));
+    let whole = dir.path().join("whole");
+    run(images(40), &whole);
+    assert_same_end(&whole, &path);
+}
+
+#[test]
+fn a_record_tells_other_settings_and_other_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let pictures = dir.path().join("pictures");
+    fs::create_dir(&pictures).unwrap();
+    let save = |name: &str, seed| {
+        pudle_data::scene(60, 50, seed).to_gray().write(&pictures.join(name)).unwrap();
+    };
+    save("a.png", 1);
+    let mut config = images(6);
+    let settings = pudle_data::PhotographSettings::new(&pictures, 33, Sigma::At(25.0));
+    config.data = DataConfig::Photographs(settings);
+    let run_dir = dir.path().join("run");
+    run(config, &run_dir);
+    let record = fs::read_to_string(run_dir.join("record.toml")).unwrap();
+    assert!(record.contains("files = 1"), "{record}");
+    // The data may be somewhere else.
+    let moved = dir.path().join("moved");
+    fs::rename(&pictures, &moved).unwrap();
+    assert!(resume(&run_dir, more_steps(8), Interrupter::new()).is_err());
+    let change = |config: &mut RunConfig| {
+        config.training.steps = 8;
+        Ok(config.data.set_folder(moved.clone())?)
+    };
+    assert_eq!(resume(&run_dir, change, Interrupter::new()).unwrap(), Outcome::Finished);
+    let edited = fs::read_to_string(run_dir.join("config.toml")).unwrap();
+    fs::write(run_dir.join("config.toml"), edited.replace("seed = 3", "seed = 4")).unwrap();
+    let error = resume(&run_dir, more_steps(9), Interrupter::new()).unwrap_err().to_string();
+    assert!(error.contains("`seed` was 3, and is 4"), "{error}");
 }
 
 #[test]
@@ -182,7 +310,13 @@ fn settings_that_do_not_fit_the_checkpoint_are_refused() {
         assert!(text.contains(from));
         fs::write(dir.path().join("config.toml"), text.replace(from, to)).unwrap();
         let error = resume(dir.path(), more_steps(9), Interrupter::new()).unwrap_err().to_string();
+        assert!(error.contains("trained with") && error.contains("model."), "{error}");
+        // A run of an older version has no record; then the weights tell.
+        let record = fs::read(dir.path().join("record.toml")).unwrap();
+        fs::remove_file(dir.path().join("record.toml")).unwrap();
+        let error = resume(dir.path(), more_steps(9), Interrupter::new()).unwrap_err().to_string();
         assert!(error.contains("model-5.bpk") && error.contains("does not fit"), "{error}");
+        fs::write(dir.path().join("record.toml"), record).unwrap();
     }
     fs::write(dir.path().join("config.toml"), text).unwrap();
     let error = resume(dir.path(), more_steps(3), Interrupter::new()).unwrap_err().to_string();
@@ -234,8 +368,10 @@ fn old_checkpoints_go() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    let expected = ["model-16", "model-20", "optim-16", "optim-20", "scheduler-16", "scheduler-20"];
-    assert_eq!(names, expected.map(|name| format!("{name}.bpk")));
+    let sums = ["checkpoint-16.sha256", "checkpoint-20.sha256"].map(String::from);
+    let parts = ["model-16", "model-20", "optim-16", "optim-20", "scheduler-16", "scheduler-20"];
+    let parts = parts.map(|name| format!("{name}.bpk"));
+    assert_eq!(names, sums.into_iter().chain(parts).collect::<Vec<_>>());
 }
 
 #[test]
