@@ -41,7 +41,7 @@ fn learned_step(step: Step, dtype: DType, device: &Device) -> Option<Param<Tenso
 
 impl<const D: usize, A: Configured<D>> Pudle<D, A> {
     /// A model with atoms drawn from `N(0, 1)` and projected onto the unit sphere, in f32. The draw
-    /// depends only on `seed`, not on the device.
+    /// depends only on `seed`, not on the device. Banks of atoms of their own start as those of the dictionary.
     ///
     /// # Errors
     /// Returns an error if `config` is not [valid](PudleConfig::validate), or describes a dictionary of
@@ -53,7 +53,9 @@ impl<const D: usize, A: Configured<D>> Pudle<D, A> {
         let atoms: Vec<f32> =
             (0..shape.iter().product()).map(|_| StandardNormal.sample(&mut rng)).collect();
         let model = Self::from_data(config, TensorData::new(atoms, shape), device)?;
-        Ok(model.map_dictionary(A::project))
+        let model = model.map_dictionary(A::project);
+        let (analysis, decoder) = (model.analysis.map(A::project), model.decoder.map(A::project));
+        Ok(Self { analysis, decoder, ..model })
     }
 
     /// A model with these atoms. They keep their dtype and are not projected (see

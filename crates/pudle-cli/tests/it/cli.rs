@@ -587,7 +587,7 @@ fn layers_that_diverge_give_no_picture() {
     let dir = folder();
     let dir = dir.path();
     let import = IMPORT.replace("--step 0.1", "--step 10").replace("--layers 3", "--layers 9");
-    words(dir, &import.replace("-o model", "-o hot")).success().stderr(contains("2/‖D‖²"));
+    words(dir, &import.replace("-o model", "-o hot")).success().stdout(contains("2/‖D‖²"));
     words(dir, "denoise picture.png --checkpoint hot -o out.png")
         .failure()
         .stderr(contains("2/‖D‖²"));

@@ -172,3 +172,18 @@ fn schedules() -> Vec<(ThresholdConfig, Vec<f64>)> {
         (ThresholdConfig::learned(0.3), vec![0.3; 3]),
     ]
 }
+
+/// Layers whose analysis is longer than the dictionary would diverge from the start.
+#[test]
+fn banks_of_their_own_start_as_the_dictionary() {
+    use burn::tensor::Device;
+    use pudle_core::{AnyPudle, ConvConfig, PudleConfig, WeightTying};
+    let filters = ConvConfig { atoms: 5, channels: 1, size: 4, stride: 2 };
+    let config = PudleConfig { tying: WeightTying::Untied, ..PudleConfig::conv2d(filters) };
+    let model = AnyPudle::new(&config, 3, &Device::flex()).unwrap();
+    for path in ["analysis.atoms", "decoder.atoms"] {
+        assert_eq!(model.weight(path).unwrap().to_vec(), model.atoms(), "{path}");
+    }
+    let norm: f32 = model.atoms()[..16].iter().map(|value| value * value).sum();
+    assert!((norm - 1.0).abs() < 1e-5);
+}
