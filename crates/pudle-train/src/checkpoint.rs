@@ -126,7 +126,7 @@ impl Checkpoint {
         match std::fs::read_to_string(sum_path(path)) {
             Ok(sum) if sum != sum_line(path, &bytes) => {
                 let reason = "does not have the checksum in the file beside it, so it is damaged or has been replaced";
-                return Err(TrainError::weights(path, reason));
+                Err(TrainError::weights(path, reason))
             }
             _ => Self::from_bytes(settings, &bytes, path, device),
         }

@@ -52,7 +52,7 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
         if !loss.is_finite() {
             return Err(self.not_finite(loss, step, extent));
         }
-        let zero = energy.of_zero(f64::from(self.model.config().offset));
+        let zero = energy.of_zero(self.model.config().offset);
         if step > 1 && (loss > MOST_GROWTH * zero || loss < -MOST_BELOW_ZERO * zero) {
             let cause = self.likely_cause(extent);
             return Err(TrainError::Diverged { step, loss, energy: zero, cause });
