@@ -1,0 +1,261 @@
+//! Inputs that cannot work. Each ends with one line and an exit status, and leaves nothing behind.
+//!
+//! The table in `docs/bad-inputs.md` is what this test sees. `PUDLE_BLESS=1 cargo test …` writes it anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pudle_data::scene;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+const IMPORT: &str = "--prox soft --lambda 0.1 --step 0.1 --layers 3 -o new";
+
+/// The commands, by subject.
+const COMMANDS: &[(&str, &[&str])] = &[
+    (
+        "Pictures",
+        &[
+            "denoise missing.png",
+            "denoise empty.png",
+            "denoise text.png",
+            "denoise page.jpg",
+            "denoise phone.jpg",
+            "denoise cut.jpg",
+            "denoise cut.png",
+            "denoise nothing",
+            "denoise picture.png --sigma -1",
+            "denoise picture.png --sigma 0",
+            "denoise picture.png --sigma 300",
+            "denoise picture.png --sigma loud",
+            "denoise picture.png --strength 5",
+            "denoise picture.png --strength -1",
+            "denoise picture.png --shifts 0",
+            "denoise picture.png --shifts 65",
+            "denoise picture.png --shifts many",
+            "denoise picture.png --tile wide",
+            "denoise picture.png -o picture.bmp",
+            "denoise picture.png -o picture.png",
+            "denoise picture.png --panel out.png -o out.png",
+            "denoise pictures --panel panel.png",
+            "denoise picture.png --checkpoint missing",
+            "denoise picture.png --checkpoint pictures",
+            "denoise picture.png --checkpoint vectors",
+            "denoise picture.png --backend cuda",
+            "denoise --add-noise",
+            "evaluate --checkpoint denoise-gray --images missing --sigma 25",
+            "evaluate --checkpoint denoise-gray --images nothing --sigma 25",
+            "evaluate --checkpoint denoise-gray --images pictures --sigma 25,x",
+            "evaluate --checkpoint denoise-gray --images pictures --sigma -3",
+            "evaluate --checkpoint denoise-gray",
+        ],
+    ),
+    (
+        "Weights and checkpoints",
+        &[
+            "info missing",
+            "info pictures",
+            "info damaged",
+            "export missing --format npz -o new.npz",
+            "export denoise-gray --format bmp -o new.bmp",
+            "export denoise-gray --format npz -o missing/new.npz",
+            "export denoise-gray --format npz -o picture.png",
+            "import --dictionary missing.npy IMPORT",
+            "import --dictionary empty.safetensors IMPORT",
+            "import --dictionary text.safetensors IMPORT",
+            "import --dictionary cut.safetensors IMPORT",
+            "import --dictionary header.safetensors IMPORT",
+            "import --dictionary pointer.safetensors IMPORT",
+            "import --dictionary pickle.pt IMPORT",
+            "import --dictionary picture.png IMPORT",
+            "import --dictionary nan.safetensors IMPORT",
+            "import --dictionary two.safetensors IMPORT",
+            "import --dictionary two.safetensors --tensor c IMPORT",
+            "import --dictionary whole.safetensors IMPORT",
+            "import --dictionary bank.safetensors IMPORT",
+            "import --dictionary bank.safetensors --stride 0 IMPORT",
+            "import --dictionary matrix.safetensors --stride 2 IMPORT",
+            "import --dictionary matrix.safetensors --prox soft --step 0.1 --layers 3 -o new",
+            "import --dictionary matrix.safetensors --prox soft --lambda -1 --step 0.1 --layers 3 -o new",
+            "import --dictionary matrix.safetensors --prox soft --lambda nan --step 0.1 --layers 3 -o new",
+            "import --dictionary matrix.safetensors --prox bent --lambda 1 --step 0.1 --layers 3 -o new",
+            "import --dictionary matrix.safetensors --prox top-k:0 --step 0.1 --layers 3 -o new",
+            "import --dictionary matrix.safetensors --prox soft --lambda 1 --step 0 --layers 3 -o new",
+            "import --dictionary matrix.safetensors --prox soft --lambda 1 --step -1 --layers 3 -o new",
+            "import --dictionary matrix.safetensors --prox soft --lambda 1 --step 1 --layers 0 -o new",
+        ],
+    ),
+    (
+        "Training",
+        &[
+            "train",
+            "train --preset nothing",
+            "train --preset dense --steps 0",
+            "train --preset dense --batch 0",
+            "train --preset dense --learning-rate 0",
+            "train --preset dense --learning-rate 2",
+            "train --preset dense --lambda -1",
+            "train --preset dense --gradient sideways",
+            "train --preset dense --gradient truncated:0",
+            "train --preset dense --seed -1",
+            "train --preset dense --backend cuda",
+            "train --preset dense --data pictures",
+            "train --preset dense --out pictures",
+            "train --preset dense --update noodl --learning-rate 2000",
+            "train --preset denoise --data missing",
+            "train --preset denoise --data nothing",
+            "train --preset denoise --valid pictures",
+            "train --preset digits --data pictures",
+            "train --preset digits --data digits",
+            "train --config missing.toml",
+            "train --config text.png",
+            "train --preset dense --config unknown.toml",
+            "train --preset dense --config range.toml",
+            "train --resume missing",
+            "train --resume pictures",
+            "explain missing",
+            "explain denoise-gray",
+            "explain vectors",
+            "bench --case nothing",
+            "bench --layers 0",
+            "experiment nothing",
+            "learn",
+        ],
+    ),
+];
+
+/// Makes the files that the commands name.
+fn folder(dir: &Path) {
+    let write = |name: &str, bytes: &[u8]| fs::write(dir.join(name), bytes).unwrap();
+    let picture = scene(64, 48, 3);
+    for folder in ["nothing", "pictures", "digits", "damaged"] {
+        fs::create_dir(dir.join(folder)).unwrap();
+    }
+    for name in ["picture.png", "photo.jpg", "pictures/a.png", "pictures/b.png"] {
+        picture.write(&dir.join(name)).unwrap();
+    }
+    for (name, whole) in [("cut.png", "picture.png"), ("cut.jpg", "photo.jpg")] {
+        let bytes = fs::read(dir.join(whole)).unwrap();
+        write(name, &bytes[..bytes.len() / 2]);
+    }
+    for name in ["empty.png", "empty.safetensors"] {
+        write(name, b"");
+    }
+    for name in ["text.png", "text.safetensors"] {
+        write(name, b"this is no file of that kind, but some words");
+    }
+    write("page.jpg", b"<!DOCTYPE html><html><title>404</title></html>");
+    write("phone.jpg", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic and so on");
+    write(
+        "pointer.safetensors",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n",
+    );
+    write("pickle.pt", b"\x80\x04\x95\x10\0\0\0\0\0\0\0\x8c\x05posix\x8c\x06system\x93.");
+    write("header.safetensors", &u64::MAX.to_le_bytes());
+    write("unknown.toml", b"[model]\nlayrs = 3\n");
+    write("range.toml", b"[model]\nlayers = 0\n");
+    write("digits/train-images-idx3-ubyte", b"\0\0\x08\x03\0\0\0\x05\0\0\0\x1c\0\0\0\x1c short");
+    write("digits/train-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x05\x01\x02\x03\x04\x05");
+    write("damaged/config.toml", b"[model]\nlayers = \"many\"\n");
+
+    let numbers = |count: usize| -> Vec<u8> {
+        (0..count).flat_map(|i| ((i % 7) as f32 / 7.0 - 0.4).to_le_bytes()).collect()
+    };
+    let tensors = |name: &str, tensors: &[(&str, Dtype, Vec<usize>, Vec<u8>)]| {
+        let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+            (*name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+        });
+        write(name, &safetensors::serialize(views, None).unwrap());
+    };
+    let matrix = || ("D", Dtype::F32, vec![4, 6], numbers(24));
+    tensors("matrix.safetensors", &[matrix()]);
+    tensors("two.safetensors", &[matrix(), ("E", Dtype::F32, vec![4, 6], numbers(24))]);
+    tensors("bank.safetensors", &[("D", Dtype::F32, vec![4, 1, 5, 5], numbers(100))]);
+    tensors("whole.safetensors", &[("D", Dtype::I64, vec![2, 3], vec![1; 48])]);
+    let mut bytes = numbers(24);
+    bytes[20..24].copy_from_slice(&f32::NAN.to_le_bytes());
+    tensors("nan.safetensors", &[("D", Dtype::F32, vec![4, 6], bytes)]);
+    let whole = fs::read(dir.join("matrix.safetensors")).unwrap();
+    write("cut.safetensors", &whole[..whole.len() - 20]);
+    let status = pudle(
+        dir,
+        "import --dictionary matrix.safetensors --prox soft --lambda 0.1 --step 0.1 --layers 3 -o vectors",
+    );
+    assert!(status.status.success(), "{status:?}");
+}
+
+fn pudle(dir: &Path, line: &str) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_pudle"))
+        .current_dir(dir)
+        .env_remove("RUST_LOG")
+        .args(line.split_whitespace())
+        .output()
+        .unwrap()
+}
+
+fn files(dir: &Path) -> BTreeSet<PathBuf> {
+    walk(dir).into_iter().collect()
+}
+
+fn walk(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            found.extend(walk(&path));
+        }
+        found.push(path);
+    }
+    found
+}
+
+#[test]
+fn every_bad_input_has_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    folder(&dir);
+    let before = files(&dir);
+    let mut page = String::from(
+        "# Bad inputs\n\nEach of these commands ends with one line and leaves no file. Exit status 1 is an error, and 2 is a \
+         wrong argument. A test runs them all and compares this page.\n",
+    );
+    let mut wrong = Vec::new();
+    for (subject, lines) in COMMANDS {
+        page += &format!("\n## {subject}\n\n| command | status | line |\n| --- | --- | --- |\n");
+        for line in *lines {
+            let line = line.replace("IMPORT", IMPORT);
+            let output = pudle(&dir, &line);
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            let errors: Vec<&str> =
+                text.lines().filter(|line| line.starts_with("error: ")).collect();
+            let code = output.status.code();
+            let said = errors.first().map_or("", |line| &line[7..]);
+            if !matches!(code, Some(1 | 2)) || errors.len() != 1 || text.contains("panicked") {
+                wrong.push(format!("pudle {line}: {code:?}, {text}"));
+            }
+            if files(&dir) != before {
+                wrong.push(format!("pudle {line}: leaves files"));
+                for path in files(&dir).difference(&before) {
+                    let _ = if path.is_dir() {
+                        fs::remove_dir_all(path)
+                    } else {
+                        fs::remove_file(path)
+                    };
+                }
+            }
+            let said = said.replace(&*dir.to_string_lossy(), "…").replace('|', "\\|");
+            page += &format!("| `pudle {line}` | {} | {said} |\n", code.unwrap_or(-1));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/bad-inputs.md");
+    if std::env::var_os("PUDLE_BLESS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let known = fs::read_to_string(&path).unwrap();
+    for (known, now) in known.lines().zip(page.lines()) {
+        assert_eq!(known, now, "docs/bad-inputs.md; write it anew with PUDLE_BLESS=1");
+    }
+    assert_eq!(known, page);
+}
