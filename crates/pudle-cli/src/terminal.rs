@@ -58,7 +58,9 @@ pub(crate) const STOPPED: u8 = 130;
 pub(crate) fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), Failure> {
     let interrupter = interrupter.clone();
     let restore = restorer();
+    let leave = leaver();
     ctrlc::set_handler(move || {
+        leave();
         if interrupter.should_stop() {
             restore();
             std::process::exit(STOPPED.into());
@@ -68,6 +70,24 @@ pub(crate) fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), Failure> {
     })?;
     keep_signals_on_terminal();
     Ok(())
+}
+
+/// A function that replaces a closed terminal by `/dev/null`. Burn's dashboard ends the process, without a checkpoint, if it
+/// cannot write to its terminal.
+fn leaver() -> impl Fn() + Send + Sync {
+    #[cfg(unix)]
+    let terminal = io::IsTerminal::is_terminal(&io::stdout());
+    move || {
+        #[cfg(unix)]
+        if terminal
+            && rustix::termios::tcgetattr(io::stdout()).is_err()
+            && let Ok(null) = std::fs::File::options().read(true).write(true).open("/dev/null")
+        {
+            let _ = rustix::stdio::dup2_stderr(&null);
+            let _ = rustix::stdio::dup2_stdout(&null);
+            let _ = rustix::stdio::dup2_stdin(&null);
+        }
+    }
 }
 
 /// A function that puts the terminal back as it is now, whatever the dashboard does to it: out of raw mode, from the
