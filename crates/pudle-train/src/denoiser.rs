@@ -127,21 +127,26 @@ impl Denoiser {
     /// A grey model denoises each channel of a colour picture separately. A colour model gets a grey picture as three
     /// equal channels, and the result is the mean of the three.
     ///
+    /// A picture that is smaller than an atom is reflected at its borders first.
+    ///
     /// `sigma` is the standard deviation of the picture's noise on the scale 0 … 255, between 0.01 and 255, or `None`
     /// if it is unknown. Thresholds that depend on the noise use it. If the model was trained for other noise levels,
     /// the picture is scaled to the nearest one, so that noise and thresholds match: `x̂ = f(x r) / r` with
     /// `r = σ_trained / σ`, around the model's offset.
     ///
     /// # Errors
-    /// Returns an error if `sigma` is out of range, a side of the picture is shorter than an atom, or the model does
-    /// not support its number of channels, or if the layers diverge.
+    /// Returns an error if `sigma` is out of range, or the model does not support the picture's number of channels, or if the layers diverge.
     pub fn denoise(&self, noisy: &Image, sigma: Option<f32>) -> Result<Image> {
         if let Some(sigma) = sigma {
             check_sigma("sigma", sigma)?;
         }
         let [channels, height, width] = noisy.shape();
         let model_channels = self.channels();
-        self.check_size(height, width)?;
+        let size = self.atom_size();
+        if height.min(width) < size {
+            let padded = noisy.pad_reflect_to(height.max(size), width.max(size));
+            return Ok(self.denoise(&padded, sigma)?.crop(0, 0, height, width));
+        }
         let ratio = match (self.sigma, sigma) {
             (Some(trained), Some(sigma)) => trained.nearest(sigma) / sigma,
             _ => 1.0,
@@ -204,21 +209,6 @@ impl Denoiser {
     /// layer and the decoder add the size of an atom minus 1.
     pub fn reach(&self) -> usize {
         (self.model.config().layers + 1) * (self.atom_size() - 1)
-    }
-
-    /// Checks the size of a picture.
-    ///
-    /// # Errors
-    /// Returns an error if the picture is smaller than an atom.
-    pub fn check_size(&self, height: usize, width: usize) -> Result<()> {
-        let size = self.atom_size();
-        if height.min(width) < size {
-            return Err(TrainError::Unsuitable(format!(
-                "the picture is {width}×{height} pixels, but the model's atoms need at least \
-                 {size}×{size}"
-            )));
-        }
-        Ok(())
     }
 
     /// The number of all shifts of the atoms' grid, the stride squared.

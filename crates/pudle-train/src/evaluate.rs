@@ -122,8 +122,7 @@ pub struct Evaluation {
 /// Adds noise to every picture in `dir` and its subfolders, denoises it, and computes its scores. The noise depends
 /// only on the seed and the index of the picture in the order of file names. `visit` is called after each picture.
 ///
-/// A picture is skipped with a warning if it cannot be read, is smaller than an atom, or is black and its maximum is
-/// the peak.
+/// A picture is skipped with a warning if it cannot be read, or is black and its maximum is the peak.
 ///
 /// # Errors
 /// Returns an error if no picture can be scored, the noise level is out of range, or `visit` fails.

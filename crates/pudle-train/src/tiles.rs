@@ -140,6 +140,20 @@ mod tests {
     }
 
     #[test]
+    fn pictures_smaller_than_an_atom_are_denoised() {
+        for (height, width) in [(1, 1), (3, 3), (1, 90), (90, 2), (6, 7)] {
+            let clean = Image::from_fn(1, height, width, |_, _, _| 0.5);
+            let denoiser = denoiser(1);
+            let estimate = denoiser.denoise(&clean, None).unwrap();
+            assert_eq!(estimate.shape(), [1, height, width]);
+            let mut tiled = clean;
+            denoiser.denoise_tiles(&mut tiled, None, 32, |_| {}).unwrap();
+            assert_eq!(tiled.shape(), [1, height, width]);
+            assert!(estimate.data.iter().all(|value| value.is_finite()));
+        }
+    }
+
+    #[test]
     fn nothing_beyond_the_reach_counts() {
         let picture = add_gaussian(&scene(120, 90, 1).to_gray(), 25.0, 2);
         let denoiser = denoiser(1).with_shifts(ShiftCount::All).unwrap();

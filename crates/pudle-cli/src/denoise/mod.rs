@@ -185,7 +185,6 @@ impl Session {
         let [channels, height, width] = picture.shape();
         let (checkpoint, denoiser) = self.denoiser(channels)?;
         let fails = |error: &dyn std::fmt::Display| format!("{name}: {error}");
-        denoiser.check_size(height, width).map_err(|e| fails(&e))?;
         let needed = denoiser.trained_sigma().is_some();
         let level =
             if needed { Some(self.noise.level(picture).map_err(|e| fails(&e))?) } else { None };

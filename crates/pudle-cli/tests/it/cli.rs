@@ -412,7 +412,7 @@ fn wrong_inputs_end_with_one_clear_line() {
     let cases: Vec<(String, &[&str])> = vec![
         ("denoise missing.png".into(), &["missing.png"]),
         ("denoise text.png".into(), &["text.png"]),
-        ("denoise dot.png".into(), &["dot.png", "1×1", "11×11"]),
+        ("denoise dot.png".into(), &["dot.png", "1×1", "--sigma"]),
         ("denoise empty".into(), &["empty"]),
         ("denoise picture.png pictures -o dot.png".into(), &["dot.png"]),
         ("denoise picture.png --panel text.png".into(), &["text.png", "--force"]),

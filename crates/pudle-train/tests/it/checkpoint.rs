@@ -299,7 +299,7 @@ fn colour_passes_channel_by_channel_through_a_grey_model() {
         }
     }
     let small = Image::from_fn(1, 4, 40, |_, _, _| 0.5);
-    assert!(denoiser.denoise(&small, None).unwrap_err().to_string().contains("40×4"));
+    assert_eq!(denoiser.denoise(&small, None).unwrap().shape(), [1, 4, 40]);
 }
 
 #[test]
@@ -311,7 +311,6 @@ fn protocols_differ_by_the_peak() {
     image.write(&dir.path().join("a.png")).unwrap();
     image.write(&dir.path().join("b.png")).unwrap();
     fs::write(dir.path().join("c.png"), "not a picture").unwrap();
-    Image::from_fn(1, 3, 40, |_, _, _| 0.5).write(&dir.path().join("d.png")).unwrap();
     let score = |protocol| {
         evaluate(&denoiser, dir.path(), Scoring { protocol, ..Scoring::new(25.0) }, |_| Ok(()))
             .unwrap()
