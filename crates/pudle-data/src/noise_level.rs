@@ -331,6 +331,10 @@ fn under_jpeg(spectrum: &Spectrum, blocks: &Blocks, quality: u8, rounding: f32) 
     Noise::White(sigma * sigma * ramp(spectrum.share, 0.02, 0.05))
 }
 
+/// Above this quality, the steps of JPEG are as small as the rounding to 8 bits. They change the noise little, and cannot be told
+/// from faint noise.
+const FINEST_JPEG: u8 = 93;
+
 /// The quality of JPEG from the luma of a picture.
 fn jpeg_quality(parts: &[Image]) -> Option<u8> {
     let mut waves = Vec::new();
@@ -339,7 +343,7 @@ fn jpeg_quality(parts: &[Image]) -> Option<u8> {
         let free = blocks.blocks.iter().map(|block| block.clipped == 0.0);
         waves.extend(blocks.waves.iter().zip(free).filter(|(_, free)| *free).map(|(w, _)| *w));
     }
-    quality::quality(&waves)
+    quality::quality(&waves).filter(|quality| *quality <= FINEST_JPEG)
 }
 
 /// The whole picture, or windows spread over a large picture: top, left, height, width. They begin at multiples of 8, as the
