@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use walkdir::WalkDir;
-
 use crate::cache::Cache;
 use crate::error::{DataError, Result};
 use crate::image::{ColorMode, Image};
 use crate::photo::files::{has_color, is_picture};
 use crate::pictures::Pictures;
+use crate::walk::{Found, files};
 
 /// Decoded pictures in memory by default.
 const CAPACITY: usize = 512;
@@ -45,40 +44,23 @@ impl ImageFolder {
         if !meta.is_dir() {
             return Err(DataError::NotAFolder { path: dir.to_owned() });
         }
-        let (mut paths, mut unreadable, mut colored) = (Vec::new(), Vec::new(), false);
-        let mut runs = 0;
-        let mut entries = WalkDir::new(dir).follow_links(true).into_iter();
-        while let Some(entry) = entries.next() {
-            match entry {
-                Ok(entry) if entry.file_type().is_dir() && is_run(entry.path()) => {
-                    runs += 1;
-                    entries.skip_current_dir();
+        let Found { paths: named, mut unreadable } = files(dir, is_picture);
+        let (mut paths, mut colored) = (Vec::new(), false);
+        for path in named {
+            match has_color(&path) {
+                Ok(c) => {
+                    colored |= c;
+                    paths.push(path);
                 }
-                Ok(entry) if entry.file_type().is_file() && is_picture(entry.path()) => {
-                    match has_color(entry.path()) {
-                        Ok(c) => {
-                            colored |= c;
-                            paths.push(entry.into_path());
-                        }
-                        Err(e) => unreadable.push(e.to_string()),
-                    }
-                }
-                Ok(_) => {}
-                // A folder without permission, or a link to nothing or to a folder above it.
                 Err(e) => unreadable.push(e.to_string()),
             }
         }
-        // The file system lists entries in any order.
-        paths.sort();
         unreadable.sort();
         let skipped = unreadable.len();
         if skipped > 0 {
             let more = if skipped > NAMED { "; …" } else { "" };
             let named = unreadable[..skipped.min(NAMED)].join("; ");
             log::warn!("{}: {skipped} unreadable skipped: {named}{more}", dir.display());
-        }
-        if runs > 0 {
-            log::warn!("{}: {runs} run or checkpoint directories are not data", dir.display());
         }
         if paths.is_empty() {
             return Err(DataError::NoImages { dir: dir.to_owned(), skipped });
@@ -153,12 +135,6 @@ impl Pictures for ImageFolder {
         };
         format!("{} pictures of {} ({kind})", self.len(), self.dir.display())
     }
-}
-
-/// Whether a directory is that of a run or a checkpoint. Pictures in it are results, not data.
-fn is_run(dir: &Path) -> bool {
-    let has = |name: &str| dir.join(name).exists();
-    has("config.toml") && (has("metrics.csv") || has("model.safetensors") || has("checkpoint"))
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 mod text;
-mod what;
 
 pub use batches::{MatrixBatches, Missing};
 pub use normalize::{Normalization, Normalize};

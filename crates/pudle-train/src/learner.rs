@@ -60,18 +60,6 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
         Ok(())
     }
 
-    /// Says in a line if the layers can diverge.
-    pub fn warn_of_step(&self, extent: [usize; D]) {
-        let model = self.model.valid();
-        let (alpha, norm) = (model.step(extent), model.dictionary().squared_norm(extent));
-        if alpha > 2.0 / norm {
-            log::warn!(
-                "the step size {alpha:.3e} is above 2/‖D‖² = {:.3e}: the layers can diverge",
-                2.0 / norm
-            );
-        }
-    }
-
     /// The error for a loss or weight that is not finite.
     pub fn not_finite(&self, loss: f64, step: u64, extent: [usize; D]) -> TrainError {
         TrainError::NotFinite { step, loss, cause: self.likely_cause(extent) }

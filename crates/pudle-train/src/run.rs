@@ -29,6 +29,7 @@ use crate::progress::{PlainLines, Steps};
 use crate::record::Record;
 use crate::run_dir::{CONFIG, RunDir};
 use crate::run_weights::load;
+use crate::stability::step_above_bound;
 use crate::start::start_from;
 use crate::strategy::{State, Stepwise};
 
@@ -208,6 +209,12 @@ fn launch<const D: usize, A: Configured<D>>(
     let dir = place.path();
     let done = from.unwrap_or(0) as u64;
     let trainee = trainee::<D, A>(&config, &data, from.is_some(), &device)?.train();
+    // Measuring the norm takes longer than some steps, and a run that goes on was told.
+    if from.is_none()
+        && let Some(line) = step_above_bound(&wrap(trainee.model.valid()))
+    {
+        log::warn!("{line}");
+    }
     let checkpoints = Checkpoints::of_run(dir);
     if let Some(step) = from {
         load(trainee.clone(), &checkpoints.file("model", step))?;

@@ -1,6 +1,6 @@
 //! Whether the layers of a model can diverge.
 
-use pudle_core::{AnyPudle, Configured, DictionaryConfig, ModelVisitor, Pudle};
+use pudle_core::{AnyPudle, Configured, DictionaryConfig, ModelVisitor, Pudle, Step};
 
 /// Side of the data on which the norm of filters is measured, in samples.
 const SIDE: usize = 64;
@@ -22,6 +22,10 @@ impl ModelVisitor for Bound {
         _: fn(Pudle<D, A>) -> AnyPudle,
     ) -> Self::Output {
         let model = model?;
+        // This step is 1/‖D‖² itself.
+        if matches!(model.config().step, Step::Auto) {
+            return None;
+        }
         let mut extent = [SIDE; D];
         extent[0] = 1;
         extent[1] = match model.config().dictionary {

@@ -261,9 +261,6 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
             let mut result = match batches.next() {
                 Some(Ok(batch)) => {
                     extent = batch.input.dims();
-                    if step == done + 1 {
-                        self.learner.model().warn_of_step(extent);
-                    }
                     self.step(state, batch, step)
                 }
                 Some(Err(error)) => Err(TrainError::Learner(error.to_string())),

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::shipped;
 use crate::terminal::{note, say, say_json};
 use noise::{Noise, SigmaArg, strength};
-use plan::{Plan, is_taken, plan, same_file};
+use plan::{Plan, check_file, is_taken, plan, same_file};
 
 /// Width and height of the generated scene.
 const SCENE: (usize, usize) = (480, 320);
@@ -250,9 +250,7 @@ impl Session {
             }
             report
         };
-        if let Some(parent) = plan.output.parent().filter(|_| self.args.output.is_some()) {
-            make_folder(parent)?;
-        }
+        make_folder_of(&plan.output)?;
         // Encoding a picture again costs quality, which nobody asked for if nothing or little is removed.
         if photo.checksum() != before || !Photo::copy(&plan.input, &plan.output)? {
             if report.sigma.is_some_and(|sigma| sigma < FAINT) {
@@ -261,6 +259,7 @@ impl Session {
             photo.write(&plan.output)?;
         }
         if let (Some(path), Some(panel)) = (&self.args.panel, panel) {
+            make_folder_of(path)?;
             panel.write(path)?;
         }
         report.input = Some(shown(&plan.input));
@@ -280,12 +279,14 @@ impl Session {
         let panel = self.args.panel.get_or_insert_with(|| SCENE_PANEL.into()).clone();
         check_panel(&panel, output.as_deref())?;
         if let Some(path) = &output {
-            Photo::check_path(path)?;
+            check_file(path)?;
         }
         let (mut report, estimate) = self.compare(&clean, &noisy, "scene")?;
         if let Some(path) = &output {
+            make_folder_of(path)?;
             estimate.write(path)?;
         }
+        make_folder_of(&panel)?;
         Image::beside(&[&clean, &noisy.clip(), &estimate], 8)?.write(&panel)?;
         report.output = output.as_deref().map(shown);
         report.panel = self.args.panel.as_deref().map(shown);
@@ -353,7 +354,7 @@ fn check_panel(panel: &Path, output: Option<&Path>) -> Result<(), Failure> {
             format!("{}: the estimate and the panel have the same path", panel.display()).into()
         );
     }
-    Ok(Photo::check_path(panel)?)
+    check_file(panel)
 }
 
 /// The path as text for the report.
@@ -362,7 +363,8 @@ fn shown(path: &Path) -> String {
 }
 
 /// Creates the folder of an output file, with the folders above it.
-fn make_folder(folder: &Path) -> Result<(), Failure> {
+fn make_folder_of(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(Path::new(""));
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }

@@ -87,11 +87,7 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
             )
             .into());
         }
-        match into_folder {
-            // The folder may not exist yet.
-            Some(_) => Photo::check_path(Path::new(output.file_name().unwrap_or_default()))?,
-            None => Photo::check_path(&output)?,
-        }
+        check_file(&output)?;
         plans.push(Plan { input, output });
     }
     let taken: Vec<_> = plans.iter().filter(|plan| is_taken(&plan.output)).collect();
@@ -114,6 +110,12 @@ pub fn is_taken(path: &Path) -> bool {
 /// Whether a path ends with a separator, as `new/` does.
 fn names_folder(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().last().is_some_and(|&b| std::path::is_separator(b.into()))
+}
+
+/// Returns an error if no picture can be written to a path, in a folder that may not exist yet.
+pub fn check_file(path: &Path) -> Result<(), Failure> {
+    Photo::check_path(Path::new(path.file_name().unwrap_or_default()))?;
+    check_folder(path.parent().unwrap_or(Path::new("")))
 }
 
 /// Returns an error if a folder does not exist and cannot be created.

@@ -425,7 +425,6 @@ fn wrong_inputs_end_with_one_clear_line() {
         ("denoise picture.png --sigma nan".into(), &["sigma", "NaN"]),
         ("denoise picture.png --sigma -3".into(), &["sigma", "-3"]),
         ("denoise picture.png -o out.gif".into(), &["out.gif"]),
-        ("denoise picture.png -o nowhere/out.png".into(), &["nowhere"]),
         ("denoise picture.png -o file/out.png".into(), &["file"]),
         ("denoise picture.png --checkpoint missing".into(), &["missing", "config.toml"]),
         ("denoise picture.png --checkpoint half".into(), &["half", "model.safetensors"]),
@@ -552,6 +551,18 @@ fn closed_and_full_outputs_are_told_apart() {
         train.args(["train", "--preset", "dense", "--steps", "3", "--out", "full"]).stderr(full);
         assert!(train.stdout(Stdio::null()).status().unwrap().success());
     }
+}
+
+#[test]
+fn missing_folders_are_created() {
+    let dir = folder();
+    let dir = dir.path();
+    words(dir, "denoise picture.png -o a/b/out.png --panel c/panel.png").success();
+    assert!(dir.join("a/b/out.png").is_file() && dir.join("c/panel.png").is_file());
+    // Nothing is created for a picture that fails.
+    words(dir, "denoise missing.png -o d/out.png").failure();
+    words(dir, "denoise picture.png -o d/out.gif").failure();
+    assert!(!dir.join("d").exists());
 }
 
 #[test]

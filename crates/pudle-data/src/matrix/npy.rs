@@ -1,7 +1,7 @@
 //! NumPy's files: one array (`.npy`), or several in a zip archive (`.npz`).
 
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, TypeStr};
@@ -11,9 +11,8 @@ use super::array::Array;
 use super::number::{Kind, Number};
 use super::storage::{Storage, Unpacked};
 use crate::error::{DataError, Result};
+use crate::npy_header::read_npy_header;
 
-/// Longest header of an array that is read.
-const LONGEST_HEADER: usize = 1 << 20;
 /// An archive member is refused if it is larger than this and unpacks to more than [`MOST_RATIO`] times its size.
 const LARGE: u64 = 1 << 30;
 const MOST_RATIO: u64 = 200;
@@ -35,25 +34,13 @@ struct Header {
 
 impl Header {
     fn read(path: &Path, reader: &mut impl Read) -> Result<Self> {
-        let damaged = |e: std::io::Error| {
-            DataError::format(path, format!("not an array of NumPy: its header is damaged: {e}"))
-        };
-        let mut bytes = vec![0; 8];
-        reader.read_exact(&mut bytes).map_err(damaged)?;
-        let length_bytes = if bytes[6] == 1 { 2 } else { 4 };
-        let mut length = [0; 4];
-        reader.read_exact(&mut length[..length_bytes]).map_err(damaged)?;
-        bytes.extend_from_slice(&length[..length_bytes]);
-        let length = u32::from_le_bytes(length) as usize;
-        if length > LONGEST_HEADER {
-            let reason = format!("not an array of NumPy: its header would have {length} bytes");
-            return Err(DataError::format(path, reason));
-        }
-        let start = bytes.len();
-        bytes.resize(start + length, 0);
-        reader.read_exact(&mut bytes[start..]).map_err(damaged)?;
-        let length = bytes.len() as u64;
-        let header = NpyHeader::from_reader(Cursor::new(bytes)).map_err(damaged)?;
+        let (header, length) = read_npy_header(reader).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => DataError::format(path, "ends in its header"),
+            ErrorKind::InvalidData => {
+                DataError::format(path, format!("not an array of NumPy: {error}"))
+            }
+            _ => DataError::io(path, error),
+        })?;
         Ok(Self { header, length })
     }
 

@@ -1,6 +1,6 @@
 //! Patches of pictures as vectors.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::ImageDecoder;
@@ -48,6 +48,11 @@ impl Patches {
             log::warn!("{name}: {small} pictures are smaller than a patch and have none");
         }
         Ok(Self { folder, height, width, starts, across })
+    }
+
+    /// The files of the pictures.
+    pub fn paths(&self) -> &[PathBuf] {
+        self.folder.paths()
     }
 
     /// The picture of a patch, and the patch's number in it.

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
-
 use super::array::Array;
 use super::rows::Rows;
-use super::{npy, patches, sparse, tensors, text, what};
+use super::{npy, patches, sparse, tensors, text};
 use crate::error::{DataError, Result};
+use crate::fingerprint::Fingerprint;
+use crate::foreign::foreign_file;
+use crate::walk::{Found, files};
 
 /// Extensions of the files of a folder that are its shards.
 const EXTENSIONS: [&str; 5] = ["npy", "npz", "csv", "tsv", "safetensors"];
@@ -25,6 +26,8 @@ struct Reading<'a> {
 /// One matrix, or several below each other.
 pub struct Matrix {
     path: PathBuf,
+    /// The files, in order.
+    files: Vec<PathBuf>,
     shards: Vec<Box<dyn Rows>>,
     /// Number of the first row of every shard, and the number of all rows.
     starts: Vec<usize>,
@@ -55,7 +58,7 @@ impl Matrix {
         let meta = std::fs::metadata(path).map_err(|e| DataError::io(path, e))?;
         let files = if meta.is_dir() { shards(path)? } else { vec![path.to_owned()] };
         let opened: Result<Vec<_>> = files.iter().map(|file| open_file(file, reading)).collect();
-        Self::of_shards(path, opened?)
+        Self::of_shards(path, files, opened?)
     }
 
     /// All patches of `size` (height and width) of the pictures in a folder, in grey, less their mean.
@@ -63,7 +66,8 @@ impl Matrix {
     /// # Errors
     /// Returns an error if there are no pictures of that size.
     pub fn of_patches(dir: &Path, size: [usize; 2]) -> Result<Self> {
-        Self::of_shards(dir, vec![Box::new(patches::Patches::open(dir, size)?)])
+        let patches = patches::Patches::open(dir, size)?;
+        Self::of_shards(dir, patches.paths().to_vec(), vec![Box::new(patches)])
     }
 
     /// A matrix of rows in memory, one after the other.
@@ -79,7 +83,7 @@ impl Matrix {
             });
         }
         let path = Path::new("rows in memory");
-        Self::of_shards(path, vec![Box::new(Held { values, width })])
+        Self::of_shards(path, Vec::new(), vec![Box::new(Held { values, width })])
     }
 
     /// Whether a path is a file, or a folder with files, that [`open`](Self::open) is meant for.
@@ -91,7 +95,7 @@ impl Matrix {
         }
     }
 
-    fn of_shards(path: &Path, shards: Vec<Box<dyn Rows>>) -> Result<Self> {
+    fn of_shards(path: &Path, files: Vec<PathBuf>, shards: Vec<Box<dyn Rows>>) -> Result<Self> {
         let (mut starts, width) = (vec![0usize], shards[0].width());
         for shard in &shards {
             if shard.width() != width {
@@ -105,13 +109,25 @@ impl Matrix {
             let end = starts[starts.len() - 1].checked_add(shard.len());
             starts.push(end.ok_or_else(|| DataError::format(path, "too many rows"))?);
         }
-        Ok(Self { path: path.to_owned(), shards, starts })
+        Ok(Self { path: path.to_owned(), files, shards, starts })
     }
 
     /// The shard of a row, and the row's number in it.
     fn place(&self, row: usize) -> (usize, usize) {
         let shard = self.starts.partition_point(|start| *start <= row) - 1;
         (shard, row - self.starts[shard])
+    }
+
+    /// What the files are; that of no files for rows in memory.
+    ///
+    /// # Errors
+    /// Returns an error if the size of a file cannot be read.
+    pub fn fingerprint(&self) -> Result<Fingerprint> {
+        let folder = match self.path.is_dir() {
+            true => &self.path,
+            false => self.path.parent().unwrap_or(&self.path),
+        };
+        Fingerprint::of([(folder, &self.files[..])])
     }
 
     /// A description in one line.
@@ -179,10 +195,11 @@ fn is_shard(path: &Path) -> bool {
 
 /// The files of matrices in a folder and the folders below it, in the order of their paths.
 fn shards(dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = WalkDir::new(dir).follow_links(true).into_iter().filter_map(|entry| entry.ok());
-    let files = entries.filter(|entry| entry.file_type().is_file() && is_shard(entry.path()));
-    let mut files: Vec<PathBuf> = files.map(|entry| entry.into_path()).collect();
-    files.sort();
+    let Found { paths: files, unreadable } = files(dir, is_shard);
+    if let Some(first) = unreadable.first() {
+        // Rows that are left out silently would shift the numbers of all others.
+        return Err(DataError::format(dir, format!("cannot be read whole: {first}")));
+    }
     match files.is_empty() {
         true => Err(DataError::format(
             dir,
@@ -201,7 +218,7 @@ fn open_file(path: &Path, reading: Reading<'_>) -> Result<Box<dyn Rows>> {
     if head.is_empty() {
         return Err(DataError::format(path, "is empty"));
     }
-    if let Some(what) = what::foreign(&head) {
+    if let Some(what) = foreign_file(&head) {
         return Err(DataError::format(path, what));
     }
     let array = if head.starts_with(b"\x93NUMPY") {

@@ -51,6 +51,23 @@ fn zipped(path: &Path, members: &[(&str, Vec<u8>)], method: zip::CompressionMeth
     archive.finish().unwrap();
 }
 
+/// Weights of a run in the folder of the data are no rows, and a fingerprint says what the files were.
+#[test]
+fn results_of_runs_are_no_shards() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("runs/a");
+    std::fs::create_dir_all(&run).unwrap();
+    for path in [dir.path().join("x.npy"), run.join("codes.npy")] {
+        std::fs::write(path, npy(by_rows(4, 3), &[4, 3], npyz::Order::C)).unwrap();
+    }
+    let open = || Matrix::open(dir.path(), None, false).unwrap();
+    assert_eq!((open().len(), open().fingerprint().unwrap().files), (8, 2));
+    for name in ["config.toml", "metrics.csv"] {
+        std::fs::write(run.join(name), "").unwrap();
+    }
+    assert_eq!((open().len(), open().fingerprint().unwrap().files), (4, 1));
+}
+
 #[test]
 fn every_format_and_order_gives_the_same_rows() {
     let dir = tempfile::tempdir().unwrap();
@@ -112,11 +129,11 @@ fn files_that_are_no_matrix_are_named_as_what_they_are() {
     let cases: [(&[u8], &str); 10] = [
         (b"", "is empty"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
-        (b"<!DOCTYPE html><html>", "web page"),
+        (b"<!DOCTYPE html><html>", "HTML page"),
         (b"\x80\x04\x95", "pickle"),
         (b"\x89PNG\r\n", "picture"),
         (b"PK\x03\x04damaged", "damaged zip"),
-        (b"\x93NUMPY\x01\x00\x05\x00{", "header is damaged"),
+        (b"\x93NUMPY\x01\x00\x05\x00{", "ends in its header"),
         (&whole[..whole.len() - 1], "cut short"),
         (b"1,2\n3,x\n", "line 2, column 2: \"x\" is not a number"),
         (b"1,2\n3\n", "line 2 has 1 fields"),

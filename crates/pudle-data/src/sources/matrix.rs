@@ -135,12 +135,17 @@ impl SourceSettings for MatrixSettings {
             let range = format!("{}, the numbers of a row", matrix.width());
             return Err(DataError::range("model.dictionary.dim", dim, range));
         }
+        let fingerprint = Some(matrix.fingerprint()?);
         let (training, validation) = self.batches(matrix, batch, seed)?;
         let mut opened = Opened::new(training.clone());
         if let Some(validation) = validation {
             let batches = validation.whole_batches();
             opened = opened.with_validation(validation, batches);
         }
-        Ok(Opened { matrix: Some(training), ..opened })
+        Ok(Opened { matrix: Some(training), fingerprint, ..opened })
+    }
+
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        vec![&mut self.path]
     }
 }

@@ -4,17 +4,12 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
+use npyz::{DType, Endianness, Order, TypeChar};
+use pudle_data::read_npy_header;
 
 use super::array::{Array, Header};
 use super::number::Number;
 use crate::error::{Result, TrainError};
-
-/// NumPy itself refuses a longer header.
-const LONGEST_HEADER: usize = 10_000;
-
-/// Brackets in brackets; a header has two.
-const DEEPEST: usize = 8;
 
 /// The array of an `.npy` file.
 pub(super) fn read(path: &Path, name: &str) -> Result<Array> {
@@ -43,7 +38,7 @@ pub(super) fn check_length(header: &Header, start: u64, length: u64, path: &Path
 
 /// Reads the header of an array, and returns it with its length in bytes.
 pub(super) fn header(from: &mut impl Read, name: &str, path: &Path) -> Result<(Header, u64)> {
-    let bytes = header_bytes(from).map_err(|error| match error.kind() {
+    let (header, length) = read_npy_header(from).map_err(|error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => {
             TrainError::weights(path, format!("is truncated: {name:?} ends in its header"))
         }
@@ -51,9 +46,6 @@ pub(super) fn header(from: &mut impl Read, name: &str, path: &Path) -> Result<(H
             TrainError::weights(path, format!("{name:?} is not an array of NumPy: {error}"))
         }
         _ => TrainError::io(path)(error),
-    })?;
-    let header = NpyHeader::from_reader(&bytes[..]).map_err(|error| {
-        TrainError::weights(path, format!("the header of {name:?} is damaged: {error}"))
     })?;
     let (number, big_endian) = number(&header.dtype()).map_err(|what| {
         let reason = format!("{name:?} holds {what}, but must be f16, f32 or f64");
@@ -67,43 +59,7 @@ pub(super) fn header(from: &mut impl Read, name: &str, path: &Path) -> Result<(H
         big_endian,
         fortran: header.order() == Order::Fortran,
     };
-    Ok((header, bytes.len() as u64))
-}
-
-/// The bytes of the header: magic, version, length and a dictionary in the notation of Python.
-fn header_bytes(from: &mut impl Read) -> std::io::Result<Vec<u8>> {
-    let invalid = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
-    let mut bytes = vec![0; 10];
-    from.read_exact(&mut bytes)?;
-    if !bytes.starts_with(b"\x93NUMPY") {
-        return Err(invalid("it does not start as one"));
-    }
-    let mut length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    if bytes[6] > 1 {
-        let mut rest = [0; 2];
-        from.read_exact(&mut rest)?;
-        bytes.extend(rest);
-        length |= usize::from(u16::from_le_bytes(rest)) << 16;
-    }
-    if length > LONGEST_HEADER {
-        return Err(invalid("its header is longer than NumPy allows"));
-    }
-    let start = bytes.len();
-    bytes.resize(start + length, 0);
-    from.read_exact(&mut bytes[start..])?;
-    // The parser calls itself for every bracket.
-    let mut depth = 0usize;
-    for byte in &bytes[start..] {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEEPEST {
-            return Err(invalid("its header has too many brackets"));
-        }
-    }
-    Ok(bytes)
+    Ok((header, length))
 }
 
 /// The type of the numbers, and whether they are big-endian; or what they are otherwise.
