@@ -3,7 +3,7 @@
 use pudle_core::{AnyPudle, Configured, DictionaryConfig, ModelVisitor, Pudle, Step};
 
 /// Side of the data on which the norm of filters is measured, in samples.
-const SIDE: usize = 64;
+const SIDE: usize = 32;
 
 /// A line that says so if the step size of a model is above `2/‖D‖²`, the bound below which a layer of proximal gradient
 /// descent never increases its objective.
