@@ -12,6 +12,7 @@ use crate::order::Order;
 use crate::pictures::{Pictures, Readable};
 use crate::rng::{Stream, step_rng};
 use crate::source::{Batch, Source};
+use crate::variety::Variety;
 
 /// The settings of [`Crops`].
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub struct CropConfig {
     pub flips: bool,
     /// The kinds of the noise; `None` for white Gaussian noise.
     pub noise: Option<NoiseKinds>,
+    /// Other colours, and drawings among the crops.
+    pub variety: Variety,
     /// Seed of order, positions, flips and noise.
     pub seed: u64,
 }
@@ -34,7 +37,15 @@ pub struct CropConfig {
 impl Default for CropConfig {
     /// Four flipped crops of 128 × 128 with σ = 25.
     fn default() -> Self {
-        Self { crop: 128, batch: 4, sigma: Sigma::At(25.0), flips: true, noise: None, seed: 0 }
+        Self {
+            crop: 128,
+            batch: 4,
+            sigma: Sigma::At(25.0),
+            flips: true,
+            noise: None,
+            variety: Variety::default(),
+            seed: 0,
+        }
     }
 }
 
@@ -61,6 +72,7 @@ impl<P: Pictures> Crops<P> {
         check_count("batch", config.batch, 1, 1 << 16)?;
         config.sigma.check("sigma")?;
         config.noise.map_or(Ok(()), |kinds| kinds.check())?;
+        config.variety.check()?;
         let pictures = Readable::new(pictures)?;
         // In 64 bits: at most 2^16 · 2^24 pixels times a few channels.
         let pixels = (config.batch * config.crop * config.crop) as u64;
@@ -93,6 +105,11 @@ impl<P: Pictures> Crops<P> {
         }
         if self.config.flips && rng.random() {
             crop = crop.flip_vertical();
+        }
+        if !self.config.variety.is_none() {
+            // Its own random stream, so that the other draws do not depend on it.
+            let mut rng = step_rng(self.config.seed, Stream::Variety, number);
+            crop = self.config.variety.apply(crop, &mut rng);
         }
         Ok(crop)
     }

@@ -12,7 +12,7 @@
 //! * The noise of light grows with the level. In each range of levels, the lower end of the blocks' variances is a point of
 //!   a line.
 //!
-//! Blocks that are clipped or without any detail are left out.
+//! Blocks without any detail are left out. So are blocks that are clipped, unless they are much flatter than the others.
 
 mod blocks;
 mod line;
@@ -23,7 +23,7 @@ use std::fmt;
 
 use crate::estimate::estimate_sigma;
 use crate::image::{Image, Raster};
-use blocks::{Block, Blocks, RINGS, unclipped};
+use blocks::{Block, Blocks, RINGS, compensated, unclipped};
 pub use line::LightNoise;
 use line::light_noise;
 use spectrum::{Spectrum, ramp};
@@ -36,6 +36,8 @@ const WINDOWS: usize = 4;
 const DARK: f32 = 0.25;
 /// Share of groups without any detail above which a picture has no noise.
 const CONSTANT: f32 = 0.1;
+/// Blocks that are partly clipped are measured, too, if they hold less than this share of the power of the others.
+const FLATTER: f32 = 0.6;
 /// Noise whose middle ring has this many times the power of the finest one is not white.
 const COLORED: f32 = 1.7;
 
@@ -256,14 +258,24 @@ impl Found {
         let all = Blocks::of_all(parts, channels, scale.offset, scale.factor);
         let constant =
             |block: &Block| block.energy.iter().all(|e| *e < 1e-6 + 0.01 * scale.rounding);
-        let groups = unclipped(all.groups());
+        let every = all.groups();
+        let groups = unclipped(every.clone());
         let count = groups.len() as f32;
         let groups: Vec<Block> = groups.into_iter().filter(|group| !constant(group)).collect();
         let nothing = |noise| Self { noise, doubtful: false, blocks: Vec::new() };
         if count > 0.0 && 1.0 - groups.len() as f32 / count > CONSTANT {
             return nothing(Noise::White(0.0));
         }
-        let Some(spectrum) = Spectrum::measure(&groups, scale.rounding, jpeg.is_some()) else {
+        let measure = |groups: &[Block]| Spectrum::measure(groups, scale.rounding, jpeg.is_some());
+        let mut spectrum = measure(&groups);
+        // A bright page is clipped where it is flat, and what is not clipped is its text.
+        if let Some(flatter) = measure(&compensated(&every)) {
+            let finest = |spectrum: &Spectrum| power(&spectrum.power);
+            if spectrum.as_ref().is_none_or(|free| finest(&flatter) < FLATTER * finest(free)) {
+                spectrum = Some(flatter);
+            }
+        }
+        let Some(spectrum) = spectrum else {
             return nothing(Noise::Unknown);
         };
         let (noise, doubtful) = match jpeg {

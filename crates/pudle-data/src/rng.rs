@@ -38,6 +38,8 @@ pub enum Stream {
     Split = 20,
     /// Rows of a matrix that stand for all of them, where figures are measured.
     Sample = 21,
+    /// Other colours of a crop, and drawings among photographs; `k` is the number of the sample over all steps.
+    Variety = 22,
 }
 
 /// The random generator for step (or sample, or picture) `k` of one purpose.

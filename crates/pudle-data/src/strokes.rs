@@ -93,7 +93,8 @@ fn skeleton(digit: u8, rng: &mut ChaCha8Rng) -> Vec<Stroke> {
     }
 }
 
-fn draw(digit: u8, rng: &mut ChaCha8Rng) -> Vec<u8> {
+/// The ink, 0 to 255, of the [`SIDE`]`²` pixels of a digit from 0 to 9.
+pub(crate) fn draw(digit: u8, rng: &mut ChaCha8Rng) -> Vec<u8> {
     let mut strokes = skeleton(digit, rng);
     let mut normal = |sd: f32| -> f32 {
         let draw: f32 = StandardNormal.sample(rng);

@@ -12,6 +12,7 @@ mod atoms;
 mod blend;
 mod checkpoint;
 mod checkpoints;
+mod clipping;
 mod config;
 mod data;
 mod denoiser;

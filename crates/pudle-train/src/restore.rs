@@ -3,6 +3,7 @@
 use pudle_data::{Image, NoiseLevel, Raster};
 
 use crate::blend::{REACH, blend};
+use crate::clipping::{self, unclip};
 use crate::denoiser::Denoiser;
 use crate::error::Result;
 use crate::stabilize::Stabilizer;
@@ -29,6 +30,8 @@ impl Denoiser {
     /// 3. What the estimate leaves out returns where it is more than noise: `x̂ + Σ w r` over bands of the residual
     ///    `r = y - x̂`, with a weight `w` from 0 to 1 for each place and band. The weights go to 1 as the noise goes to 0.
     /// 4. The values are changed back. The inverse of the Anscombe transform is the unbiased one.
+    /// 5. Where noise was clipped at the limits of the file, values move from the mean of the clipped noise to what the noise
+    ///    was added to.
     ///
     /// A picture without noise stays as it is, to the bit. `strength` is from 0 to 4: at 0 the picture stays as it is, below
     /// 1 the result is that share of the way from the picture to its estimate, and above 1 the noise counts as that much
@@ -56,6 +59,13 @@ impl Denoiser {
             noise.spectra.iter().map(|powers| powers.map(|power| scale * power)).collect();
         let (blended, kept) = blend(&even, &estimate, &spectra);
         let mut restored = stabilizer.inverse(&blended, &kept);
+        if level.jpeg.is_none() && level.range.is_none() {
+            let white = level.sigma / 255.0;
+            unclip(&mut restored, noisy, &kept, |value| match &level.light {
+                Some(light) => light.variance(255.0 * value).sqrt() / 255.0,
+                None => white,
+            });
+        }
         if strength < 1.0 {
             for (value, from) in restored.data.iter_mut().zip(&noisy.data) {
                 *value = from + strength * (*value - from);
@@ -80,7 +90,7 @@ impl Denoiser {
         if strength <= 0.0 || level.sigma < NONE {
             return Ok(());
         }
-        let margin = self.reach() + REACH;
+        let margin = self.reach() + REACH + clipping::REACH;
         self.in_tiles(picture, [tile, margin], |noisy| self.restore(noisy, level, strength), visit)
     }
 }

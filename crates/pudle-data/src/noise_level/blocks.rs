@@ -130,6 +130,26 @@ impl Blocks {
     }
 }
 
+/// The variance of normal noise of variance 1 that is clipped at one limit, for shares of clipped values from 0 to 0.6 in
+/// steps of 0.1: with `q` the share, `d` the distance of the limit from the mean and `φ` the density,
+/// `1 - q - d φ + d² q - (d q - φ)²`.
+const CLIPPED_VARIANCE: [f32; 7] = [1.0, 0.837, 0.694, 0.564, 0.447, 0.341, 0.247];
+
+/// The blocks of which at most 0.6 is clipped, with the energies that their noise would have if it were not clipped.
+/// Clipping a value changes it alone, so that white noise stays white.
+pub(super) fn compensated(blocks: &[Block]) -> Vec<Block> {
+    let last = CLIPPED_VARIANCE.len() - 1;
+    let whole = |block: &&Block| block.clipped * 10.0 <= last as f32;
+    let compensate = |block: &Block| {
+        let place = block.clipped * 10.0;
+        let low = (place as usize).min(last - 1);
+        let between = CLIPPED_VARIANCE[low + 1] - CLIPPED_VARIANCE[low];
+        let variance = CLIPPED_VARIANCE[low] + (place - low as f32) * between;
+        Block { energy: block.energy.map(|energy| energy / variance), ..*block }
+    };
+    blocks.iter().filter(whole).map(compensate).collect()
+}
+
 /// The blocks that are hardly clipped, for clipped noise has less variance. If they are few, the least clipped fifth.
 pub(super) fn unclipped(blocks: Vec<Block>) -> Vec<Block> {
     const MOST: f32 = 0.01;

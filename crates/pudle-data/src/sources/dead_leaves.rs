@@ -16,6 +16,7 @@ use crate::dead_leaves::{DeadLeaves, DeadLeavesConfig};
 use crate::error::{Result, check_count};
 use crate::noise::Sigma;
 use crate::noise_kinds::NoiseKinds;
+use crate::variety::Variety;
 use crate::whole_pictures::WholePictures;
 
 /// Number of pictures that a run validates on.
@@ -63,7 +64,12 @@ impl DeadLeavesSettings {
     /// The same crops, of the photographs in `dir`.
     pub(super) fn in_folder(&self, dir: PathBuf) -> PhotographSettings {
         let Self { crop, sigma, flips, cached_images, noise, .. } = *self;
-        PhotographSettings { dir, valid: None, crop, sigma, flips, cached_images, noise }
+        PhotographSettings {
+            flips,
+            cached_images,
+            noise,
+            ..PhotographSettings::new(dir, crop, sigma)
+        }
     }
 
     fn pictures(&self, count: usize, seed: u64, options: &OpenOptions) -> Result<DeadLeaves> {
@@ -98,7 +104,9 @@ impl SourceSettings for DeadLeavesSettings {
         let Self { crop, sigma, flips, noise, .. } = *self;
         let capacity = self.cached_images.unwrap_or(CACHED_IMAGES);
         let pictures = self.pictures(self.count, seed, options)?.with_capacity(capacity);
-        let training = Crops::new(pictures, CropConfig { crop, batch, sigma, flips, noise, seed })?;
+        let variety = Variety::default();
+        let config = CropConfig { crop, batch, sigma, flips, noise, variety, seed };
+        let training = Crops::new(pictures, config)?;
         // Other pictures than those of training: nobody chooses the complement of a seed as another seed.
         let pictures = self.pictures(VALIDATION_PICTURES, !seed, options)?;
         let validation = WholePictures::new(pictures, sigma.middle(), seed)?;

@@ -14,6 +14,7 @@ use crate::folder::ImageFolder;
 use crate::image::ColorMode;
 use crate::noise::Sigma;
 use crate::noise_kinds::NoiseKinds;
+use crate::variety::Variety;
 use crate::whole_pictures::WholePictures;
 
 /// Longest side in pixels of a crop or of a drawn picture.
@@ -33,6 +34,8 @@ pub(super) const CACHED_IMAGES: usize = 512;
 /// | `sigma` | — | standard deviation of the noise on the scale 0 … 255: a number, or `[low, high]` for a level drawn for each crop | 0 to 255 |
 /// | `flips` | — | whether crops are mirrored at random along both axes | |
 /// | `cached_images` | 512 | decoded pictures in memory | ≥ 0 |
+/// | `recolored` | 0 | probability that a crop in colour gets other colours: channels change places, the hue turns, the saturation changes | 0 to 1 |
+/// | `drawn` | 0 | share of crops that are drawings of flat surfaces, screens and text | 0 to 1 |
 /// | `noise` | white | kinds of the noise, a table: see [`NoiseKinds`] | |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +54,12 @@ pub struct PhotographSettings {
     /// Decoded pictures in memory, 512 if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_images: Option<usize>,
+    /// Probability that a crop in colour gets other colours.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub recolored: f32,
+    /// Share of crops that are drawings of flat surfaces, screens and text.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub drawn: f32,
     /// Kinds of the noise; white if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<NoiseKinds>,
@@ -66,8 +75,14 @@ impl PhotographSettings {
             sigma,
             flips: true,
             cached_images: None,
+            recolored: 0.0,
+            drawn: 0.0,
             noise: None,
         }
+    }
+
+    fn variety(&self) -> Variety {
+        Variety { recolored: self.recolored, drawn: self.drawn }
     }
 
     fn folder(&self, dir: &Path, options: &OpenOptions) -> Result<ImageFolder> {
@@ -82,7 +97,8 @@ impl PhotographSettings {
 
 impl SourceSettings for PhotographSettings {
     fn validate(&self) -> Result<(), RangeError> {
-        validate_crops(self.crop, self.sigma, self.noise)
+        validate_crops(self.crop, self.sigma, self.noise)?;
+        self.variety().check()
     }
 
     fn fits(&self, dictionary: &DictionaryConfig) -> Result<(), RangeError> {
@@ -98,7 +114,9 @@ impl SourceSettings for PhotographSettings {
         let Self { crop, sigma, flips, noise, .. } = *self;
         let folder = self.folder(&self.dir, options)?;
         let paths = folder.paths().to_vec();
-        let crops = Crops::new(folder, CropConfig { crop, batch, sigma, flips, noise, seed })?;
+        let variety = self.variety();
+        let config = CropConfig { crop, batch, sigma, flips, noise, variety, seed };
+        let crops = Crops::new(folder, config)?;
         let opened = Opened::new(crops);
         let training = (self.dir.as_path(), &paths[..]);
         let Some(dir) = &self.valid else {
@@ -126,6 +144,11 @@ impl SourceSettings for PhotographSettings {
     fn cached_images_mut(&mut self) -> Option<&mut Option<usize>> {
         Some(&mut self.cached_images)
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }
 
 /// Checks side and noise of crops.
