@@ -94,7 +94,7 @@ fn screen(picture: &mut Image, rng: &mut ChaCha8Rng) {
 }
 
 /// Lines of small signs in one ink.
-fn page(picture: &mut Image, rng: &mut ChaCha8Rng) {
+pub(crate) fn page(picture: &mut Image, rng: &mut ChaCha8Rng) {
     let ink = if rng.random::<f32>() < 0.7 { [0.1 * rng.random::<f32>(); 3] } else { color(rng) };
     let height = rng.random_range(LINE[0]..=LINE[1]);
     let wide = (height * 2).div_ceil(3);

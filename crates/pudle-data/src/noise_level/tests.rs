@@ -1,4 +1,5 @@
 use super::*;
+use crate::drawing;
 use crate::jpeg::compress;
 use crate::noise::add_gaussian;
 use crate::noise_kinds::NoiseKinds;
@@ -29,6 +30,22 @@ fn white_noise_in_eight_bits_is_measured() {
             let level = measure(&noisy(NoiseKinds::default(), sigma, channels));
             assert!((level.sigma / sigma - 1.0).abs() < 0.1, "{sigma}: {level:?}");
             assert!(!level.correlated && level.jpeg.is_none() && level.light.is_none(), "{level}");
+        }
+    }
+}
+
+#[test]
+fn noise_of_a_bright_page_is_measured_where_it_is_clipped() {
+    for (ground, seed) in [(0.97, 1), (1.0, 2), (0.0, 3)] {
+        let mut page = Image::from_fn(3, 330, 470, |_, _, _| ground);
+        let mut lines = page.crop(0, 0, 270, 400);
+        drawing::page(&mut lines, &mut step_rng(seed, Stream::Variety, 0));
+        page.put(30, 35, &lines);
+        for picture in [page.to_gray(), page] {
+            for sigma in [10.0, 25.0] {
+                let level = measure(&eight_bits(&add_gaussian(&picture, sigma, 1)));
+                assert!((level.sigma / sigma - 1.0).abs() < 0.15, "{ground}, {sigma}: {level:?}");
+            }
         }
     }
 }
