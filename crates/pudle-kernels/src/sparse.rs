@@ -1,5 +1,7 @@
 //! Sparse codes: a support as bits, and the values on it.
 
+use std::ops::Range;
+
 use crate::real::Real;
 
 /// Rows of codes. A row is stored as one bit per entry, and its entries that are not zero, in order.
@@ -75,6 +77,28 @@ impl<T: Real> Sparse<T> {
             count += decode(*bits, word, &mut index[count..]);
         }
         count
+    }
+
+    /// Writes the union of the supports of some rows to `index`, and returns its size.
+    #[inline(always)]
+    pub fn union(&self, rows: Range<usize>, index: &mut [u32]) -> usize {
+        let mut count = 0;
+        for word in 0..self.words {
+            count += decode(self.word(rows.clone(), word), word, &mut index[count..]);
+        }
+        count
+    }
+
+    /// Size of the union of the supports of some rows.
+    #[inline(always)]
+    pub fn union_size(&self, rows: Range<usize>) -> usize {
+        (0..self.words).map(|word| self.word(rows.clone(), word).count_ones() as usize).sum()
+    }
+
+    /// A word of the union of the supports of some rows.
+    #[inline(always)]
+    fn word(&self, rows: Range<usize>, word: usize) -> u64 {
+        rows.fold(0, |bits, row| bits | self.bits[row * self.words + word])
     }
 
     /// The place where the values of row `i` start.
@@ -166,6 +190,19 @@ mod tests {
                 dense[*k as usize] = *v;
             }
             assert_eq!(dense, row);
+        }
+    }
+
+    #[test]
+    fn unions_hold_every_place_once() {
+        let rows = [[0.0, 1.0, 0.0, 0.0], [0.0, 2.0, 0.0, -1.0], [3.0, 0.0, 0.0, 0.0]];
+        let mut sparse = Sparse::new(4);
+        rows.iter().for_each(|row: &[f64; 4]| drop(sparse.push_support(row)));
+        let mut index = sparse.index_buffer();
+        for (range, expected) in [(0..0, vec![]), (0..2, vec![1, 3]), (0..3, vec![0, 1, 3])] {
+            assert_eq!(sparse.union_size(range.clone()), expected.len());
+            let count = sparse.union(range, &mut index);
+            assert_eq!(index[..count], expected);
         }
     }
 }

@@ -215,8 +215,18 @@ impl<T: Real> Pass<T> {
         loss: &Loss<'_, T, impl Fn(usize, usize) -> T + Sync>,
     ) {
         let strip = &self.strips[k];
-        let (pitch, code) = (self.geometry.pitch(), &step.code[k]);
+        let pitch = self.geometry.pitch();
         let goes_on = step.residual.is_some();
+        if let Some(code_error) = loss.code_error.filter(|_| goes_on) {
+            // On the support of the code, this stays in `u`.
+            let first = strip.top / self.geometry.stride[0] * self.geometry.positions()[1];
+            for (i, u) in state.u.chunks_exact_mut(self.padded_atoms()).enumerate() {
+                for (j, u) in u[..self.geometry.atoms].iter_mut().enumerate() {
+                    *u = code_error(j, first + i);
+                }
+            }
+        }
+        let StripState { banks, levels, u, scratch, .. } = state;
         self.arch.dispatch(SynthesisBackward {
             filters: self.banks.for_decoder(),
             bases: self.bases(strip),
@@ -224,23 +234,24 @@ impl<T: Real> Pass<T> {
             factor: T::ONE,
             step: -T::ONE,
             momentum: T::ZERO,
-            code,
+            code: &step.code[k],
             previous: None,
-            gradient: state.banks.for_decoder_mut(),
-            u: if goes_on { &mut state.u } else { &mut [] },
+            gradient: banks.for_decoder_mut(),
+            u: if goes_on { u } else { &mut [] },
             v: &mut [],
-            scratch: &mut state.scratch,
+            levels: self.levels_of(step, levels),
+            scratch,
         });
-        if let Some(code_error) = loss.code_error.filter(|_| goes_on) {
-            let first = strip.top / self.geometry.stride[0] * self.geometry.positions()[1];
-            let mut index = code.index_buffer();
-            for (i, u) in state.u.chunks_exact_mut(self.padded_atoms()).enumerate() {
-                let count = code.row(i, &mut index);
-                for j in &index[..count] {
-                    u[*j as usize] += code_error(*j as usize, first + i);
-                }
-            }
+    }
+
+    /// The gradient of the levels that made `z_t`, of those of a strip; empty if it is not wanted.
+    fn levels_of<'a>(&self, step: &Step<'_, T>, levels: &'a mut [T]) -> &'a mut [T] {
+        let wanted = step.residual.is_some() && !levels.is_empty();
+        if !wanted || self.schedule.shrinkage == Shrinkage::Hard {
+            return &mut [];
         }
+        let padded = self.padded_atoms();
+        &mut levels[self.levels.row(step.t - 1) * padded..][..padded]
     }
 
     /// Adds the part of the filters' gradient that comes through `y_t`, and writes the gradient in `z_t`.
@@ -248,7 +259,7 @@ impl<T: Real> Pass<T> {
     fn through_synthesis(&self, k: usize, state: &mut StripState<T>, step: &Step<'_, T>) {
         let momentum = T::from_f64(self.schedule.weight(step.t));
         let goes_on = step.residual.is_some();
-        let StripState { banks, window, u, v, scratch, .. } = state;
+        let StripState { banks, levels, window, u, v, scratch, .. } = state;
         self.arch.dispatch(SynthesisBackward {
             filters: &self.banks.synthesis,
             bases: self.bases(&self.strips[k]),
@@ -261,12 +272,13 @@ impl<T: Real> Pass<T> {
             gradient: &mut banks.synthesis,
             u: if goes_on { u } else { &mut [] },
             v: if goes_on { v } else { &mut [] },
+            levels: self.levels_of(step, levels),
             scratch,
         });
     }
 
     /// Takes layer `t − 1` back from the gradient `state.u` in its output: adds the parts of the gradients
-    /// of the filters, the levels and the step size, and writes `w_{t−1}` to `write`.
+    /// of the filters and the step size, and writes `w_{t−1}` to `write`.
     fn through_analysis(
         &self,
         k: usize,
@@ -279,9 +291,9 @@ impl<T: Real> Pass<T> {
         let strip = &self.strips[k];
         let pitch = self.geometry.pitch();
         let residual = &residual[strip.top * pitch..][..strip.window * pitch];
-        let (t, code) = (step.t - 1, &step.code[k]);
+        let code = &step.code[k];
         // The residual of layer 0 is −x.
-        let sign = if t == 0 { -T::ONE } else { T::ONE };
+        let sign = if step.t == 1 { -T::ONE } else { T::ONE };
         self.arch.dispatch(AnalysisBackward {
             filters: self.banks.for_analysis(),
             bases: self.bases(strip),
@@ -295,23 +307,6 @@ impl<T: Real> Pass<T> {
         });
         if wanted.encoder {
             state.step -= inner(write, residual) * sign.to_f64();
-            let padded = self.padded_atoms();
-            let levels = &mut state.levels[self.levels.row(t) * padded..][..padded];
-            add_levels(self.schedule.shrinkage, code, &state.u, levels);
-        }
-    }
-}
-
-/// Subtracts `Σ u sign(z)` of each atom, the gradient in its level. `u` is 0 off the support of `z`.
-fn add_levels<T: Real>(shrinkage: Shrinkage, code: &Sparse<T>, u: &[T], levels: &mut [T]) {
-    if shrinkage == Shrinkage::Hard {
-        return;
-    }
-    let (mut index, mut values) = (code.index_buffer(), code.values.iter());
-    for (i, u) in u.chunks_exact(levels.len()).enumerate() {
-        let count = code.row(i, &mut index);
-        for (j, z) in index[..count].iter().zip(&mut values) {
-            levels[*j as usize] += -(u[*j as usize] * z.signum0());
         }
     }
 }

@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use crate::aligned::{Aligned, zeros};
 use crate::combine::combine;
 use crate::dense::pass::{DatumTape, GROUP, Pass};
-use crate::product::{Factors, product};
+use crate::product::{Factors, Places, product};
 use crate::real::Real;
 use crate::sparse::Sparse;
 use crate::vector::shrink;
@@ -193,8 +193,8 @@ impl<T: Real> Layer<'_, T> {
             let factors = Factors {
                 a: point,
                 a_strides: [padded, 1],
-                rows: count,
-                depth: pass.atoms,
+                rows: Places::First(count),
+                terms: Places::First(pass.atoms),
                 b: &pass.gram,
                 b_stride: padded,
                 width: padded,

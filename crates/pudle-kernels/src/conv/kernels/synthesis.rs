@@ -36,19 +36,17 @@ impl<T: Real> WithSimd for Synthesis<'_, T> {
         for (number, bases) in bases.chunks(TILE).enumerate() {
             let codes = &code[number * TILE * filters.padded_atoms..];
             let codes = &codes[..bases.len() * filters.padded_atoms];
-            let (mut active, mut total) = (0, 0);
+            let mut active = 0;
             for (i, row) in codes.chunks_exact(filters.padded_atoms).enumerate() {
                 // Behind the atoms, numbers that overflowed times the padding's zeros may have left NaN.
                 let row = &row[..filters.atoms()];
                 let count = sparse.push_support(row);
                 active |= u32::from(count > 0) << i;
-                total += count;
                 if values {
                     sparse.push_values(number * TILE + i, row, index);
                 }
             }
-            let dense = filters.dense(total, bases.len());
-            let tile = TileCodes { codes, support: sparse, number, active, dense };
+            let tile = TileCodes { codes, support: sparse, number };
             patches.synthesize(simd, filters, tile, index);
             patches.scatter(simd, filters, bases, active, window);
         }

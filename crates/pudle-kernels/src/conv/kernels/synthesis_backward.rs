@@ -39,6 +39,9 @@ pub(crate) struct SynthesisBackward<'a, T> {
     pub u: &'a mut [T],
     /// `v`, `[positions, padded atoms]`; empty if no layer extrapolates.
     pub v: &'a mut [T],
+    /// Loses `Σ u sign(z_t)` with the new `u` of each atom: receives the gradient in the level that made
+    /// `z_t`. Empty if it is not wanted.
+    pub levels: &'a mut [T],
     pub scratch: &'a mut Scratch<T>,
 }
 
@@ -56,8 +59,12 @@ impl<T: Real> WithSimd for SynthesisBackward<'_, T> {
             let Scratch { patches, tile, products, .. } = &mut *self.scratch;
             let dense = filters.dense(tile.count(), bases.len());
             patches.gather(simd, filters, bases, tile.active, self.window, T::ONE);
-            let products_on_support = wanted.then_some(&mut *products);
-            tile.add_outer(simd, filters, patches, self.gradient, dense, products_on_support);
+            if dense || !wanted {
+                tile.add_outer(simd, filters, patches, self.gradient);
+            } else {
+                let products = Some(&mut *products);
+                tile.add_outer_on_support(simd, filters, patches, self.gradient, products);
+            }
             if !wanted {
                 continue;
             }
@@ -84,7 +91,7 @@ impl<T: Real> SynthesisBackward<'_, T> {
         codes.fill(T::ZERO);
         for (i, position) in positions.clone().enumerate() {
             let count = self.code.row(position, index);
-            tile.mark(i, &index[..count]);
+            tile.active |= u32::from(count > 0) << i;
             let (row, point) = (&mut codes[i * padded..], &mut tile.values[i * padded..]);
             for (j, z) in index[..count].iter().zip(&self.code.values[starts[0]..][..count]) {
                 row[*j as usize] = *z;
@@ -92,11 +99,12 @@ impl<T: Real> SynthesisBackward<'_, T> {
             }
             starts[0] += count;
         }
+        tile.mark(codes);
         let Some(previous) = self.previous else { return };
         previous_codes.fill(T::ZERO);
         for (i, position) in positions.enumerate() {
             let count = previous.row(position, index);
-            tile.mark(i, &index[..count]);
+            tile.active |= u32::from(count > 0) << i;
             let (row, point) = (&mut previous_codes[i * padded..], &mut tile.values[i * padded..]);
             for (j, z) in index[..count].iter().zip(&previous.values[starts[1]..][..count]) {
                 row[*j as usize] = *z;
@@ -104,6 +112,7 @@ impl<T: Real> SynthesisBackward<'_, T> {
             }
             starts[1] += count;
         }
+        tile.mark(previous_codes);
     }
 
     /// The new `u` and `v` of a tile, in the range `entries` of both.
@@ -120,7 +129,7 @@ impl<T: Real> SynthesisBackward<'_, T> {
                 *u = T::zero_where_zero(simd, *z, T::mul_add(simd, *product, step, *u));
             }
         } else {
-            let v = T::vectors_mut::<S>(&mut self.v[entries]);
+            let v = T::vectors_mut::<S>(&mut self.v[entries.clone()]);
             let momentum = T::splat(simd, -self.momentum);
             let previous = T::vectors::<S>(previous).iter();
             for ((((u, v), product), z), before) in
@@ -129,6 +138,25 @@ impl<T: Real> SynthesisBackward<'_, T> {
                 let base = T::mul_add(simd, *product, step, *u);
                 *u = T::zero_where_zero(simd, *z, T::mul_add(simd, base, one, *v));
                 *v = T::zero_where_zero(simd, *before, T::mul_add(simd, base, momentum, zero));
+            }
+        }
+        self.add_levels(simd, entries);
+    }
+
+    /// Subtracts `Σ u sign(z_t)` over a tile from the gradient of the levels.
+    #[inline(always)]
+    fn add_levels<S: Simd>(&mut self, simd: S, entries: Range<usize>) {
+        let padded = self.filters.padded_atoms;
+        let zero = T::splat(simd, T::ZERO);
+        let levels = T::vectors_mut::<S>(self.levels);
+        let rows =
+            self.u[entries].chunks_exact(padded).zip(self.scratch.codes.chunks_exact(padded));
+        for (u, z) in rows {
+            let entries = T::vectors::<S>(u).iter().zip(T::vectors::<S>(z));
+            for (level, (u, z)) in levels.iter_mut().zip(entries) {
+                let above = T::zero_where_le(simd, *z, zero, *u);
+                let below = T::zero_where_le(simd, T::minus(simd, zero, *z), zero, *u);
+                *level = T::minus(simd, T::plus(simd, *level, below), above);
             }
         }
     }
