@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use pulp::Arch;
+
+use crate::packing::{ROOM, pack, unpack};
 use crate::real::Real;
 
 /// Rows of codes. A row is stored as one bit per entry, and its entries that are not zero, in order.
@@ -62,11 +65,26 @@ impl<T: Real> Sparse<T> {
         count
     }
 
-    /// Appends the values of row `i`, the first one without values.
+    /// Appends the values of row `i`, the first one without values. `buffer` is memory for them, see
+    /// [`value_buffer`](Self::value_buffer).
     #[inline(always)]
-    pub fn push_values(&mut self, i: usize, row: &[T], index: &mut [u32]) {
-        let count = self.row(i, index);
-        self.values.extend(index[..count].iter().map(|k| row[*k as usize]));
+    pub fn push_values(&mut self, arch: Arch, i: usize, row: &[T], buffer: &mut [T]) {
+        let mut count = 0;
+        for (bits, row) in self.bits[i * self.words..][..self.words].iter().zip(row.chunks(64)) {
+            count += pack(arch, *bits, row, &mut buffer[count..]);
+        }
+        self.values.extend_from_slice(&buffer[..count]);
+    }
+
+    /// Writes row `i`, whose values start at `start`, to `row`, and returns the size of its support.
+    #[inline(always)]
+    pub fn unpack_row(&self, arch: Arch, i: usize, start: usize, row: &mut [T]) -> usize {
+        let mut end = start;
+        let words = &self.bits[i * self.words..][..self.words];
+        for (bits, row) in words.iter().zip(row.chunks_mut(64)) {
+            end += unpack(arch, *bits, &self.values[end..], row);
+        }
+        end - start
     }
 
     /// Writes the support of row `i` to `index`, and returns its size.
@@ -129,6 +147,11 @@ impl<T: Real> Sparse<T> {
         vec![0; self.words * 64]
     }
 
+    /// Memory for the values of any row.
+    pub fn value_buffer(&self) -> Vec<T> {
+        vec![T::ZERO; self.words * 64 + ROOM]
+    }
+
     /// Writes the rows, padded to `length`, to zeros `[rows, length]`.
     pub fn expand(&self, dense: &mut [T], length: usize) {
         let (mut index, mut values) = (self.index_buffer(), self.values.iter());
@@ -177,18 +200,21 @@ mod tests {
             let row: Vec<f64> =
                 (0..length).map(|k| if k % 3 == 0 { k as f64 - 1.5 } else { 0.0 }).collect();
             let mut sparse = Sparse::new(length);
-            let (mut index, mut again) = (sparse.index_buffer(), sparse.index_buffer());
+            let (arch, mut buffer) = (Arch::new(), sparse.value_buffer());
+            let mut index = sparse.index_buffer();
             assert_eq!(sparse.push_support(&vec![0.0; length]), 0);
             let count = sparse.push_support(&row);
-            sparse.push_values(0, &row, &mut index);
-            sparse.push_values(1, &row, &mut index);
+            sparse.push_values(arch, 0, &row, &mut buffer);
+            sparse.push_values(arch, 1, &row, &mut buffer);
             assert_eq!((sparse.size(0), sparse.size(1)), (0, count));
-            assert_eq!(sparse.row(1, &mut again), count);
-            assert_eq!(index[..count], again[..count]);
+            assert_eq!(sparse.row(1, &mut index), count);
             let mut dense = vec![0.0; length];
             for (k, v) in index[..count].iter().zip(&sparse.values) {
                 dense[*k as usize] = *v;
             }
+            assert_eq!(dense, row);
+            dense.fill(1.0);
+            assert_eq!(sparse.unpack_row(arch, 1, 0, &mut dense), count);
             assert_eq!(dense, row);
         }
     }

@@ -19,11 +19,14 @@ pub(crate) struct Scratch<T> {
     pub(super) products: Aligned<T>,
     /// Support of a position's code.
     pub(super) index: Vec<u32>,
+    /// Values of a position's code.
+    pub(super) values: Vec<T>,
 }
 
 impl<T: Real> Scratch<T> {
     /// Memory for filters of this shape.
     pub fn new(filters: &Filters<T>) -> Self {
+        let code = Sparse::<T>::new(filters.padded_atoms);
         let codes = || zeros(TILE * filters.padded_atoms);
         Self {
             patches: Patches::new(filters),
@@ -31,7 +34,8 @@ impl<T: Real> Scratch<T> {
             codes: codes(),
             previous: codes(),
             products: codes(),
-            index: Sparse::<T>::new(filters.padded_atoms).index_buffer(),
+            index: code.index_buffer(),
+            values: code.value_buffer(),
         }
     }
 }

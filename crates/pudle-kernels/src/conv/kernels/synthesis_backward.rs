@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::conv::filters::Filters;
 use crate::conv::kernels::patches::TILE;
@@ -18,6 +18,7 @@ use crate::sparse::Sparse;
 /// v_j ← −m (u_j − b w_k · D_j)            on the support of z_{t−1}, 0 elsewhere
 /// ```
 pub(crate) struct SynthesisBackward<'a, T> {
+    pub arch: Arch,
     pub filters: &'a Filters<T>,
     /// Where the patch of each position starts in the window.
     pub bases: &'a [usize],
@@ -55,7 +56,7 @@ impl<T: Real> WithSimd for SynthesisBackward<'_, T> {
         // Where the values of the tile start in the codes.
         let mut starts = [0, 0];
         for (number, bases) in self.bases.chunks(TILE).enumerate() {
-            self.read_codes(number * TILE..number * TILE + bases.len(), &mut starts);
+            self.read_codes(simd, number * TILE..number * TILE + bases.len(), &mut starts);
             let Scratch { patches, tile, products, .. } = &mut *self.scratch;
             let dense = filters.dense(tile.count(), bases.len());
             patches.gather(simd, filters, bases, tile.active, self.window, T::ONE);
@@ -82,37 +83,34 @@ impl<T: Real> SynthesisBackward<'_, T> {
     /// `c y` on the union of their supports. `starts` are the places of the tile's first values in the
     /// two codes; afterwards, those of the next tile.
     #[inline(always)]
-    fn read_codes(&mut self, positions: Range<usize>, starts: &mut [usize; 2]) {
+    fn read_codes<S: Simd>(&mut self, simd: S, positions: Range<usize>, starts: &mut [usize; 2]) {
         let padded = self.filters.padded_atoms;
-        let Scratch { tile, codes, previous: previous_codes, index, .. } = &mut *self.scratch;
-        let one = T::ONE + self.momentum;
+        let Scratch { tile, codes, previous: previous_codes, .. } = &mut *self.scratch;
+        let zero = T::splat(simd, T::ZERO);
+        let factor = T::splat(simd, self.factor * (T::ONE + self.momentum));
+        let length = positions.len() * padded;
+        let read = |code: &Sparse<T>, rows: &mut [T], start: &mut usize, active: &mut u32| {
+            for (i, row) in rows[..length].chunks_exact_mut(padded).enumerate() {
+                let count = code.unpack_row(self.arch, positions.start + i, *start, row);
+                *active |= u32::from(count > 0) << i;
+                *start += count;
+            }
+        };
         tile.clear();
-        tile.values.fill(T::ZERO);
-        codes.fill(T::ZERO);
-        for (i, position) in positions.clone().enumerate() {
-            let count = self.code.row(position, index);
-            tile.active |= u32::from(count > 0) << i;
-            let (row, point) = (&mut codes[i * padded..], &mut tile.values[i * padded..]);
-            for (j, z) in index[..count].iter().zip(&self.code.values[starts[0]..][..count]) {
-                row[*j as usize] = *z;
-                point[*j as usize] = self.factor * one * *z;
-            }
-            starts[0] += count;
+        read(self.code, codes, &mut starts[0], &mut tile.active);
+        tile.mark(&codes[..length]);
+        let points = T::vectors_mut::<S>(&mut tile.values[..length]);
+        for (point, z) in points.iter_mut().zip(T::vectors::<S>(codes)) {
+            *point = T::mul_add(simd, *z, factor, zero);
         }
-        tile.mark(codes);
         let Some(previous) = self.previous else { return };
-        previous_codes.fill(T::ZERO);
-        for (i, position) in positions.enumerate() {
-            let count = previous.row(position, index);
-            tile.active |= u32::from(count > 0) << i;
-            let (row, point) = (&mut previous_codes[i * padded..], &mut tile.values[i * padded..]);
-            for (j, z) in index[..count].iter().zip(&previous.values[starts[1]..][..count]) {
-                row[*j as usize] = *z;
-                point[*j as usize] += -(self.factor * self.momentum * *z);
-            }
-            starts[1] += count;
+        read(previous, previous_codes, &mut starts[1], &mut tile.active);
+        tile.mark(&previous_codes[..length]);
+        let points = T::vectors_mut::<S>(&mut tile.values[..length]);
+        let factor = T::splat(simd, -(self.factor * self.momentum));
+        for (point, z) in points.iter_mut().zip(T::vectors::<S>(previous_codes)) {
+            *point = T::mul_add(simd, *z, factor, *point);
         }
-        tile.mark(previous_codes);
     }
 
     /// The new `u` and `v` of a tile, in the range `entries` of both.
