@@ -4,13 +4,13 @@ use pulp::Arch;
 
 use crate::real::Real;
 
-/// Room behind packed numbers that [`pack`] may write to.
+/// Room behind packed numbers that [`pack_row`] may write to.
 pub(crate) const ROOM: usize = 16;
 
 /// Writes the numbers of `row` where `bits` are set to `packed`, and returns how many they are. Writes up to
 /// [`ROOM`] numbers too many.
 #[inline(always)]
-pub(crate) fn pack<T: Real>(arch: Arch, bits: u64, row: &[T], packed: &mut [T]) -> usize {
+fn pack<T: Real>(arch: Arch, bits: u64, row: &[T], packed: &mut [T]) -> usize {
     #[cfg(target_arch = "x86_64")]
     if let (Arch::V4(simd), 4, 0) = (arch, size_of::<T>(), row.len() % avx512::LANES) {
         return avx512::pack(
@@ -33,7 +33,7 @@ pub(crate) fn pack<T: Real>(arch: Arch, bits: u64, row: &[T], packed: &mut [T]) 
 /// Writes packed numbers to the places of `row` where `bits` are set, and zeros to the others. Returns how
 /// many they are.
 #[inline(always)]
-pub(crate) fn unpack<T: Real>(arch: Arch, bits: u64, packed: &[T], row: &mut [T]) -> usize {
+fn unpack<T: Real>(arch: Arch, bits: u64, packed: &[T], row: &mut [T]) -> usize {
     #[cfg(target_arch = "x86_64")]
     if let (Arch::V4(simd), 4, 0) = (arch, size_of::<T>(), row.len() % avx512::LANES) {
         let (packed, row) = (bytemuck::cast_slice(packed), bytemuck::cast_slice_mut(row));
@@ -46,6 +46,26 @@ pub(crate) fn unpack<T: Real>(arch: Arch, bits: u64, packed: &[T], row: &mut [T]
         row[rest.trailing_zeros() as usize] = packed[count];
         rest &= rest - 1;
         count += 1;
+    }
+    count
+}
+
+/// [`pack`] for a row of any length, with a word of bits for each 64 numbers.
+#[inline(always)]
+pub(crate) fn pack_row<T: Real>(arch: Arch, words: &[u64], row: &[T], packed: &mut [T]) -> usize {
+    let mut count = 0;
+    for (bits, row) in words.iter().zip(row.chunks(64)) {
+        count += pack(arch, *bits, row, &mut packed[count..]);
+    }
+    count
+}
+
+/// [`unpack`] for a row of any length, with a word of bits for each 64 numbers.
+#[inline(always)]
+pub(crate) fn unpack_row<T: Real>(arch: Arch, words: &[u64], packed: &[T], row: &mut [T]) -> usize {
+    let mut count = 0;
+    for (bits, row) in words.iter().zip(row.chunks_mut(64)) {
+        count += unpack(arch, *bits, &packed[count..], row);
     }
     count
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulp::Arch;
 
-use crate::packing::{ROOM, pack, unpack};
+use crate::packing::{ROOM, pack_row, unpack_row};
 use crate::real::Real;
 
 /// Rows of codes. A row is stored as one bit per entry, and its entries that are not zero, in order.
@@ -69,29 +69,37 @@ impl<T: Real> Sparse<T> {
     /// [`value_buffer`](Self::value_buffer).
     #[inline(always)]
     pub fn push_values(&mut self, arch: Arch, i: usize, row: &[T], buffer: &mut [T]) {
-        let mut count = 0;
-        for (bits, row) in self.bits[i * self.words..][..self.words].iter().zip(row.chunks(64)) {
-            count += pack(arch, *bits, row, &mut buffer[count..]);
-        }
+        let count = pack_row(arch, self.words_of(i), row, buffer);
         self.values.extend_from_slice(&buffer[..count]);
     }
 
     /// Writes row `i`, whose values start at `start`, to `row`, and returns the size of its support.
     #[inline(always)]
     pub fn unpack_row(&self, arch: Arch, i: usize, start: usize, row: &mut [T]) -> usize {
-        let mut end = start;
-        let words = &self.bits[i * self.words..][..self.words];
-        for (bits, row) in words.iter().zip(row.chunks_mut(64)) {
-            end += unpack(arch, *bits, &self.values[end..], row);
+        unpack_row(arch, self.words_of(i), &self.values[start..], row)
+    }
+
+    /// The words of row `i`.
+    #[inline(always)]
+    fn words_of(&self, i: usize) -> &[u64] {
+        &self.bits[i * self.words..][..self.words]
+    }
+
+    /// Adds the supports of all rows to these words.
+    #[inline(always)]
+    pub fn add_support(&self, words: &mut [u64]) {
+        for row in self.bits.chunks_exact(self.words) {
+            for (word, bits) in words.iter_mut().zip(row) {
+                *word |= bits;
+            }
         }
-        end - start
     }
 
     /// Writes the support of row `i` to `index`, and returns its size.
     #[inline(always)]
     pub fn row(&self, i: usize, index: &mut [u32]) -> usize {
         let mut count = 0;
-        for (word, bits) in self.bits[i * self.words..][..self.words].iter().enumerate() {
+        for (word, bits) in self.words_of(i).iter().enumerate() {
             count += decode(*bits, word, &mut index[count..]);
         }
         count
@@ -139,7 +147,7 @@ impl<T: Real> Sparse<T> {
     /// Size of the support of row `i`.
     #[inline(always)]
     pub fn size(&self, i: usize) -> usize {
-        self.bits[i * self.words..][..self.words].iter().map(|w| w.count_ones() as usize).sum()
+        self.words_of(i).iter().map(|w| w.count_ones() as usize).sum()
     }
 
     /// Memory for the support of any row.

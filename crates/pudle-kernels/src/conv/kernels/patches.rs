@@ -7,7 +7,7 @@ use pulp::Simd;
 use crate::aligned::{Aligned, zeros};
 use crate::combine::combine;
 use crate::conv::filters::{Filters, PatchVector};
-use crate::product::{AT_ONCE, Factors, Places, panel, product};
+use crate::product::{AT_ONCE, Factors, Places, product};
 use crate::real::Real;
 use crate::sparse::Sparse;
 
@@ -121,31 +121,6 @@ impl<T: Real> Patches<T> {
                     }
                 }
             }
-        }
-    }
-
-    /// Writes the products of the first `positions` patches with all atoms, `[positions, padded atoms]`.
-    #[inline(always)]
-    pub fn analyze<S: Simd>(
-        &self,
-        simd: S,
-        filters: &Filters<T>,
-        positions: usize,
-        products: &mut [T],
-    ) {
-        let width = panel::<S>() * T::lanes::<S>();
-        for first in (0..filters.padded_atoms).step_by(width) {
-            let width = width.min(filters.padded_atoms - first);
-            let factors = Factors {
-                a: &self.numbers,
-                a_strides: [self.padded, 1],
-                rows: Places::First(positions),
-                terms: Places::First(self.taps),
-                b: &filters.panels[first * self.taps..][..width * self.taps],
-                b_stride: width,
-                width,
-            };
-            product(simd, factors, &mut products[first..], filters.padded_atoms, false);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::aligned::{Aligned, zeros};
 use crate::conv::filters::Filters;
+use crate::conv::kernels::chosen::ChosenAtoms;
 use crate::conv::kernels::patches::{Patches, TILE};
 use crate::conv::kernels::tile::Tile;
 use crate::real::Real;
@@ -11,6 +12,7 @@ use crate::sparse::Sparse;
 pub(crate) struct Scratch<T> {
     pub(super) patches: Patches<T>,
     pub(super) tile: Tile<T>,
+    pub(super) chosen: ChosenAtoms<T>,
     /// Codes, `[TILE, padded atoms]`.
     pub(super) codes: Aligned<T>,
     /// Codes of the layer before, `[TILE, padded atoms]`.
@@ -31,6 +33,7 @@ impl<T: Real> Scratch<T> {
         Self {
             patches: Patches::new(filters),
             tile: Tile::new(filters),
+            chosen: ChosenAtoms::new(filters),
             codes: codes(),
             previous: codes(),
             products: codes(),

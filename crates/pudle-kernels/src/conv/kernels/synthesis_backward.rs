@@ -55,9 +55,10 @@ impl<T: Real> WithSimd for SynthesisBackward<'_, T> {
         let wanted = !self.u.is_empty();
         // Where the values of the tile start in the codes.
         let mut starts = [0, 0];
+        self.scratch.chosen.choose([Some(self.code), self.previous]);
         for (number, bases) in self.bases.chunks(TILE).enumerate() {
             self.read_codes(simd, number * TILE..number * TILE + bases.len(), &mut starts);
-            let Scratch { patches, tile, products, .. } = &mut *self.scratch;
+            let Scratch { patches, tile, chosen, products, .. } = &mut *self.scratch;
             let dense = filters.dense(tile.count(), bases.len());
             patches.gather(simd, filters, bases, tile.active, self.window, T::ONE);
             if dense || !wanted {
@@ -70,7 +71,7 @@ impl<T: Real> WithSimd for SynthesisBackward<'_, T> {
                 continue;
             }
             if dense {
-                patches.analyze(simd, filters, bases.len(), products);
+                chosen.analyze(simd, self.arch, filters, patches, bases.len(), products);
             }
             let first = number * TILE * padded;
             self.update(simd, first..first + bases.len() * padded);
@@ -89,23 +90,21 @@ impl<T: Real> SynthesisBackward<'_, T> {
         let zero = T::splat(simd, T::ZERO);
         let factor = T::splat(simd, self.factor * (T::ONE + self.momentum));
         let length = positions.len() * padded;
-        let read = |code: &Sparse<T>, rows: &mut [T], start: &mut usize, active: &mut u32| {
-            for (i, row) in rows[..length].chunks_exact_mut(padded).enumerate() {
-                let count = code.unpack_row(self.arch, positions.start + i, *start, row);
-                *active |= u32::from(count > 0) << i;
-                *start += count;
-            }
-        };
         tile.clear();
-        read(self.code, codes, &mut starts[0], &mut tile.active);
+        let place = (positions.start, starts[0]);
+        (tile.active, starts[0]) =
+            unpack(self.arch, self.code, place, &mut codes[..length], padded);
         tile.mark(&codes[..length]);
         let points = T::vectors_mut::<S>(&mut tile.values[..length]);
         for (point, z) in points.iter_mut().zip(T::vectors::<S>(codes)) {
             *point = T::mul_add(simd, *z, factor, zero);
         }
         let Some(previous) = self.previous else { return };
-        read(previous, previous_codes, &mut starts[1], &mut tile.active);
-        tile.mark(&previous_codes[..length]);
+        let (place, rows) = ((positions.start, starts[1]), &mut previous_codes[..length]);
+        let (active, end) = unpack(self.arch, previous, place, rows, padded);
+        tile.active |= active;
+        starts[1] = end;
+        tile.mark(rows);
         let points = T::vectors_mut::<S>(&mut tile.values[..length]);
         let factor = T::splat(simd, -(self.factor * self.momentum));
         for (point, z) in points.iter_mut().zip(T::vectors::<S>(previous_codes)) {
@@ -158,4 +157,23 @@ impl<T: Real> SynthesisBackward<'_, T> {
             }
         }
     }
+}
+
+/// Writes some rows of a code, from row and value `place` on, to rows of `padded` numbers. Returns a bit per row
+/// that is not empty, and the place of the first value behind these rows.
+#[inline(always)]
+fn unpack<T: Real>(
+    arch: Arch,
+    code: &Sparse<T>,
+    (first, mut start): (usize, usize),
+    rows: &mut [T],
+    padded: usize,
+) -> (u32, usize) {
+    let mut active = 0;
+    for (i, row) in rows.chunks_exact_mut(padded).enumerate() {
+        let count = code.unpack_row(arch, first + i, start, row);
+        active |= u32::from(count > 0) << i;
+        start += count;
+    }
+    (active, start)
 }
