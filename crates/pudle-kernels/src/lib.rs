@@ -49,6 +49,7 @@ mod levels;
 mod matrix;
 #[cfg(feature = "burn")]
 mod op;
+mod packing;
 mod plan;
 mod product;
 mod real;

@@ -1,5 +1,10 @@
 //! Sparse codes: a support as bits, and the values on it.
 
+use std::ops::Range;
+
+use pulp::Arch;
+
+use crate::packing::{ROOM, pack_row, unpack_row};
 use crate::real::Real;
 
 /// Rows of codes. A row is stored as one bit per entry, and its entries that are not zero, in order.
@@ -60,21 +65,66 @@ impl<T: Real> Sparse<T> {
         count
     }
 
-    /// Appends the values of row `i`, the first one without values.
+    /// Appends the values of row `i`, the first one without values. `buffer` is memory for them, see
+    /// [`value_buffer`](Self::value_buffer).
     #[inline(always)]
-    pub fn push_values(&mut self, i: usize, row: &[T], index: &mut [u32]) {
-        let count = self.row(i, index);
-        self.values.extend(index[..count].iter().map(|k| row[*k as usize]));
+    pub fn push_values(&mut self, arch: Arch, i: usize, row: &[T], buffer: &mut [T]) {
+        let count = pack_row(arch, self.words_of(i), row, buffer);
+        self.values.extend_from_slice(&buffer[..count]);
+    }
+
+    /// Writes row `i`, whose values start at `start`, to `row`, and returns the size of its support.
+    #[inline(always)]
+    pub fn unpack_row(&self, arch: Arch, i: usize, start: usize, row: &mut [T]) -> usize {
+        unpack_row(arch, self.words_of(i), &self.values[start..], row)
+    }
+
+    /// The words of row `i`.
+    #[inline(always)]
+    fn words_of(&self, i: usize) -> &[u64] {
+        &self.bits[i * self.words..][..self.words]
+    }
+
+    /// Adds the supports of all rows to these words.
+    #[inline(always)]
+    pub fn add_support(&self, words: &mut [u64]) {
+        for row in self.bits.chunks_exact(self.words) {
+            for (word, bits) in words.iter_mut().zip(row) {
+                *word |= bits;
+            }
+        }
     }
 
     /// Writes the support of row `i` to `index`, and returns its size.
     #[inline(always)]
     pub fn row(&self, i: usize, index: &mut [u32]) -> usize {
         let mut count = 0;
-        for (word, bits) in self.bits[i * self.words..][..self.words].iter().enumerate() {
+        for (word, bits) in self.words_of(i).iter().enumerate() {
             count += decode(*bits, word, &mut index[count..]);
         }
         count
+    }
+
+    /// Writes the union of the supports of some rows to `index`, and returns its size.
+    #[inline(always)]
+    pub fn union(&self, rows: Range<usize>, index: &mut [u32]) -> usize {
+        let mut count = 0;
+        for word in 0..self.words {
+            count += decode(self.word(rows.clone(), word), word, &mut index[count..]);
+        }
+        count
+    }
+
+    /// Size of the union of the supports of some rows.
+    #[inline(always)]
+    pub fn union_size(&self, rows: Range<usize>) -> usize {
+        (0..self.words).map(|word| self.word(rows.clone(), word).count_ones() as usize).sum()
+    }
+
+    /// A word of the union of the supports of some rows.
+    #[inline(always)]
+    fn word(&self, rows: Range<usize>, word: usize) -> u64 {
+        rows.fold(0, |bits, row| bits | self.bits[row * self.words + word])
     }
 
     /// The place where the values of row `i` start.
@@ -97,12 +147,17 @@ impl<T: Real> Sparse<T> {
     /// Size of the support of row `i`.
     #[inline(always)]
     pub fn size(&self, i: usize) -> usize {
-        self.bits[i * self.words..][..self.words].iter().map(|w| w.count_ones() as usize).sum()
+        self.words_of(i).iter().map(|w| w.count_ones() as usize).sum()
     }
 
     /// Memory for the support of any row.
     pub fn index_buffer(&self) -> Vec<u32> {
         vec![0; self.words * 64]
+    }
+
+    /// Memory for the values of any row.
+    pub fn value_buffer(&self) -> Vec<T> {
+        vec![T::ZERO; self.words * 64 + ROOM]
     }
 
     /// Writes the rows, padded to `length`, to zeros `[rows, length]`.
@@ -153,19 +208,35 @@ mod tests {
             let row: Vec<f64> =
                 (0..length).map(|k| if k % 3 == 0 { k as f64 - 1.5 } else { 0.0 }).collect();
             let mut sparse = Sparse::new(length);
-            let (mut index, mut again) = (sparse.index_buffer(), sparse.index_buffer());
+            let (arch, mut buffer) = (Arch::new(), sparse.value_buffer());
+            let mut index = sparse.index_buffer();
             assert_eq!(sparse.push_support(&vec![0.0; length]), 0);
             let count = sparse.push_support(&row);
-            sparse.push_values(0, &row, &mut index);
-            sparse.push_values(1, &row, &mut index);
+            sparse.push_values(arch, 0, &row, &mut buffer);
+            sparse.push_values(arch, 1, &row, &mut buffer);
             assert_eq!((sparse.size(0), sparse.size(1)), (0, count));
-            assert_eq!(sparse.row(1, &mut again), count);
-            assert_eq!(index[..count], again[..count]);
+            assert_eq!(sparse.row(1, &mut index), count);
             let mut dense = vec![0.0; length];
             for (k, v) in index[..count].iter().zip(&sparse.values) {
                 dense[*k as usize] = *v;
             }
             assert_eq!(dense, row);
+            dense.fill(1.0);
+            assert_eq!(sparse.unpack_row(arch, 1, 0, &mut dense), count);
+            assert_eq!(dense, row);
+        }
+    }
+
+    #[test]
+    fn unions_hold_every_place_once() {
+        let rows = [[0.0, 1.0, 0.0, 0.0], [0.0, 2.0, 0.0, -1.0], [3.0, 0.0, 0.0, 0.0]];
+        let mut sparse = Sparse::new(4);
+        rows.iter().for_each(|row: &[f64; 4]| drop(sparse.push_support(row)));
+        let mut index = sparse.index_buffer();
+        for (range, expected) in [(0..0, vec![]), (0..2, vec![1, 3]), (0..3, vec![0, 1, 3])] {
+            assert_eq!(sparse.union_size(range.clone()), expected.len());
+            let count = sparse.union(range, &mut index);
+            assert_eq!(index[..count], expected);
         }
     }
 }

@@ -14,6 +14,8 @@
 //! are added to one gradient. The levels of a hard threshold have no gradient. Everything but the images
 //! `w_t` and `r_t` is zero off the supports.
 
+use pulp::Arch;
+
 use crate::aligned::{Aligned, zeros};
 use crate::banks::Banks;
 use crate::conv::image::Image;
@@ -29,15 +31,22 @@ use crate::settings::Shrinkage;
 use crate::sparse::Sparse;
 use crate::vector::{AddScaled, add, inner};
 
-/// Gradients of an image.
+/// Gradients of an image, without those of the banks.
 pub(crate) struct ImageGradients<T> {
-    /// `[p, padded taps]` of each bank.
-    pub banks: Banks<Aligned<T>>,
     /// `[H, C, W]`, or empty.
     pub data: Vec<T>,
     /// `[T or 1, padded atoms]`, or empty.
     pub levels: Vec<T>,
     pub step: f64,
+}
+
+/// Memory for the backward passes of images, and the gradients of the banks that they add up.
+pub(crate) struct Work<T> {
+    strips: Vec<StripState<T>>,
+    /// The windows of `w_t` and `w_{t−1}`.
+    windows: [Vec<Aligned<T>>; 2],
+    /// Memory to compute layers again.
+    forward: Option<State<T>>,
 }
 
 /// The state of a strip in the backward pass.
@@ -54,6 +63,28 @@ struct StripState<T> {
     window: Aligned<T>,
     data: Vec<T>,
     scratch: Scratch<T>,
+}
+
+impl<T: Real> StripState<T> {
+    /// Sets everything but the gradients of the banks to zero.
+    fn reset(&mut self) {
+        self.u.fill(T::ZERO);
+        self.v.fill(T::ZERO);
+        self.levels.fill(T::ZERO);
+        self.step = 0.0;
+        self.data.clear();
+    }
+}
+
+/// Adds the gradients of banks.
+pub(crate) fn add_banks<T: Real>(
+    arch: Arch,
+    banks: &Banks<Aligned<T>>,
+    total: &mut Banks<Aligned<T>>,
+) {
+    for (bank, total) in banks.iter().zip(total.iter_mut()) {
+        add(arch, bank, total);
+    }
 }
 
 /// The gradients that a backward pass starts from, and which ones it computes.
@@ -78,10 +109,21 @@ struct Step<'a, T> {
 }
 
 impl<T: Real> Pass<T> {
+    /// Memory for the backward passes of images.
+    pub fn backward_work(&self, wanted: Wanted) -> Work<T> {
+        Work {
+            strips: self.strips.iter().map(|strip| self.strip_state(strip, wanted)).collect(),
+            windows: [self.windows(), self.windows()],
+            forward: None,
+        }
+    }
+
     /// The gradients of a loss with gradients `error` (`[H, C, W]`) in the reconstruction and
-    /// `code_error(atom, position)` in the code of image `i`.
+    /// `code_error(atom, position)` in the code of image `i`. Those of the banks are added to what `work`
+    /// holds.
     pub fn backward(
         &self,
+        work: &mut Work<T>,
         i: usize,
         tape: &ImageTape<T>,
         error: &[T],
@@ -89,10 +131,8 @@ impl<T: Real> Pass<T> {
         wanted: Wanted,
     ) -> ImageGradients<T> {
         let loss = Loss { error, code_error, wanted };
-        let mut strips: Vec<_> =
-            self.strips.iter().map(|strip| self.strip_state(strip, wanted)).collect();
-        let mut windows = [self.windows(), self.windows()];
-        let mut state: Option<State<T>> = None;
+        let Work { strips, windows, forward } = work;
+        strips.iter_mut().for_each(StripState::reset);
         let segments = self.schedule.segments();
         for (segment, start) in segments.iter().zip(&tape.starts).rev() {
             let mut recomputed = RecordedLayers::default();
@@ -100,7 +140,7 @@ impl<T: Real> Pass<T> {
                 Some(layers) => layers,
                 None => {
                     let x = Image { numbers: &tape.x, pitch: self.geometry.pitch(), start: 0 };
-                    let state = state.get_or_insert_with(|| self.start());
+                    let state = forward.get_or_insert_with(|| self.start());
                     self.restore(state, start);
                     self.run(state, x, i, segment.clone(), Some(&mut recomputed));
                     &recomputed
@@ -111,7 +151,7 @@ impl<T: Real> Pass<T> {
                 let residual = if t == 1 { &tape.x } else { &layers.residuals[k - 1] };
                 let (previous, code) = (&layers.codes[k - 1], &layers.codes[k]);
                 let step = Step { t, previous, code, residual: Some(residual) };
-                self.back(&mut strips, &mut windows, &step, &loss);
+                self.back(strips, windows, &step, &loss);
             }
         }
         let (code, previous) = match tape.starts.first() {
@@ -119,7 +159,7 @@ impl<T: Real> Pass<T> {
             None => (&tape.code, &Vec::new()),
         };
         let step = Step { t: self.schedule.first_recorded(), previous, code, residual: None };
-        self.back(&mut strips, &mut windows, &step, &loss);
+        self.back(strips, windows, &step, &loss);
         self.gather(strips, wanted)
     }
 
@@ -142,28 +182,30 @@ impl<T: Real> Pass<T> {
         }
     }
 
-    /// Adds up the gradients of the strips, from top to bottom.
-    fn gather(&self, strips: Vec<StripState<T>>, wanted: Wanted) -> ImageGradients<T> {
+    /// The gradients of the banks that were added up, over the strips from top to bottom.
+    pub fn bank_gradients(&self, work: Work<T>) -> Banks<Aligned<T>> {
+        let banks = work.strips.into_iter().map(|strip| strip.banks);
+        let sum = banks.reduce(|mut total, banks| {
+            add_banks(self.arch, &banks, &mut total);
+            total
+        });
+        sum.expect("an image has a strip")
+    }
+
+    /// Adds up the other gradients of the strips, from top to bottom.
+    fn gather(&self, strips: &[StripState<T>], wanted: Wanted) -> ImageGradients<T> {
         let pitch = self.geometry.pitch();
         let mut data = vec![T::ZERO; if wanted.data { self.geometry.pixels() } else { 0 }];
-        let mut put = |rows: &[T], top: usize| {
-            if let Some(to) = data.get_mut(top * pitch..top * pitch + rows.len()) {
-                to.copy_from_slice(rows);
-            }
-        };
-        let mut strips = strips.into_iter().zip(&self.strips);
-        let (first, strip) = strips.next().expect("an image has a strip");
-        put(&first.data, strip.top);
-        let StripState { mut banks, mut levels, mut step, .. } = first;
-        for (state, strip) in strips {
-            for (bank, total) in state.banks.iter().zip(banks.iter_mut()) {
-                add(self.arch, bank, total);
-            }
+        let mut levels = vec![T::ZERO; strips[0].levels.len()];
+        let mut step = 0.0;
+        for (state, strip) in strips.iter().zip(&self.strips) {
             add(self.arch, &state.levels, &mut levels);
             step += state.step;
-            put(&state.data, strip.top);
+            if wanted.data {
+                data[strip.top * pitch..][..state.data.len()].copy_from_slice(&state.data);
+            }
         }
-        ImageGradients { banks, data, levels, step }
+        ImageGradients { data, levels, step }
     }
 
     /// From the gradient in `z_{t+1}` to that in `z_t`, and from there to `w_{t−1}`. The strips read the
@@ -215,32 +257,44 @@ impl<T: Real> Pass<T> {
         loss: &Loss<'_, T, impl Fn(usize, usize) -> T + Sync>,
     ) {
         let strip = &self.strips[k];
-        let (pitch, code) = (self.geometry.pitch(), &step.code[k]);
+        let pitch = self.geometry.pitch();
         let goes_on = step.residual.is_some();
+        if let Some(code_error) = loss.code_error.filter(|_| goes_on) {
+            // On the support of the code, this stays in `u`.
+            let first = strip.top / self.geometry.stride[0] * self.geometry.positions()[1];
+            for (i, u) in state.u.chunks_exact_mut(self.padded_atoms()).enumerate() {
+                for (j, u) in u[..self.geometry.atoms].iter_mut().enumerate() {
+                    *u = code_error(j, first + i);
+                }
+            }
+        }
+        let StripState { banks, levels, u, scratch, .. } = state;
         self.arch.dispatch(SynthesisBackward {
+            arch: self.arch,
             filters: self.banks.for_decoder(),
             bases: self.bases(strip),
             window: &loss.error[strip.top * pitch..][..strip.window * pitch],
             factor: T::ONE,
             step: -T::ONE,
             momentum: T::ZERO,
-            code,
+            code: &step.code[k],
             previous: None,
-            gradient: state.banks.for_decoder_mut(),
-            u: if goes_on { &mut state.u } else { &mut [] },
+            gradient: banks.for_decoder_mut(),
+            u: if goes_on { u } else { &mut [] },
             v: &mut [],
-            scratch: &mut state.scratch,
+            levels: self.levels_of(step, levels),
+            scratch,
         });
-        if let Some(code_error) = loss.code_error.filter(|_| goes_on) {
-            let first = strip.top / self.geometry.stride[0] * self.geometry.positions()[1];
-            let mut index = code.index_buffer();
-            for (i, u) in state.u.chunks_exact_mut(self.padded_atoms()).enumerate() {
-                let count = code.row(i, &mut index);
-                for j in &index[..count] {
-                    u[*j as usize] += code_error(*j as usize, first + i);
-                }
-            }
+    }
+
+    /// The gradient of the levels that made `z_t`, of those of a strip; empty if it is not wanted.
+    fn levels_of<'a>(&self, step: &Step<'_, T>, levels: &'a mut [T]) -> &'a mut [T] {
+        let wanted = step.residual.is_some() && !levels.is_empty();
+        if !wanted || self.schedule.shrinkage == Shrinkage::Hard {
+            return &mut [];
         }
+        let padded = self.padded_atoms();
+        &mut levels[self.levels.row(step.t - 1) * padded..][..padded]
     }
 
     /// Adds the part of the filters' gradient that comes through `y_t`, and writes the gradient in `z_t`.
@@ -248,8 +302,9 @@ impl<T: Real> Pass<T> {
     fn through_synthesis(&self, k: usize, state: &mut StripState<T>, step: &Step<'_, T>) {
         let momentum = T::from_f64(self.schedule.weight(step.t));
         let goes_on = step.residual.is_some();
-        let StripState { banks, window, u, v, scratch, .. } = state;
+        let StripState { banks, levels, window, u, v, scratch, .. } = state;
         self.arch.dispatch(SynthesisBackward {
+            arch: self.arch,
             filters: &self.banks.synthesis,
             bases: self.bases(&self.strips[k]),
             window,
@@ -261,12 +316,13 @@ impl<T: Real> Pass<T> {
             gradient: &mut banks.synthesis,
             u: if goes_on { u } else { &mut [] },
             v: if goes_on { v } else { &mut [] },
+            levels: self.levels_of(step, levels),
             scratch,
         });
     }
 
     /// Takes layer `t − 1` back from the gradient `state.u` in its output: adds the parts of the gradients
-    /// of the filters, the levels and the step size, and writes `w_{t−1}` to `write`.
+    /// of the filters and the step size, and writes `w_{t−1}` to `write`.
     fn through_analysis(
         &self,
         k: usize,
@@ -279,9 +335,9 @@ impl<T: Real> Pass<T> {
         let strip = &self.strips[k];
         let pitch = self.geometry.pitch();
         let residual = &residual[strip.top * pitch..][..strip.window * pitch];
-        let (t, code) = (step.t - 1, &step.code[k]);
+        let code = &step.code[k];
         // The residual of layer 0 is −x.
-        let sign = if t == 0 { -T::ONE } else { T::ONE };
+        let sign = if step.t == 1 { -T::ONE } else { T::ONE };
         self.arch.dispatch(AnalysisBackward {
             filters: self.banks.for_analysis(),
             bases: self.bases(strip),
@@ -295,23 +351,6 @@ impl<T: Real> Pass<T> {
         });
         if wanted.encoder {
             state.step -= inner(write, residual) * sign.to_f64();
-            let padded = self.padded_atoms();
-            let levels = &mut state.levels[self.levels.row(t) * padded..][..padded];
-            add_levels(self.schedule.shrinkage, code, &state.u, levels);
-        }
-    }
-}
-
-/// Subtracts `Σ u sign(z)` of each atom, the gradient in its level. `u` is 0 off the support of `z`.
-fn add_levels<T: Real>(shrinkage: Shrinkage, code: &Sparse<T>, u: &[T], levels: &mut [T]) {
-    if shrinkage == Shrinkage::Hard {
-        return;
-    }
-    let (mut index, mut values) = (code.index_buffer(), code.values.iter());
-    for (i, u) in u.chunks_exact(levels.len()).enumerate() {
-        let count = code.row(i, &mut index);
-        for (j, z) in index[..count].iter().zip(&mut values) {
-            levels[*j as usize] += -(u[*j as usize] * z.signum0());
         }
     }
 }

@@ -1,8 +1,9 @@
 //! A batch of images, forward and backward.
 
 use crate::aligned::Aligned;
+use crate::conv::backward::add_banks;
 use crate::conv::image::{Image, channels_first, rows_first};
-use crate::conv::parallel::map_images;
+use crate::conv::parallel::map_groups;
 use crate::conv::pass::Pass;
 use crate::conv::tape::ImageTape;
 use crate::encoder::{Encoder, Gradients, Output, Wanted};
@@ -10,7 +11,6 @@ use crate::geometry::Geometry;
 use crate::real::Real;
 use crate::settings::Unrolling;
 use crate::sparse::Sparse;
-use crate::vector::add;
 
 /// What the backward pass of a batch of images needs.
 pub struct ConvTape<T> {
@@ -52,15 +52,20 @@ pub fn conv_forward<T: Real>(
         .enumerate()
         .map(|(i, ((x, code), reconstruction))| Datum { i, x, code, reconstruction })
         .collect();
-    let tapes = map_images(data, |Datum { i, x, code, reconstruction }: Datum<'_, T>| {
-        let rows = rows_first(&geometry, x);
-        let image = Image { numbers: &rows, pitch: geometry.pitch(), start: 0 };
-        let (state, tape) = pass.forward(image, i, record);
-        write_code(positions, &state.code, code);
-        pass.decode(&state, |top, rows| channels_first(&geometry, top, rows, reconstruction));
-        tape.map(|tape| ImageTape { x: rows.into_owned(), ..tape })
+    let tapes = map_groups(data, |group: Vec<Datum<'_, T>>| {
+        let mut state = pass.start();
+        let mut run = |Datum { i, x, code, reconstruction }| {
+            let rows = rows_first(&geometry, x);
+            let image = Image { numbers: &rows, pitch: geometry.pitch(), start: 0 };
+            let tape = pass.forward(&mut state, image, i, record);
+            write_code(positions, &state.code, code);
+            pass.decode(&state, |top, rows| channels_first(&geometry, top, rows, reconstruction));
+            tape.map(|tape| ImageTape { x: rows.into_owned(), ..tape })
+        };
+        group.into_iter().map(&mut run).collect::<Vec<_>>()
     });
-    let tape = tapes.into_iter().collect::<Option<Vec<_>>>();
+    let tapes = tapes.into_iter().flatten();
+    let tape = tapes.collect::<Option<Vec<_>>>();
     (Output { numbers, codes }, tape.map(|images| ConvTape { pass, images }))
 }
 
@@ -90,14 +95,20 @@ impl<T: Real> ConvTape<T> {
         let geometry = &pass.geometry;
         let positions: usize = geometry.positions().iter().product();
         let code_length = geometry.atoms * positions;
-        let images =
-            map_images(self.images.iter().enumerate().collect(), |(i, tape): (usize, _)| {
+        let groups = map_groups(self.images.iter().enumerate().collect(), |group: Vec<_>| {
+            let mut work = pass.backward_work(wanted);
+            let mut run = |(i, tape): (usize, &ImageTape<T>)| {
                 let error = &error[i * geometry.pixels()..][..geometry.pixels()];
                 let error = rows_first(geometry, error);
                 let code_error = code_error.map(|all| &all[i * code_length..][..code_length]);
                 let at = code_error.map(|error| move |j: usize, k: usize| error[j * positions + k]);
-                pass.backward(i, tape, &error, at.as_ref(), wanted)
-            });
+                pass.backward(&mut work, i, tape, &error, at.as_ref(), wanted)
+            };
+            let images: Vec<_> = group.into_iter().map(&mut run).collect();
+            (images, pass.bank_gradients(work))
+        });
+        let (images, banks): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
+        let images: Vec<_> = images.into_iter().flatten().collect();
         let mut data =
             vec![T::ZERO; if wanted.data { images.len() * geometry.pixels() } else { 0 }];
         let mut levels = vec![T::ZERO; pass.levels.len()];
@@ -110,10 +121,8 @@ impl<T: Real> ConvTape<T> {
                 channels_first(geometry, 0, &image.data, data);
             }
         }
-        let banks = images.into_iter().map(|image| image.banks).reduce(|mut total, banks| {
-            for (bank, total) in banks.iter().zip(total.iter_mut()) {
-                add(pass.arch, bank, total);
-            }
+        let banks = banks.into_iter().reduce(|mut total, banks| {
+            add_banks(pass.arch, &banks, &mut total);
             total
         });
         let Some(banks) = banks else { return self.empty_gradients() };

@@ -24,14 +24,16 @@ pub(crate) struct PatchVector {
 /// same result.
 const DENSE: f64 = 0.25;
 
-/// A bank of filters in two layouts: filter by filter, for sums over the support, and tap by tap, for
-/// all filters at a position. Taps are ordered by row, then by channel, then by column. Both axes are
+/// A bank of filters in three layouts: filter by filter, for sums over the support; tap by tap, to choose
+/// some of the filters; and in panels, for all filters at a position. Taps are ordered by row, then by channel, then by column. Both axes are
 /// padded with zeros to whole blocks.
 pub(crate) struct Filters<T> {
     /// `[p, padded taps]`.
     pub rows: Aligned<T>,
     /// Panels of a few vectors of atoms, each `[taps, atoms of the panel]`.
     pub panels: Aligned<T>,
+    /// `[taps, padded atoms]`.
+    pub columns: Aligned<T>,
     /// Place of the pixel of each tap, from the first pixel of a patch.
     pub offsets: Vec<usize>,
     /// Numbers from the first pixel of a patch to its last.
@@ -65,6 +67,7 @@ impl<T: Real> Filters<T> {
         let mut filters = Self {
             rows,
             panels: zeros(taps * padded_atoms),
+            columns: zeros(taps * padded_atoms),
             offsets,
             reach,
             patch: Vec::new(),
@@ -134,8 +137,10 @@ impl<T: Real> WithSimd for VectorLayout<'_, T> {
             let first = j / width * width;
             let width = width.min(count - first);
             let panel = &mut filters.panels[first * taps..][..width * taps];
-            for (entries, tap) in panel.chunks_exact_mut(width).zip(row) {
+            let columns = filters.columns.chunks_exact_mut(count);
+            for ((entries, column), tap) in panel.chunks_exact_mut(width).zip(columns).zip(row) {
                 entries[j - first] = *tap;
+                column[j] = *tap;
             }
         }
         for run in runs {

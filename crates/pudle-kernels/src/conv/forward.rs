@@ -43,30 +43,32 @@ struct StripTask<'a, T> {
 
 impl<T: Real> Pass<T> {
     /// Runs image `i` of the batch through all layers, and records what the backward pass needs if
-    /// `record` is set. The tape does not hold the image yet.
+    /// `record` is set. The tape does not hold the image yet. What `state` holds before does not count;
+    /// afterwards, it is that behind the last layer.
     pub fn forward(
         &self,
+        state: &mut State<T>,
         x: Image<'_, T>,
         i: usize,
         record: bool,
-    ) -> (State<T>, Option<ImageTape<T>>) {
+    ) -> Option<ImageTape<T>> {
         let schedule = &self.schedule;
-        let mut state = self.start();
+        self.reset(state);
         if !record {
-            self.run(&mut state, x, i, 0..schedule.layers, None);
-            return (state, None);
+            self.run(state, x, i, 0..schedule.layers, None);
+            return None;
         }
-        self.run(&mut state, x, i, 0..schedule.first_recorded(), None);
+        self.run(state, x, i, 0..schedule.first_recorded(), None);
         let mut layers = (!schedule.recompute).then(RecordedLayers::default);
         let mut starts = Vec::new();
         for segment in schedule.segments() {
             let extrapolates = schedule.extrapolates();
             let previous = if extrapolates { state.previous.clone() } else { Vec::new() };
             starts.push(SegmentStart { code: state.code.clone(), previous });
-            self.run(&mut state, x, i, segment, layers.as_mut());
+            self.run(state, x, i, segment, layers.as_mut());
         }
         let code = state.code.clone();
-        (state, Some(ImageTape { x: Vec::new(), code, starts, layers }))
+        Some(ImageTape { x: Vec::new(), code, starts, layers })
     }
 
     /// Runs `layers` on image `i` of the batch, and records them if `recorded` is given.
@@ -163,6 +165,7 @@ impl<T: Real> Pass<T> {
                 code,
             });
             self.arch.dispatch(Synthesis {
+                arch: self.arch,
                 filters,
                 bases,
                 code,

@@ -11,14 +11,22 @@ pub(crate) fn for_each<I: Send>(parallel: bool, items: Vec<I>, task: impl Fn(I) 
     }
 }
 
-/// The results of `task` for each image. All tasks run on threads of the pool: a caller outside it would
-/// be woken after every layer.
-pub(crate) fn map_images<I: Send, R: Send>(
+/// The most groups that the images of a batch are divided into. The images of a group run one after the
+/// other, in the same memory.
+const GROUPS: usize = 16;
+
+/// The results of `task` for each group of images. All tasks run on threads of the pool: a caller outside it
+/// would be woken after every layer.
+pub(crate) fn map_groups<I: Send, R: Send>(
     images: Vec<I>,
-    task: impl Fn(I) -> R + Sync + Send,
+    task: impl Fn(Vec<I>) -> R + Sync + Send,
 ) -> Vec<R> {
-    rayon::scope(|_| match images.len() {
-        1 => images.into_iter().map(task).collect(),
-        _ => images.into_par_iter().with_max_len(1).map(task).collect(),
+    let size = images.len().div_ceil(GROUPS);
+    let mut images = images.into_iter();
+    let groups = (0..).map(|_| images.by_ref().take(size).collect::<Vec<I>>());
+    let groups: Vec<Vec<I>> = groups.take_while(|group| !group.is_empty()).collect();
+    rayon::scope(|_| match groups.len() {
+        1 => groups.into_iter().map(task).collect(),
+        _ => groups.into_par_iter().with_max_len(1).map(task).collect(),
     })
 }

@@ -100,6 +100,7 @@ impl<T: Real> Pass<T> {
             dense.fill(T::ZERO);
             sparse.expand(dense, self.padded_atoms());
             self.arch.dispatch(Synthesis {
+                arch: self.arch,
                 filters: &self.banks.synthesis,
                 bases: self.bases(&self.strips[k]),
                 code: dense,

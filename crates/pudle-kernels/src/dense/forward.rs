@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use crate::aligned::{Aligned, zeros};
 use crate::combine::combine;
 use crate::dense::pass::{DatumTape, GROUP, Pass};
-use crate::product::{Factors, product};
+use crate::product::{Factors, Places, product};
 use crate::real::Real;
 use crate::sparse::Sparse;
 use crate::vector::shrink;
@@ -52,18 +52,18 @@ impl<T: Real> Pass<T> {
         self.run(&mut state, first, count, 0..begin, None);
         let mut tapes = Vec::new();
         if record {
-            let mut index = Sparse::<T>::new(self.padded).index_buffer();
+            let mut buffer = Sparse::<T>::new(self.padded).value_buffer();
             tapes.resize_with(count, || DatumTape {
                 code: Sparse::new(self.padded),
                 segments: Vec::new(),
             });
             for segment in self.schedule.segments() {
-                self.start_segment(&state, &mut tapes, &mut index);
+                self.start_segment(&state, &mut tapes, &mut buffer);
                 let recorded = (!self.schedule.recompute).then_some(&mut tapes[..]);
                 self.run(&mut state, first, count, segment, recorded);
             }
             for (tape, row) in tapes.iter_mut().zip(state.code.chunks_exact(self.padded)) {
-                push(&mut tape.code, &row[..self.atoms], &mut index);
+                self.push(&mut tape.code, row, &mut buffer);
             }
         } else {
             self.run(&mut state, first, count, begin..self.schedule.layers, None);
@@ -76,11 +76,11 @@ impl<T: Real> Pass<T> {
     }
 
     /// Starts a segment of each tape with the codes before it.
-    fn start_segment(&self, state: &State<T>, tapes: &mut [DatumTape<T>], index: &mut [u32]) {
+    fn start_segment(&self, state: &State<T>, tapes: &mut [DatumTape<T>], buffer: &mut [T]) {
         for (i, tape) in tapes.iter_mut().enumerate() {
             let mut codes = Sparse::new(self.padded);
             for code in [&state.previous, &state.code] {
-                push(&mut codes, &code[i * self.padded..][..self.atoms], index);
+                self.push(&mut codes, &code[i * self.padded..][..self.padded], buffer);
             }
             tape.segments.push(codes);
         }
@@ -97,15 +97,22 @@ impl<T: Real> Pass<T> {
         mut tapes: Option<&mut [DatumTape<T>]>,
     ) {
         let mut index = state.support.index_buffer();
+        let mut buffer = state.support.value_buffer();
         for t in layers {
             let index = &mut index[..];
             self.arch.dispatch(Layer { pass: self, state, first, count, t, index });
             let Some(tapes) = tapes.as_deref_mut() else { continue };
             for (tape, row) in tapes.iter_mut().zip(state.code.chunks_exact(self.padded)) {
                 let codes = tape.segments.last_mut().expect("a segment was started");
-                push(codes, &row[..self.atoms], index);
+                self.push(codes, row, &mut buffer);
             }
         }
+    }
+
+    /// Appends a row, `[padded p]`, to a code.
+    fn push(&self, codes: &mut Sparse<T>, row: &[T], buffer: &mut [T]) {
+        codes.push_support(&row[..self.atoms]);
+        codes.push_values(self.arch, codes.rows() - 1, row, buffer);
     }
 
     /// Computes the codes of segment `k` of a group of data again, from those before it.
@@ -130,12 +137,6 @@ impl<T: Real> Pass<T> {
         self.run(state, first, tapes.len(), layers, Some(&mut recomputed));
         recomputed.into_iter().flat_map(|tape| tape.segments).collect()
     }
-}
-
-/// Appends a row to a code.
-fn push<T: Real>(codes: &mut Sparse<T>, row: &[T], index: &mut [u32]) {
-    codes.push_support(row);
-    codes.push_values(codes.rows() - 1, row, index);
 }
 
 /// A layer of a group of data.
@@ -193,8 +194,8 @@ impl<T: Real> Layer<'_, T> {
             let factors = Factors {
                 a: point,
                 a_strides: [padded, 1],
-                rows: count,
-                depth: pass.atoms,
+                rows: Places::First(count),
+                terms: Places::First(pass.atoms),
                 b: &pass.gram,
                 b_stride: padded,
                 width: padded,

@@ -39,23 +39,17 @@ impl<T: Real> WithSimd for AnalysisBackward<'_, T> {
         window.fill(T::ZERO);
         for (number, bases) in bases.chunks(TILE).enumerate() {
             let first = number * TILE;
-            let total = (0..bases.len()).map(|i| code.size(first + i)).sum();
-            let dense = filters.dense(total, bases.len());
             let u = &u[first * filters.padded_atoms..][..bases.len() * filters.padded_atoms];
             tile.clear();
-            for i in 0..bases.len() {
-                if dense {
-                    tile.active |= u32::from(code.size(first + i) > 0) << i;
-                } else {
-                    let count = code.row(first + i, index);
-                    tile.mark(i, &index[..count]);
-                }
-            }
             tile.values[..u.len()].copy_from_slice(u);
             tile.values[u.len()..].fill(T::ZERO);
+            tile.mark(u);
+            for i in 0..bases.len() {
+                tile.active |= u32::from(code.size(first + i) > 0) << i;
+            }
             patches.gather(simd, filters, bases, tile.active, residual, factor);
-            tile.add_outer(simd, filters, patches, gradient, dense, None);
-            let codes = TileCodes { codes: u, support: code, number, active: tile.active, dense };
+            tile.add_outer(simd, filters, patches, gradient);
+            let codes = TileCodes { codes: u, support: code, number };
             patches.synthesize(simd, filters, codes, index);
             patches.scatter(simd, filters, bases, tile.active, window);
         }

@@ -1,6 +1,7 @@
 //! The inner loops of a convolutional pass, a strip at a time.
 
 mod analysis_backward;
+mod chosen;
 mod patches;
 mod proximal_step;
 mod scratch;

@@ -1,16 +1,19 @@
 //! Patches of an image, a tile of positions at a time.
 
+use std::ops::Range;
+
 use pulp::Simd;
 
 use crate::aligned::{Aligned, zeros};
 use crate::combine::combine;
 use crate::conv::filters::{Filters, PatchVector};
-use crate::product::{Factors, panel, product};
+use crate::product::{AT_ONCE, Factors, Places, product};
 use crate::real::Real;
 use crate::sparse::Sparse;
 
-/// Positions of a tile: those whose patches are gathered, or scattered, together.
-pub(crate) const TILE: usize = 32;
+/// Positions of a tile: those whose patches are gathered, or scattered, together. No more than a word of
+/// 32 bits has bits.
+pub(crate) const TILE: usize = 5 * AT_ONCE;
 
 /// Distance between positions of a tile that are scattered one after the other. Neighbours share
 /// pixels, and each would wait for the pixels of the one before.
@@ -31,10 +34,14 @@ pub(super) struct TileCodes<'a, T> {
     pub support: &'a Sparse<T>,
     /// Number of the tile: its first position is row `TILE · number` of `support`.
     pub number: usize,
-    /// A bit per position with any code.
-    pub active: u32,
-    /// Whether all atoms are combined, rather than those of the support.
-    pub dense: bool,
+}
+
+/// What it costs to combine the filters of a support, `size` of them, at several positions together, in
+/// cycles per vector of taps: a multiplication and an addition at each position, but no less than the two
+/// cycles that a vector takes from the second-level cache.
+#[inline(always)]
+fn cost(positions: usize, size: usize) -> usize {
+    positions.max(2) * size
 }
 
 impl<T: Real> Patches<T> {
@@ -117,33 +124,12 @@ impl<T: Real> Patches<T> {
         }
     }
 
-    /// Writes the products of the first `positions` patches with all atoms, `[positions, padded atoms]`.
-    #[inline(always)]
-    pub fn analyze<S: Simd>(
-        &self,
-        simd: S,
-        filters: &Filters<T>,
-        positions: usize,
-        products: &mut [T],
-    ) {
-        let width = panel::<S>() * T::lanes::<S>();
-        for first in (0..filters.padded_atoms).step_by(width) {
-            let width = width.min(filters.padded_atoms - first);
-            let factors = Factors {
-                a: &self.numbers,
-                a_strides: [self.padded, 1],
-                rows: positions,
-                depth: self.taps,
-                b: &filters.panels[first * self.taps..][..width * self.taps],
-                b_stride: width,
-                width,
-            };
-            product(simd, factors, &mut products[first..], filters.padded_atoms, false);
-        }
-    }
-
     /// Writes the combinations of filters with the codes of the active positions. `index` is memory for
     /// a support.
+    ///
+    /// Neighbours have most of their supports in common. So some positions are combined together, over the
+    /// union of their supports: each filter is read once for all of them. The sums are the same to the bit,
+    /// because what is added to them is zero.
     #[inline(always)]
     pub fn synthesize<S: Simd>(
         &mut self,
@@ -152,25 +138,75 @@ impl<T: Real> Patches<T> {
         tile: TileCodes<'_, T>,
         index: &mut [u32],
     ) {
-        let TileCodes { codes, support, number, active, dense } = tile;
-        let rows = codes.len() / filters.padded_atoms;
-        if dense {
-            let factors = Factors {
-                a: codes,
-                a_strides: [filters.padded_atoms, 1],
-                rows,
-                depth: filters.atoms(),
-                b: &filters.rows,
-                b_stride: self.padded,
-                width: self.padded,
-            };
-            return product(simd, factors, &mut self.numbers, self.padded, false);
+        let positions = tile.codes.len() / filters.padded_atoms;
+        let first = tile.number * TILE;
+        let size =
+            |part: Range<usize>| tile.support.union_size(first + part.start..first + part.end);
+        let cost = |part: Range<usize>| cost(part.len(), size(part));
+        for six in parts(0..positions, AT_ONCE) {
+            let threes = || parts(six.clone(), AT_ONCE / 2);
+            if cost(six.clone()) <= threes().map(cost).sum() {
+                self.combine_together(simd, filters, &tile, six, index);
+                continue;
+            }
+            for three in threes() {
+                if cost(three.clone()) <= three.clone().map(|i| cost(i..i + 1)).sum() {
+                    self.combine_together(simd, filters, &tile, three, index);
+                    continue;
+                }
+                for i in three {
+                    self.combine_alone(simd, filters, &tile, i, index);
+                }
+            }
         }
-        for i in (0..rows).filter(|i| active & (1 << i) != 0) {
-            let count = support.row(number * TILE + i, index);
-            let row = &codes[i * filters.padded_atoms..][..filters.padded_atoms];
+    }
+
+    /// Combines filters over the union of the supports of these positions of a tile.
+    #[inline(always)]
+    fn combine_together<S: Simd>(
+        &mut self,
+        simd: S,
+        filters: &Filters<T>,
+        tile: &TileCodes<'_, T>,
+        positions: Range<usize>,
+        index: &mut [u32],
+    ) {
+        let first = tile.number * TILE;
+        let count = tile.support.union(first + positions.start..first + positions.end, index);
+        let factors = Factors {
+            a: &tile.codes[positions.start * filters.padded_atoms..],
+            a_strides: [filters.padded_atoms, 1],
+            rows: Places::First(positions.len()),
+            terms: Places::Listed(&index[..count]),
+            b: &filters.rows,
+            b_stride: self.padded,
+            width: self.padded,
+        };
+        let patches = &mut self.numbers[positions.start * self.padded..];
+        product(simd, factors, patches, self.padded, false);
+    }
+
+    /// Combines filters over the support of position `i` of a tile, if it has any.
+    #[inline(always)]
+    fn combine_alone<S: Simd>(
+        &mut self,
+        simd: S,
+        filters: &Filters<T>,
+        tile: &TileCodes<'_, T>,
+        i: usize,
+        index: &mut [u32],
+    ) {
+        let count = tile.support.row(tile.number * TILE + i, index);
+        if count > 0 {
+            let row = &tile.codes[i * filters.padded_atoms..][..filters.padded_atoms];
             let patch = &mut self.numbers[i * self.padded..][..self.padded];
             combine(simd, &filters.rows, &index[..count], row, patch);
         }
     }
+}
+
+/// A range in parts of `length`, the last of which can be shorter.
+#[inline(always)]
+fn parts(range: Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>> {
+    range.clone().step_by(length).map(move |start| start..(start + length).min(range.end))
 }

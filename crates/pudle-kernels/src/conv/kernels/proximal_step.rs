@@ -81,12 +81,12 @@ impl<T: Real> ProximalStep<'_, T> {
         taps: &[T::Lanes<S>],
     ) {
         let Filters { offsets, reach, .. } = self.filters;
-        let offsets = (offsets.iter().copied(), *reach);
+        let terms = offsets.iter().copied().zip(taps.chunks(V));
         let mut patches = [self.window; N];
         for (patch, base) in patches.iter_mut().zip(bases) {
             *patch = &self.window[*base..];
         }
-        let sums = sums::<T, S, V, N>(simd, patches, offsets, taps, V);
+        let sums = sums::<T, S, V, N>(simd, patches, terms, *reach);
         let width = V * T::lanes::<S>();
         let descent = T::splat(simd, -self.step);
         let momentum = T::splat(simd, self.momentum);

@@ -2,6 +2,7 @@
 
 use crate::aligned::{Aligned, zeros};
 use crate::conv::filters::Filters;
+use crate::conv::kernels::chosen::ChosenAtoms;
 use crate::conv::kernels::patches::{Patches, TILE};
 use crate::conv::kernels::tile::Tile;
 use crate::real::Real;
@@ -11,6 +12,7 @@ use crate::sparse::Sparse;
 pub(crate) struct Scratch<T> {
     pub(super) patches: Patches<T>,
     pub(super) tile: Tile<T>,
+    pub(super) chosen: ChosenAtoms<T>,
     /// Codes, `[TILE, padded atoms]`.
     pub(super) codes: Aligned<T>,
     /// Codes of the layer before, `[TILE, padded atoms]`.
@@ -19,19 +21,24 @@ pub(crate) struct Scratch<T> {
     pub(super) products: Aligned<T>,
     /// Support of a position's code.
     pub(super) index: Vec<u32>,
+    /// Values of a position's code.
+    pub(super) values: Vec<T>,
 }
 
 impl<T: Real> Scratch<T> {
     /// Memory for filters of this shape.
     pub fn new(filters: &Filters<T>) -> Self {
+        let code = Sparse::<T>::new(filters.padded_atoms);
         let codes = || zeros(TILE * filters.padded_atoms);
         Self {
             patches: Patches::new(filters),
             tile: Tile::new(filters),
+            chosen: ChosenAtoms::new(filters),
             codes: codes(),
             previous: codes(),
             products: codes(),
-            index: Sparse::<T>::new(filters.padded_atoms).index_buffer(),
+            index: code.index_buffer(),
+            values: code.value_buffer(),
         }
     }
 }

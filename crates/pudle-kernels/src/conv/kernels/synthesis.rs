@@ -1,6 +1,6 @@
 //! The synthesis of a residual or a reconstruction from codes.
 
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::conv::filters::Filters;
 use crate::conv::kernels::patches::{TILE, TileCodes};
@@ -10,6 +10,7 @@ use crate::sparse::Sparse;
 
 /// The synthesis `D z` of a strip's code, added up in a window. It also writes the code's support.
 pub(crate) struct Synthesis<'a, T> {
+    pub arch: Arch,
     pub filters: &'a Filters<T>,
     /// Where the patch of each position starts in the window.
     pub bases: &'a [usize],
@@ -29,26 +30,23 @@ impl<T: Real> WithSimd for Synthesis<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { filters, bases, code, sparse, values, window, scratch } = self;
-        let Scratch { patches, index, .. } = scratch;
+        let Self { arch, filters, bases, code, sparse, values, window, scratch } = self;
+        let Scratch { patches, index, values: buffer, .. } = scratch;
         window.fill(T::ZERO);
         sparse.clear();
         for (number, bases) in bases.chunks(TILE).enumerate() {
             let codes = &code[number * TILE * filters.padded_atoms..];
             let codes = &codes[..bases.len() * filters.padded_atoms];
-            let (mut active, mut total) = (0, 0);
+            let mut active = 0;
             for (i, row) in codes.chunks_exact(filters.padded_atoms).enumerate() {
                 // Behind the atoms, numbers that overflowed times the padding's zeros may have left NaN.
-                let row = &row[..filters.atoms()];
-                let count = sparse.push_support(row);
+                let count = sparse.push_support(&row[..filters.atoms()]);
                 active |= u32::from(count > 0) << i;
-                total += count;
                 if values {
-                    sparse.push_values(number * TILE + i, row, index);
+                    sparse.push_values(arch, number * TILE + i, row, buffer);
                 }
             }
-            let dense = filters.dense(total, bases.len());
-            let tile = TileCodes { codes, support: sparse, number, active, dense };
+            let tile = TileCodes { codes, support: sparse, number };
             patches.synthesize(simd, filters, tile, index);
             patches.scatter(simd, filters, bases, active, window);
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::conv::filters::Filters;
 use crate::conv::kernels::patches::TILE;
@@ -18,6 +18,7 @@ use crate::sparse::Sparse;
 /// v_j ← −m (u_j − b w_k · D_j)            on the support of z_{t−1}, 0 elsewhere
 /// ```
 pub(crate) struct SynthesisBackward<'a, T> {
+    pub arch: Arch,
     pub filters: &'a Filters<T>,
     /// Where the patch of each position starts in the window.
     pub bases: &'a [usize],
@@ -39,6 +40,9 @@ pub(crate) struct SynthesisBackward<'a, T> {
     pub u: &'a mut [T],
     /// `v`, `[positions, padded atoms]`; empty if no layer extrapolates.
     pub v: &'a mut [T],
+    /// Loses `Σ u sign(z_t)` with the new `u` of each atom: receives the gradient in the level that made
+    /// `z_t`. Empty if it is not wanted.
+    pub levels: &'a mut [T],
     pub scratch: &'a mut Scratch<T>,
 }
 
@@ -51,18 +55,23 @@ impl<T: Real> WithSimd for SynthesisBackward<'_, T> {
         let wanted = !self.u.is_empty();
         // Where the values of the tile start in the codes.
         let mut starts = [0, 0];
+        self.scratch.chosen.choose([Some(self.code), self.previous]);
         for (number, bases) in self.bases.chunks(TILE).enumerate() {
-            self.read_codes(number * TILE..number * TILE + bases.len(), &mut starts);
-            let Scratch { patches, tile, products, .. } = &mut *self.scratch;
+            self.read_codes(simd, number * TILE..number * TILE + bases.len(), &mut starts);
+            let Scratch { patches, tile, chosen, products, .. } = &mut *self.scratch;
             let dense = filters.dense(tile.count(), bases.len());
             patches.gather(simd, filters, bases, tile.active, self.window, T::ONE);
-            let products_on_support = wanted.then_some(&mut *products);
-            tile.add_outer(simd, filters, patches, self.gradient, dense, products_on_support);
+            if dense || !wanted {
+                tile.add_outer(simd, filters, patches, self.gradient);
+            } else {
+                let products = Some(&mut *products);
+                tile.add_outer_on_support(simd, filters, patches, self.gradient, products);
+            }
             if !wanted {
                 continue;
             }
             if dense {
-                patches.analyze(simd, filters, bases.len(), products);
+                chosen.analyze(simd, self.arch, filters, patches, bases.len(), products);
             }
             let first = number * TILE * padded;
             self.update(simd, first..first + bases.len() * padded);
@@ -75,34 +84,31 @@ impl<T: Real> SynthesisBackward<'_, T> {
     /// `c y` on the union of their supports. `starts` are the places of the tile's first values in the
     /// two codes; afterwards, those of the next tile.
     #[inline(always)]
-    fn read_codes(&mut self, positions: Range<usize>, starts: &mut [usize; 2]) {
+    fn read_codes<S: Simd>(&mut self, simd: S, positions: Range<usize>, starts: &mut [usize; 2]) {
         let padded = self.filters.padded_atoms;
-        let Scratch { tile, codes, previous: previous_codes, index, .. } = &mut *self.scratch;
-        let one = T::ONE + self.momentum;
+        let Scratch { tile, codes, previous: previous_codes, .. } = &mut *self.scratch;
+        let zero = T::splat(simd, T::ZERO);
+        let factor = T::splat(simd, self.factor * (T::ONE + self.momentum));
+        let length = positions.len() * padded;
         tile.clear();
-        tile.values.fill(T::ZERO);
-        codes.fill(T::ZERO);
-        for (i, position) in positions.clone().enumerate() {
-            let count = self.code.row(position, index);
-            tile.mark(i, &index[..count]);
-            let (row, point) = (&mut codes[i * padded..], &mut tile.values[i * padded..]);
-            for (j, z) in index[..count].iter().zip(&self.code.values[starts[0]..][..count]) {
-                row[*j as usize] = *z;
-                point[*j as usize] = self.factor * one * *z;
-            }
-            starts[0] += count;
+        let place = (positions.start, starts[0]);
+        (tile.active, starts[0]) =
+            unpack(self.arch, self.code, place, &mut codes[..length], padded);
+        tile.mark(&codes[..length]);
+        let points = T::vectors_mut::<S>(&mut tile.values[..length]);
+        for (point, z) in points.iter_mut().zip(T::vectors::<S>(codes)) {
+            *point = T::mul_add(simd, *z, factor, zero);
         }
         let Some(previous) = self.previous else { return };
-        previous_codes.fill(T::ZERO);
-        for (i, position) in positions.enumerate() {
-            let count = previous.row(position, index);
-            tile.mark(i, &index[..count]);
-            let (row, point) = (&mut previous_codes[i * padded..], &mut tile.values[i * padded..]);
-            for (j, z) in index[..count].iter().zip(&previous.values[starts[1]..][..count]) {
-                row[*j as usize] = *z;
-                point[*j as usize] += -(self.factor * self.momentum * *z);
-            }
-            starts[1] += count;
+        let (place, rows) = ((positions.start, starts[1]), &mut previous_codes[..length]);
+        let (active, end) = unpack(self.arch, previous, place, rows, padded);
+        tile.active |= active;
+        starts[1] = end;
+        tile.mark(rows);
+        let points = T::vectors_mut::<S>(&mut tile.values[..length]);
+        let factor = T::splat(simd, -(self.factor * self.momentum));
+        for (point, z) in points.iter_mut().zip(T::vectors::<S>(previous_codes)) {
+            *point = T::mul_add(simd, *z, factor, *point);
         }
     }
 
@@ -120,7 +126,7 @@ impl<T: Real> SynthesisBackward<'_, T> {
                 *u = T::zero_where_zero(simd, *z, T::mul_add(simd, *product, step, *u));
             }
         } else {
-            let v = T::vectors_mut::<S>(&mut self.v[entries]);
+            let v = T::vectors_mut::<S>(&mut self.v[entries.clone()]);
             let momentum = T::splat(simd, -self.momentum);
             let previous = T::vectors::<S>(previous).iter();
             for ((((u, v), product), z), before) in
@@ -131,5 +137,43 @@ impl<T: Real> SynthesisBackward<'_, T> {
                 *v = T::zero_where_zero(simd, *before, T::mul_add(simd, base, momentum, zero));
             }
         }
+        self.add_levels(simd, entries);
     }
+
+    /// Subtracts `Σ u sign(z_t)` over a tile from the gradient of the levels.
+    #[inline(always)]
+    fn add_levels<S: Simd>(&mut self, simd: S, entries: Range<usize>) {
+        let padded = self.filters.padded_atoms;
+        let zero = T::splat(simd, T::ZERO);
+        let levels = T::vectors_mut::<S>(self.levels);
+        let rows =
+            self.u[entries].chunks_exact(padded).zip(self.scratch.codes.chunks_exact(padded));
+        for (u, z) in rows {
+            let entries = T::vectors::<S>(u).iter().zip(T::vectors::<S>(z));
+            for (level, (u, z)) in levels.iter_mut().zip(entries) {
+                let above = T::zero_where_le(simd, *z, zero, *u);
+                let below = T::zero_where_le(simd, T::minus(simd, zero, *z), zero, *u);
+                *level = T::minus(simd, T::plus(simd, *level, below), above);
+            }
+        }
+    }
+}
+
+/// Writes some rows of a code, from row and value `place` on, to rows of `padded` numbers. Returns a bit per row
+/// that is not empty, and the place of the first value behind these rows.
+#[inline(always)]
+fn unpack<T: Real>(
+    arch: Arch,
+    code: &Sparse<T>,
+    (first, mut start): (usize, usize),
+    rows: &mut [T],
+    padded: usize,
+) -> (u32, usize) {
+    let mut active = 0;
+    for (i, row) in rows.chunks_exact_mut(padded).enumerate() {
+        let count = code.unpack_row(arch, first + i, start, row);
+        active |= u32::from(count > 0) << i;
+        start += count;
+    }
+    (active, start)
 }

@@ -5,8 +5,15 @@ use pulp::Simd;
 use crate::aligned::{Aligned, zeros};
 use crate::conv::filters::Filters;
 use crate::conv::kernels::patches::{Patches, TILE};
-use crate::product::{Factors, product};
+use crate::product::{Factors, Places, product};
 use crate::real::Real;
+
+/// Bits of a word of the support.
+const BITS: usize = u32::BITS as usize;
+
+/// The share of a tile's active positions from which on an atom's codes there are multiplied as if none
+/// were zero. Over the support, a multiplication takes a third longer.
+const FULL: f64 = 0.75;
 
 /// Codes of a tile of positions.
 pub(super) struct Tile<T> {
@@ -16,15 +23,19 @@ pub(super) struct Tile<T> {
     support: Vec<u32>,
     /// A bit per position with any code.
     pub active: u32,
+    /// Memory for the atoms whose codes are multiplied as if none were zero.
+    full: Vec<u32>,
 }
 
 impl<T: Real> Tile<T> {
     /// Memory for codes of this many filters.
     pub fn new(filters: &Filters<T>) -> Self {
+        const { assert!(TILE <= BITS) }
         Self {
             values: zeros(TILE * filters.padded_atoms),
             support: vec![0; filters.padded_atoms],
             active: 0,
+            full: Vec::with_capacity(filters.padded_atoms),
         }
     }
 
@@ -34,12 +45,13 @@ impl<T: Real> Tile<T> {
         self.active = 0;
     }
 
-    /// Adds these atoms to the support at position `i`.
+    /// Adds what is not zero in rows of codes, `[positions, padded atoms]`, to the support.
     #[inline(always)]
-    pub fn mark(&mut self, i: usize, index: &[u32]) {
-        self.active |= u32::from(!index.is_empty()) << i;
-        for j in index {
-            self.support[*j as usize] |= 1 << i;
+    pub fn mark(&mut self, rows: &[T]) {
+        for (i, row) in rows.chunks_exact(self.support.len()).enumerate() {
+            for (bits, code) in self.support.iter_mut().zip(row) {
+                *bits |= u32::from(*code != T::ZERO) << i;
+            }
         }
     }
 
@@ -49,10 +61,8 @@ impl<T: Real> Tile<T> {
         self.support.iter().map(|bits| bits.count_ones() as usize).sum()
     }
 
-    /// Adds `Σ code · patch` over the tile to the gradient of every atom, `[p, padded taps]`: over all
-    /// positions if `dense`, otherwise over the support, atom by atom, with sums in registers. In the
-    /// second case it also writes the products of atoms and patches on the support to `products`,
-    /// `[TILE, padded atoms]`, if given.
+    /// Adds `Σ code · patch` over the tile to the gradient of every atom, `[p, padded taps]`. Atoms that
+    /// are active at nearly all positions are worked on a few at a time, as if all their codes were active.
     #[inline(always)]
     pub fn add_outer<S: Simd>(
         &mut self,
@@ -60,27 +70,38 @@ impl<T: Real> Tile<T> {
         filters: &Filters<T>,
         patches: &Patches<T>,
         gradient: &mut [T],
-        dense: bool,
-        products: Option<&mut Aligned<T>>,
     ) {
-        if dense {
-            let factors = Factors {
-                a: &self.values,
-                a_strides: [1, filters.padded_atoms],
-                rows: filters.atoms(),
-                depth: TILE,
-                b: &patches.numbers,
-                b_stride: filters.padded_taps,
-                width: filters.padded_taps,
-            };
-            product(simd, factors, gradient, filters.padded_taps, true);
-        } else {
-            self.add_outer_on_support(simd, filters, patches, gradient, products);
+        let mut positions = [0; TILE];
+        let mut count = 0;
+        for i in Bits(self.active) {
+            positions[count] = i as u32;
+            count += 1;
         }
+        let least = (FULL * count as f64) as u32;
+        let atoms = (0..).zip(&self.support[..filters.atoms()]);
+        self.full.clear();
+        self.full.extend(atoms.filter(|(_, bits)| bits.count_ones() > least).map(|(j, _)| j));
+        let factors = Factors {
+            a: &self.values,
+            a_strides: [1, filters.padded_atoms],
+            rows: Places::Listed(&self.full),
+            terms: Places::Listed(&positions[..count]),
+            b: &patches.numbers,
+            b_stride: filters.padded_taps,
+            width: filters.padded_taps,
+        };
+        product(simd, factors, gradient, filters.padded_taps, true);
+        for j in &self.full {
+            self.support[*j as usize] = 0;
+        }
+        self.add_outer_on_support(simd, filters, patches, gradient, None);
     }
 
+    /// Adds `Σ code · patch` over the tile to the gradient of every atom, `[p, padded taps]`, over the
+    /// support, atom by atom, with sums in registers. Writes the products of atoms and patches on the support
+    /// to `products`, `[TILE, padded atoms]`, if given.
     #[inline(always)]
-    fn add_outer_on_support<S: Simd>(
+    pub fn add_outer_on_support<S: Simd>(
         &self,
         simd: S,
         filters: &Filters<T>,
@@ -95,8 +116,8 @@ impl<T: Real> Tile<T> {
             if *bits == 0 {
                 continue;
             }
-            let mut codes = [T::ZERO; TILE];
-            let mut results = [T::ZERO; TILE];
+            let mut codes = [T::ZERO; BITS];
+            let mut results = [T::ZERO; BITS];
             for i in Bits(*bits) {
                 codes[i] = self.values[i * filters.padded_atoms + j];
             }
@@ -138,7 +159,7 @@ impl Iterator for Bits {
         if self.0 == 0 {
             return None;
         }
-        let place = self.0.trailing_zeros() as usize % TILE;
+        let place = self.0.trailing_zeros() as usize % BITS;
         self.0 &= self.0 - 1;
         Some(place)
     }
@@ -150,7 +171,7 @@ struct AtomTaps<'a, S, T> {
     /// A bit per position where the atom has a code.
     bits: u32,
     /// The codes of the atom.
-    codes: &'a [T; TILE],
+    codes: &'a [T; BITS],
     patches: &'a Patches<T>,
     /// Taps of an atom, padded.
     padded: usize,
@@ -168,7 +189,7 @@ impl<S: Simd, T: Real> AtomTaps<'_, S, T> {
         &self,
         atom: &[T::Lanes<S>],
         gradient: &mut [T::Lanes<S>],
-        products: &mut [T; TILE],
+        products: &mut [T; BITS],
     ) -> usize {
         let simd = self.simd;
         let range = self.start..self.start + V;
