@@ -12,6 +12,7 @@ mod export;
 mod failure;
 mod import;
 mod shipped;
+mod starts;
 mod terminal;
 mod train;
 

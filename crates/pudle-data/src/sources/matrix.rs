@@ -24,6 +24,7 @@ const MOST_VALIDATED: usize = 10_000;
 /// | `columns` | false | whether columns are data instead of rows | |
 /// | `patches` | none | height and width of patches; `path` is then a folder of pictures | each at least 1 |
 /// | `normalize` | `none` | see [`Normalize`] | |
+/// | `missing` | `error` | what a number that is NaN means, see [`Missing`] | |
 /// | `validation` | 0 | share of the rows that is held out. A validation reads the first 10,000 of them. | from 0 to 0.9 |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,9 +43,16 @@ pub struct MatrixSettings {
     /// Normalisation of the data.
     #[serde(default)]
     pub normalize: Normalize,
+    /// What a number that is NaN means.
+    #[serde(default, skip_serializing_if = "is_error")]
+    pub missing: Missing,
     /// Share of the rows that is held out of training.
     #[serde(default)]
     pub validation: f64,
+}
+
+fn is_error(missing: &Missing) -> bool {
+    *missing == Missing::Error
 }
 
 impl MatrixSettings {
@@ -56,6 +64,7 @@ impl MatrixSettings {
             columns: false,
             patches: None,
             normalize: Normalize::None,
+            missing: Missing::Error,
             validation: 0.0,
         }
     }
@@ -82,7 +91,7 @@ impl MatrixSettings {
         seed: u64,
     ) -> Result<(MatrixBatches, Option<MatrixBatches>)> {
         let normalization: Normalization =
-            MatrixBatches::measure(&matrix, self.normalize, Missing::Error, seed)?;
+            MatrixBatches::measure(&matrix, self.normalize, self.missing, seed)?;
         let rows = matrix.len();
         let held_out = match self.validation {
             0.0 => 0,
@@ -93,7 +102,7 @@ impl MatrixSettings {
             let range = format!("a share that leaves rows for training, of {rows}");
             return Err(DataError::range("data.validation", self.validation, range));
         }
-        let all = MatrixBatches::new(matrix, normalization, Missing::Error, batch, seed)?;
+        let all = MatrixBatches::new(matrix, normalization, self.missing, batch, seed)?;
         let validated = held_out.min(MOST_VALIDATED);
         let validation =
             (held_out > 0).then(|| all.of_part(trained..trained + validated, batch.min(validated)));

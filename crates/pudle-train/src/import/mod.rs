@@ -1,6 +1,7 @@
 //! Import of dictionaries and networks from other programs.
 
 mod array;
+mod atoms;
 mod burnpack;
 mod file;
 mod layout;
@@ -26,6 +27,7 @@ use crate::sigma::check_sigma;
 use crate::stability::step_above_bound;
 use crate::weights_file::array_name;
 use array::Array;
+pub(crate) use atoms::read_atoms;
 use file::ArrayFile;
 use layout::{Axes, about_norms, arranged, axes};
 use levels::Levels;
