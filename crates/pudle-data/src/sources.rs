@@ -102,7 +102,7 @@ impl DataConfig {
     ///
     /// # Errors
     /// Returns an error if a setting is out of range, the dictionary does not fit, or data cannot be read.
-    pub fn open(&self, options: &OpenOptions) -> Result<Opened> {
+    pub fn open(&self, options: &OpenOptions<'_>) -> Result<Opened> {
         self.validate()?;
         self.fits(&options.dictionary)?;
         self.settings().open(options)

@@ -27,6 +27,7 @@ mod load;
 mod metrics;
 mod moments;
 mod network_file;
+mod normalization;
 mod progress;
 mod record;
 mod restore;

@@ -14,7 +14,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
-use pudle_core::{AnyPudle, Configured, ModelVisitor, Pudle, PudleConfig};
+use pudle_core::{AnyPudle, Configured, DictionaryConfig, ModelVisitor, Pudle};
 use pudle_data::{KnownDictionary, Missing, Opened, Validation};
 
 use crate::atoms::atoms_picture;
@@ -26,6 +26,7 @@ use crate::error::{Result, TrainError};
 use crate::import::read_atoms;
 use crate::learner::Trainee;
 use crate::metrics::{Figure, MetricsFile, NoLog};
+use crate::normalization;
 use crate::progress::{PlainLines, Steps};
 use crate::record::Record;
 use crate::revive::Reviver;
@@ -104,7 +105,8 @@ pub fn train_watched(config: RunConfig, dir: &Path, done: Arc<AtomicU64>) -> Res
     let path = dir.join(CONFIG);
     let mut from = None;
     let device = config.backend.device()?;
-    let data = config.open_data()?;
+    let known = normalization::read(dir, width(&config))?;
+    let data = config.open_normalized(known.as_ref())?;
     let dir = if path.exists() { RunDir::open(dir)? } else { RunDir::create(dir)? };
     if path.exists() {
         let found = RunConfig::read(&path)?;
@@ -143,7 +145,8 @@ pub fn resume(
         record.check_settings(&config, dir.path())?;
     }
     let device = config.backend.device()?;
-    let data = config.open_data()?;
+    let known = normalization::read(dir.path(), width(&config))?;
+    let data = config.open_normalized(known.as_ref())?;
     if let Some(record) = &record {
         record.compare_data(data.fingerprint.as_ref(), dir.path());
     }
@@ -236,6 +239,9 @@ fn launch<const D: usize, A: Configured<D>>(
     // The settings come first: whatever moment a kill falls on, the directory is then that of a run.
     config.write(&dir.join(CONFIG))?;
     Record { data: data.fingerprint.clone(), settings: config.clone() }.write(dir)?;
+    let normalization = data.matrix.as_ref().map(|matrix| matrix.normalization().clone());
+    let normalization = normalization.unwrap_or_default();
+    normalization::write(&normalization, dir)?;
     checkpoints.create()?;
     let usage = usage(&config, &checkpoints, from)?;
     let metrics = MetricsFile::open(&dir.join("metrics.csv"), done)?;
@@ -299,7 +305,9 @@ fn launch<const D: usize, A: Configured<D>>(
         return Err(TrainError::Learner(error.to_string()));
     }
     let steps = config.training.steps;
-    write_model(config.model, wrap(result.model.model), dir)?;
+    let model = wrap(result.model.model);
+    let checkpoint = Checkpoint { config: config.model, model, sigma: None, normalization };
+    write_model(&checkpoint, dir)?;
     if reached < steps {
         return Ok(Outcome::Stopped { step: reached });
     }
@@ -327,10 +335,18 @@ fn loaders<const D: usize>(
     (Arc::new(training), Arc::new(valid))
 }
 
+/// The numbers of a datum, if data are vectors; otherwise 0.
+fn width(config: &RunConfig) -> usize {
+    match config.model.dictionary {
+        DictionaryConfig::Dense(dense) => dense.dim,
+        _ => 0,
+    }
+}
+
 /// Writes the weights and the picture of the atoms.
-fn write_model(config: PudleConfig, model: AnyPudle, dir: &Path) -> Result<()> {
-    let picture = atoms_picture(&model)?;
-    Checkpoint { config, model, sigma: None }.write_weights(dir)?;
+fn write_model(checkpoint: &Checkpoint, dir: &Path) -> Result<()> {
+    let picture = atoms_picture(&checkpoint.model)?;
+    checkpoint.write_weights(dir)?;
     Ok(picture.write(&dir.join("atoms.png"))?)
 }
 

@@ -66,7 +66,7 @@ impl DeadLeavesSettings {
         PhotographSettings { dir, valid: None, crop, sigma, flips, cached_images, noise }
     }
 
-    fn pictures(&self, count: usize, seed: u64, options: &OpenOptions) -> Result<DeadLeaves> {
+    fn pictures(&self, count: usize, seed: u64, options: &OpenOptions<'_>) -> Result<DeadLeaves> {
         DeadLeaves::new(DeadLeavesConfig {
             height: self.side,
             width: self.side,
@@ -93,7 +93,7 @@ impl SourceSettings for DeadLeavesSettings {
         values_per_crop(self.crop, dictionary)
     }
 
-    fn open(&self, options: &OpenOptions) -> Result<Opened> {
+    fn open(&self, options: &OpenOptions<'_>) -> Result<Opened> {
         let OpenOptions { batch, seed, .. } = *options;
         let Self { crop, sigma, flips, noise, .. } = *self;
         let capacity = self.cached_images.unwrap_or(CACHED_IMAGES);

@@ -90,8 +90,23 @@ impl MatrixSettings {
         batch: usize,
         seed: u64,
     ) -> Result<(MatrixBatches, Option<MatrixBatches>)> {
-        let normalization: Normalization =
-            MatrixBatches::measure(&matrix, self.normalize, self.missing, seed)?;
+        let normalization = self.measure(&matrix, seed)?;
+        self.normalized_batches(matrix, normalization, batch, seed)
+    }
+
+    /// Measures the normalisation of a matrix that is open.
+    fn measure(&self, matrix: &Matrix, seed: u64) -> Result<Normalization> {
+        MatrixBatches::measure(matrix, self.normalize, self.missing, seed)
+    }
+
+    /// [`batches`](Self::batches) with a normalisation that is known.
+    fn normalized_batches(
+        &self,
+        matrix: Arc<Matrix>,
+        normalization: Normalization,
+        batch: usize,
+        seed: u64,
+    ) -> Result<(MatrixBatches, Option<MatrixBatches>)> {
         let rows = matrix.len();
         let held_out = match self.validation {
             0.0 => 0,
@@ -136,8 +151,8 @@ impl SourceSettings for MatrixSettings {
         fit::dense(dictionary, "rows of a matrix").map_or(1, |dense| dense.dim)
     }
 
-    fn open(&self, options: &OpenOptions) -> Result<Opened> {
-        let OpenOptions { batch, seed, ref dictionary } = *options;
+    fn open(&self, options: &OpenOptions<'_>) -> Result<Opened> {
+        let OpenOptions { batch, seed, ref dictionary, normalization } = *options;
         let matrix = Arc::new(self.matrix()?);
         let dim = fit::dense(dictionary, "rows of a matrix")?.dim;
         if dim != matrix.width() {
@@ -145,7 +160,11 @@ impl SourceSettings for MatrixSettings {
             return Err(DataError::range("model.dictionary.dim", dim, range));
         }
         let fingerprint = Some(matrix.fingerprint()?);
-        let (training, validation) = self.batches(matrix, batch, seed)?;
+        let normalization = match normalization {
+            Some(known) if known.width().is_none_or(|width| width == dim) => known.clone(),
+            _ => self.measure(&matrix, seed)?,
+        };
+        let (training, validation) = self.normalized_batches(matrix, normalization, batch, seed)?;
         let mut opened = Opened::new(training.clone());
         if let Some(validation) = validation {
             let batches = validation.whole_batches();

@@ -18,7 +18,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, TensorData};
 use pudle_core::{AnyPudle, DictionaryConfig, PudleConfig, WeightTying};
-use pudle_data::Sigma;
+use pudle_data::{Normalization, Sigma};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TrainError};
@@ -137,7 +137,12 @@ fn described(file: &mut ArrayFile, network: NetworkFile, device: &Device) -> Res
         values.push((weight.path, TensorData::new(array.values, shape)));
     }
     let model = with_weights(model, values, file.path())?;
-    let checkpoint = Checkpoint { config: network.model, model, sigma: network.sigma };
+    let checkpoint = Checkpoint {
+        config: network.model,
+        model,
+        sigma: network.sigma,
+        normalization: network.normalization,
+    };
     let notes = vec![format!("{} describes its network itself", file.path().display())];
     Ok(Imported { checkpoint, notes })
 }
@@ -197,7 +202,10 @@ fn assembled(
     let model = with_weights(model, own.into_iter().chain(rest).collect(), file.path())?;
     notes.extend(step_above_bound(&model));
     let sigma = options.sigma.map(Sigma::At);
-    Ok(Imported { checkpoint: Checkpoint { config, model, sigma }, notes })
+    Ok(Imported {
+        checkpoint: Checkpoint { config, model, sigma, normalization: Normalization::none() },
+        notes,
+    })
 }
 
 /// The other banks of atoms of a network, in the shape of its dictionary.
