@@ -24,6 +24,7 @@ mod files;
 mod frame;
 mod import;
 mod learner;
+mod learning;
 mod load;
 mod metrics;
 mod moments;
@@ -61,6 +62,7 @@ pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, ImageScore, Protocol, Scored, Scoring, evaluate};
 pub use export::{ExportOptions, Format};
 pub use import::{ImportOptions, Imported, import_dictionary};
+pub use learning::DictionaryLearning;
 pub use metrics::StepRecord;
 /// Settings of the training data, and noise levels.
 pub use pudle_data::{DataConfig, Sigma};
