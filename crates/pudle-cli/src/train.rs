@@ -9,6 +9,7 @@ use pudle_train::{
 
 use crate::arguments::{parse_gradient, words};
 use crate::failure::Failure;
+use crate::starts::StartArgs;
 use crate::terminal::{say, stop_on_ctrl_c};
 
 #[derive(clap::Args)]
@@ -57,6 +58,8 @@ pub struct Args {
     /// Backend that computes. Each backend is a cargo feature; a default build has flex, which runs on the CPU.
     #[arg(long, value_name = "B", value_parser = words::<Backend>())]
     backend: Option<Backend>,
+    #[command(flatten)]
+    starts: StartArgs,
     /// Implementation of the unrolled network: fused kernels (flex only), composed of Burn's operations, or auto, which
     /// prefers fused kernels. Results differ only by rounding.
     #[arg(long, value_name = "K", value_parser = words::<Kernels>())]
@@ -179,6 +182,7 @@ fn apply_flags(args: &Args, config: &mut RunConfig) -> Result<(), Failure> {
     config.backend = args.backend.unwrap_or(config.backend);
     config.model.kernels = args.kernels.unwrap_or(config.model.kernels);
     config.model.recompute |= args.recompute;
+    args.starts.apply(config)?;
     config.versions = Default::default();
     Ok(())
 }

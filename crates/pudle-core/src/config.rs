@@ -25,6 +25,7 @@ use crate::tying::WeightTying;
 /// | `threshold` | constant, λ = 0.1 | sparsity weight | see [`ThresholdConfig`] |
 /// | `dictionary` | — | shape of the dictionary | see [`DictionaryConfig`] |
 /// | `tying` | `"tied"` | parts that share the dictionary (older files call it `banks`) | see [`WeightTying`] |
+/// | `nonnegative` | `false` | whether atoms of the dictionary and the decoder are ≥ 0; training projects them | |
 /// | `offset` | 0 | number subtracted from the data before they are encoded, and added to the reconstruction | finite |
 /// | `kernels` | `"auto"` | implementation of the pass | `auto`, `fused`, `composed`: see [`Kernels`] |
 /// | `recompute` | `false` | recompute the layers in the backward pass instead of storing them | |
@@ -59,6 +60,10 @@ pub struct PudleConfig {
     /// Parts that share the dictionary.
     #[serde(default, alias = "banks")]
     pub tying: WeightTying,
+    /// Whether training projects the atoms of the dictionary onto the part of the unit sphere that has no numbers below zero.
+    /// Atoms and gains of the decoder are then ≥ 0, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nonnegative: bool,
     /// Number subtracted from the data before they are encoded, and added to the reconstruction.
     #[serde(default)]
     pub offset: f64,
@@ -99,6 +104,7 @@ impl PudleConfig {
             gradient: default_gradient(),
             threshold: default_threshold(),
             tying: WeightTying::default(),
+            nonnegative: false,
             offset: 0.0,
             kernels: Kernels::default(),
             recompute: false,
@@ -142,6 +148,12 @@ impl PudleConfig {
     /// With another tying of weights.
     pub fn with_tying(mut self, tying: WeightTying) -> Self {
         self.tying = tying;
+        self
+    }
+
+    /// With atoms ≥ 0 (`true`) or of any sign.
+    pub fn with_nonnegative(mut self, nonnegative: bool) -> Self {
+        self.nonnegative = nonnegative;
         self
     }
 

@@ -77,6 +77,22 @@ impl<A> Encoder<'_, A> {
         x: &Tensor<D>,
         from: Option<Layer<D>>,
         layers: Range<usize>,
+        visit: impl FnMut(&Layer<D>),
+    ) -> Option<Layer<D>>
+    where
+        A: Dictionary<D>,
+    {
+        self.run_masked(x, None, from, layers, visit)
+    }
+
+    /// Does the same as [`run`](Self::run), with residuals only where `mask`, in the shape of `x`, is 1. Where it is 0, an entry
+    /// of `x` is missing, and must be zero.
+    pub(crate) fn run_masked<const D: usize>(
+        &self,
+        x: &Tensor<D>,
+        mask: Option<&Tensor<D>>,
+        from: Option<Layer<D>>,
+        layers: Range<usize>,
         mut visit: impl FnMut(&Layer<D>),
     ) -> Option<Layer<D>>
     where
@@ -84,14 +100,20 @@ impl<A> Encoder<'_, A> {
     {
         let mut state = from;
         for t in layers {
-            let next = self.layer(x, state, t);
+            let next = self.layer(x, mask, state, t);
             visit(&next);
             state = Some(next);
         }
         state
     }
 
-    fn layer<const D: usize>(&self, x: &Tensor<D>, state: Option<Layer<D>>, t: usize) -> Layer<D>
+    fn layer<const D: usize>(
+        &self,
+        x: &Tensor<D>,
+        mask: Option<&Tensor<D>>,
+        state: Option<Layer<D>>,
+        t: usize,
+    ) -> Layer<D>
     where
         A: Dictionary<D>,
     {
@@ -113,6 +135,7 @@ impl<A> Encoder<'_, A> {
             }
         };
         let residual = x.clone() - self.synthesis.synthesize(point.clone(), x.dims());
+        let residual = masked(residual, mask);
         let ascent = self.step.times(self.analysis.analyze(residual));
         let next = self.proximal.apply(point + ascent, &level);
         let momentum = match self.algorithm {
@@ -120,6 +143,14 @@ impl<A> Encoder<'_, A> {
             Algorithm::Fista => Some((code, s)),
         };
         Layer { code: next, momentum }
+    }
+}
+
+/// `values` where `mask` is 1, and zero where it is 0.
+pub(crate) fn masked<const D: usize>(values: Tensor<D>, mask: Option<&Tensor<D>>) -> Tensor<D> {
+    match mask {
+        Some(mask) => values * mask.clone(),
+        None => values,
     }
 }
 

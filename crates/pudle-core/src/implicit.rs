@@ -8,6 +8,7 @@ use burn::module::Module;
 use burn::tensor::{DType, Tensor};
 
 use crate::dictionary::Dictionary;
+use crate::encoder::masked;
 use crate::gradient::Loss;
 use crate::level::Level;
 use crate::model::Pudle;
@@ -19,6 +20,8 @@ pub(crate) struct FixedPoint<'a, const D: usize> {
     pub x: Tensor<D>,
     /// The target of the reconstruction, without the offset.
     pub target: Tensor<D>,
+    /// 1 where an entry of both is known, and 0 where it is missing; `None` if all are known.
+    pub mask: Option<&'a Tensor<D>>,
     /// The code of `x`, a constant.
     pub code: Tensor<D>,
     /// Noise of the data.
@@ -28,7 +31,9 @@ pub(crate) struct FixedPoint<'a, const D: usize> {
 impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// A term of value zero whose gradient is the response of the fixed point.
     pub(crate) fn implicit_response(&self, point: FixedPoint<'_, D>) -> Tensor<1> {
-        let FixedPoint { x, target, code, noise } = point;
+        let FixedPoint { x, target, mask, code, noise } = point;
+        let plain = mask.map(|mask| mask.clone().inner());
+        let plain = plain.as_ref();
         let prox = self.config().prox;
         let extent = x.dims();
         let constant = self.valid();
@@ -37,16 +42,16 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let weights = lambda.clone().inner();
         let support = z.clone().sign().abs();
         let error = constant.dictionary().synthesize(z.clone(), extent) - target.inner();
-        let mut g = constant.dictionary().analyze(error);
+        let mut g = constant.dictionary().analyze(masked(error, plain));
         if self.config().gradient.loss == Loss::Lasso {
             g = g + prox.penalty_gradient(z.clone(), &weights);
         }
         let curvature = |v: Tensor<D>| prox.penalty_curvature(z.clone(), &weights, v);
-        let u = solve_on_support(constant.dictionary(), g, &support, extent, curvature);
+        let u = solve_on_support(constant.dictionary(), g, &support, extent, plain, curvature);
         // ⟨u, F⟩ with u and z constant: its gradient is uᵀ ∂F/∂θ.
         let (u, z) = (u.autodiff(), z.autodiff());
         let synthesize = |code| self.dictionary().synthesize(code, extent);
-        let residual = x - synthesize(z.clone());
+        let residual = masked(x - synthesize(z.clone()), mask);
         let mut term = (synthesize(u.clone()) * residual).sum();
         if prox.learns_level()
             && let Level::PerAtom(_) = lambda
@@ -59,8 +64,8 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
 }
 
 /// Solves `(D_SᵀD_S + C) u = g_S` for each datum of a batch by conjugate gradients; `u` and `g` have code
-/// shape, `support` is 1 on `S` and 0 elsewhere, `extent` is the data's shape, and `curvature` multiplies by `C` (`None`
-/// for zero).
+/// shape, `support` is 1 on `S` and 0 elsewhere, `extent` is the data's shape, `mask` is 0 on entries of the data without a
+/// residual, and `curvature` multiplies by `C` (`None` for zero).
 ///
 /// Stops when the residual of every datum is below `1e-13` (f64; `1e-6` in f32) times the norm of its `g`, or after
 /// as many iterations as the largest support has entries, at most 500. If `D_S` has
@@ -70,6 +75,7 @@ fn solve_on_support<const D: usize, A: Dictionary<D>>(
     g: Tensor<D>,
     support: &Tensor<D>,
     extent: [usize; D],
+    mask: Option<&Tensor<D>>,
     curvature: impl Fn(Tensor<D>) -> Option<Tensor<D>>,
 ) -> Tensor<D> {
     let tolerance = match g.dtype() {
@@ -77,7 +83,8 @@ fn solve_on_support<const D: usize, A: Dictionary<D>>(
         _ => 1e-6,
     };
     let apply = |v: Tensor<D>| {
-        let image = dictionary.analyze(dictionary.synthesize(v.clone(), extent));
+        let image = masked(dictionary.synthesize(v.clone(), extent), mask);
+        let image = dictionary.analyze(image);
         let image = match curvature(v) {
             Some(more) => image + more,
             None => image,

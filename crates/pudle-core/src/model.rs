@@ -189,6 +189,32 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         self.map_dictionary(|dictionary| dictionary.map_atoms(f))
     }
 
+    /// The model with the first `count` atoms of `other` in place of its own, in the dictionary and in every bank of atoms of
+    /// its own, outside any graph.
+    ///
+    /// # Panics
+    /// Panics if `other` has atoms of another shape, or fewer than `count`.
+    pub fn with_first_atoms_of(self, other: &Self, count: usize) -> Self {
+        if count == 0 {
+            return self;
+        }
+        let axis = A::ATOM_AXIS;
+        let replace = |bank: A, from: &A| {
+            let first = from.atoms().inner().narrow(axis, 0, count);
+            bank.map_atoms(|atoms| match atoms.dims()[axis] - count {
+                0 => first,
+                rest => Tensor::cat(vec![first, atoms.narrow(axis, count, rest)], axis),
+            })
+        };
+        let own = |bank: Option<A>, from: &Option<A>| Some(replace(bank?, from.as_ref()?));
+        Self {
+            dictionary: replace(self.dictionary, &other.dictionary),
+            analysis: own(self.analysis, &other.analysis),
+            decoder: own(self.decoder, &other.decoder),
+            ..self
+        }
+    }
+
     fn map_dictionary(self, f: impl FnOnce(A) -> A) -> Self {
         Self { dictionary: f(self.dictionary), ..self }
     }

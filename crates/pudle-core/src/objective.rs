@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::dictionary::Dictionary;
+use crate::encoder::masked;
 use crate::fused::Pass;
 use crate::gradient::{Loss, Response};
 use crate::implicit::FixedPoint;
@@ -43,14 +44,43 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// # Panics
     /// Panics if the atoms do not fit `x`.
     pub fn objective(&self, x: Tensor<D>, target: Tensor<D>, noise: &Noise) -> Objective<D> {
-        let (x, target) = (self.centred(x), self.centred(target));
+        self.some_objective(x, target, None, noise)
+    }
+
+    /// The [`objective`](Self::objective) of data with missing entries. `mask`, in the shape of `x`, is 1 where an entry of `x`
+    /// and `target` is known and 0 where it is missing. Missing entries have no residual, neither in the layers nor in the
+    /// loss, whatever `x` and `target` hold there (it must be finite). The reconstruction fills them in. The layers run as
+    /// composed operations.
+    ///
+    /// # Panics
+    /// Panics if the atoms do not fit `x`.
+    pub fn masked_objective(
+        &self,
+        x: Tensor<D>,
+        target: Tensor<D>,
+        mask: Tensor<D>,
+        noise: &Noise,
+    ) -> Objective<D> {
+        self.some_objective(x, target, Some(mask), noise)
+    }
+
+    /// The objective of data whose entries are known where `mask` is 1.
+    fn some_objective(
+        &self,
+        x: Tensor<D>,
+        target: Tensor<D>,
+        mask: Option<Tensor<D>>,
+        noise: &Noise,
+    ) -> Objective<D> {
+        let mask = mask.as_ref();
+        let (x, target) = (masked(self.centred(x), mask), masked(self.centred(target), mask));
         let step = self.step_size(x.dims());
-        let Pass { code, reconstruction } = self.pass(&x, &step, noise, self.recorded());
+        let Pass { code, reconstruction } = self.pass(&x, mask, &step, noise, self.recorded());
         let batch = x.dims()[0];
-        let fit = squares(reconstruction.clone(), target.clone(), batch);
+        let fit = squares(masked(reconstruction.clone(), mask), target.clone(), batch);
         let mut loss = self.loss(fit.clone(), code.clone(), batch, &step, noise);
         if self.config().gradient.response == Response::Implicit && x.is_autodiff() {
-            let point = FixedPoint { x, target, code: code.clone(), noise };
+            let point = FixedPoint { x, target, mask, code: code.clone(), noise };
             loss = loss + self.implicit_response(point);
         }
         Objective { loss, fit, code, reconstruction: self.restored(reconstruction) }
@@ -97,7 +127,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let cut = starts.iter().map(|at| narrow(x.clone(), &|axis| at[axis - 2], reach));
         let x = Tensor::cat(cut.collect(), 0);
         let (step, noise) = (self.step_size(x.dims()), noise.repeat(drawn));
-        let pass = self.pass(&x, &step, &noise, self.recorded());
+        let pass = self.pass(&x, None, &step, &noise, self.recorded());
         let batch = target.dims()[0];
         let moved = starts.iter().zip(pass.reconstruction.split(batch, 0));
         let moved: Vec<Tensor<D>> =

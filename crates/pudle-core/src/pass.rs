@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::dictionary::Dictionary;
-use crate::encoder::{Encoder, Layer};
+use crate::encoder::{Encoder, Layer, masked};
 use crate::fused::Pass;
 use crate::level::along_atoms;
 use crate::model::Pudle;
@@ -22,8 +22,20 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let (step, layers) = (self.step_size(x.dims()), self.config().layers);
         match self.fused(&x, &step, noise, layers) {
             Some(pass) => pass.code,
-            None => self.composed_code(&x, &step, noise, layers),
+            None => self.composed_code(&x, None, &step, noise, layers),
         }
+    }
+
+    /// The code `z_T` of data with missing entries, recorded through all layers on an autodiff device. `mask`, in the shape of
+    /// `x`, is 1 where an entry is known and 0 where it is missing. Missing entries have no residual, whatever `x` holds there
+    /// (it must be finite). [`decode`](Self::decode) fills them in. The layers run as composed operations.
+    ///
+    /// # Panics
+    /// Panics if [`encode`](Self::encode) panics.
+    pub fn encode_masked(&self, x: Tensor<D>, mask: &Tensor<D>, noise: &Noise) -> Tensor<D> {
+        let x = masked(self.centred(x), Some(mask));
+        let step = self.step_size(x.dims());
+        self.composed_code(&x, Some(mask), &step, noise, self.config().layers)
     }
 
     /// The codes `z_1, …, z_T` of every layer.
@@ -55,24 +67,41 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         self.valid().autoencode(x, noise).slice(extent.map(|length| 0..length))
     }
 
+    /// The code `z_T` and its reconstruction `D z_T`, without a graph, in one pass, for data of any extent: `x` is reflected
+    /// as [`reconstruct`](Self::reconstruct) does. The code is that of the reflected data, and the reconstruction has the
+    /// extent of `x`. `noise` is that of the data.
+    ///
+    /// # Panics
+    /// Panics if `x` has other channels, or another dimension, than the atoms.
+    pub fn encode_and_decode(&self, x: Tensor<D>, noise: &Noise) -> (Tensor<D>, Tensor<D>) {
+        let extent = x.dims();
+        let model = self.valid();
+        let x = model.centred(reflect_to(x.inner(), self.dictionary().covering(extent)));
+        let step = model.step_size(x.dims());
+        let Pass { code, reconstruction } = model.pass(&x, None, &step, noise, 0);
+        (code, model.restored(reconstruction).slice(extent.map(|length| 0..length)))
+    }
+
     /// `D z_T` of data that the atoms cover.
     pub(crate) fn autoencode(&self, x: Tensor<D>, noise: &Noise) -> Tensor<D> {
         let x = self.centred(x);
         let step = self.step_size(x.dims());
-        self.restored(self.pass(&x, &step, noise, 0).reconstruction)
+        self.restored(self.pass(&x, None, &step, noise, 0).reconstruction)
     }
 
     /// Code and reconstruction of `x`, which is without the offset. The graph, if there is one, goes through the last
-    /// `recorded` layers and the decoder.
+    /// `recorded` layers and the decoder. With a `mask`, `x` is zero where it is 0; the fused pass has no masks.
     pub(crate) fn pass(
         &self,
         x: &Tensor<D>,
+        mask: Option<&Tensor<D>>,
         step: &StepSize,
         noise: &Noise,
         recorded: usize,
     ) -> Pass<D> {
-        self.fused(x, step, noise, recorded).unwrap_or_else(|| {
-            let code = self.composed_code(x, step, noise, recorded);
+        let fused = if mask.is_none() { self.fused(x, step, noise, recorded) } else { None };
+        fused.unwrap_or_else(|| {
+            let code = self.composed_code(x, mask, step, noise, recorded);
             Pass { code: code.clone(), reconstruction: self.synthesize(code, x.dims()) }
         })
     }
@@ -94,6 +123,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     fn composed_code(
         &self,
         x: &Tensor<D>,
+        mask: Option<&Tensor<D>>,
         step: &StepSize,
         noise: &Noise,
         recorded: usize,
@@ -102,7 +132,13 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let first_recorded = layers - recorded;
         let recording = x.is_autodiff();
         let run = |model: &Self, x: &Tensor<D>, step: StepSize, from: Option<Layer<D>>, range| {
-            let state = model.encoder(step, noise).run(x, from, range, |_| ());
+            // Masks have no graph, so that one is on the device of x only if x is.
+            let mask = mask.map(|mask| match x.is_autodiff() {
+                true => mask.clone().inner().autodiff(),
+                false => mask.clone().inner(),
+            });
+            let encoder = model.encoder(step, noise);
+            let state = encoder.run_masked(x, mask.as_ref(), from, range, |_| ());
             state.expect("a validated configuration has at least one layer")
         };
         let constant = (first_recorded > 0).then(|| {

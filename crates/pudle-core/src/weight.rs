@@ -24,6 +24,11 @@ pub enum Constraint {
         /// The axis of the tensor that counts the atoms.
         axis: usize,
     },
+    /// Atoms of unit norm without numbers below zero; the axis counts the atoms.
+    NonNegativeUnitNorm {
+        /// The axis of the tensor that counts the atoms.
+        axis: usize,
+    },
     /// Values ≥ 0.
     NonNegative,
     /// Values of at least this number, > 0.
@@ -48,8 +53,8 @@ impl Weight {
         self.values.iter::<f32>().collect()
     }
 
-    /// Checks that every value is finite and has the sign that the constraint requires. Norms of atoms are not checked,
-    /// because a dictionary may be used without projection.
+    /// Checks that every value is finite and has the sign that the constraint requires. Norms and signs of atoms are not
+    /// checked, because a dictionary may be used without projection.
     ///
     /// # Errors
     /// Returns an error with the first value that is not finite or has the wrong sign.
@@ -57,12 +62,16 @@ impl Weight {
         let allowed = |value: f64| match self.constraint {
             Constraint::NonNegative => value >= 0.0,
             Constraint::AtLeast(_) => value > 0.0,
-            Constraint::UnitNorm { .. } | Constraint::None => true,
+            Constraint::UnitNorm { .. }
+            | Constraint::NonNegativeUnitNorm { .. }
+            | Constraint::None => true,
         };
         let range = match self.constraint {
             Constraint::NonNegative => "finite and ≥ 0",
             Constraint::AtLeast(_) => "finite and > 0",
-            Constraint::UnitNorm { .. } | Constraint::None => "finite",
+            Constraint::UnitNorm { .. }
+            | Constraint::NonNegativeUnitNorm { .. }
+            | Constraint::None => "finite",
         };
         let wrong = |value: &f64| !(value.is_finite() && allowed(*value));
         match self.values.iter::<f64>().find(wrong) {

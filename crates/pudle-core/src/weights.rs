@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::config::PudleConfig;
-use crate::dictionary::{Dictionary, map_value, unit_norm};
+use crate::dictionary::{Dictionary, map_value, nonnegative_unit_norm, unit_norm};
 use crate::error::{ConfigError, WeightError};
 use crate::model::Pudle;
 use crate::weight::{Constraint, Weight};
@@ -22,15 +22,18 @@ const ATOMS: &str = "dictionary.atoms";
 struct Constraints {
     atom_axis: usize,
     lambda: Constraint,
+    nonnegative: bool,
 }
 
 impl Constraints {
     /// What the weight of this path is projected onto.
     fn of(self, path: &str) -> Constraint {
         match path {
+            ATOMS if self.nonnegative => Constraint::NonNegativeUnitNorm { axis: self.atom_axis },
             ATOMS => Constraint::UnitNorm { axis: self.atom_axis },
             "threshold.lambda" => self.lambda,
             "step" => Constraint::AtLeast(SMALLEST_STEP),
+            "decoder.atoms" | "gain" if self.nonnegative => Constraint::NonNegative,
             "analysis.atoms" | "decoder.atoms" | "gain" | "threshold.slope" => Constraint::None,
             other => unreachable!("the weight \"{other}\" has no constraint"),
         }
@@ -39,7 +42,11 @@ impl Constraints {
 
 impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     fn constraints(&self) -> Constraints {
-        Constraints { atom_axis: A::ATOM_AXIS, lambda: self.threshold().constraint() }
+        Constraints {
+            atom_axis: A::ATOM_AXIS,
+            lambda: self.threshold().constraint(),
+            nonnegative: self.config().nonnegative,
+        }
     }
 
     /// The learned weights. Saving, loading, checks, projection and transfer between models go through this list.
@@ -239,6 +246,7 @@ impl Change for Project {
             Constraint::NonNegative => Some(value.clamp_min(0.0)),
             Constraint::AtLeast(least) => Some(value.clamp_min(least)),
             Constraint::UnitNorm { axis } => Some(unit_norm(value, axis)),
+            Constraint::NonNegativeUnitNorm { axis } => Some(nonnegative_unit_norm(value, axis)),
         }
     }
 }

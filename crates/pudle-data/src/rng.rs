@@ -36,6 +36,8 @@ pub enum Stream {
     Shift = 12,
     /// Which rows of a matrix are for validation.
     Split = 20,
+    /// Places of the patches that are the first atoms; `k` is the number of the patch. For users of this crate.
+    Start = 30,
     /// Rows of a matrix that stand for all of them, where figures are measured.
     Sample = 21,
     /// Other colours of a crop, and drawings among photographs; `k` is the number of the sample over all steps.

@@ -28,6 +28,7 @@ pub use sparse_coding::SparseCodingSettings;
 pub use strokes::StrokeSettings;
 
 use crate::error::Result;
+use crate::matrix::Missing;
 
 /// What a model is trained on; the section `data` of a file, where `kind` names the variant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
@@ -101,7 +102,7 @@ impl DataConfig {
     ///
     /// # Errors
     /// Returns an error if a setting is out of range, the dictionary does not fit, or data cannot be read.
-    pub fn open(&self, options: &OpenOptions) -> Result<Opened> {
+    pub fn open(&self, options: &OpenOptions<'_>) -> Result<Opened> {
         self.validate()?;
         self.fits(&options.dictionary)?;
         self.settings().open(options)
@@ -153,6 +154,30 @@ impl DataConfig {
             RangeError::new("data.kind", kind, "photographs, to validate on pictures in a folder")
         })?;
         *place = Some(folder);
+        Ok(())
+    }
+
+    /// What a number that is NaN means in the data.
+    pub fn missing(&self) -> Missing {
+        match self {
+            Self::Matrix(settings) => settings.missing,
+            _ => Missing::Error,
+        }
+    }
+
+    /// Sets what a number that is NaN means in the data.
+    ///
+    /// # Errors
+    /// Returns an error if the data are not a matrix, and NaN is a number that is not known.
+    pub fn set_missing(&mut self, missing: Missing) -> Result<(), RangeError> {
+        match self {
+            Self::Matrix(settings) => settings.missing = missing,
+            _ if missing == Missing::Error => {}
+            other => {
+                let range = "matrix, if numbers are missing";
+                return Err(RangeError::new("data.kind", other.kind(), range));
+            }
+        }
         Ok(())
     }
 

@@ -1,16 +1,17 @@
 //! A trained model as a directory: `config.toml` and `model.safetensors`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::Device;
-use pudle_core::{AnyPudle, Kernels, PudleConfig};
-use pudle_data::Sigma;
+use pudle_core::{AnyPudle, DictionaryConfig, Kernels, PudleConfig};
+use pudle_data::{Normalization, Normalize, Sigma};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoints::Checkpoints;
 use crate::config::Versions;
 use crate::error::{Result, TrainError};
-use crate::files::{create_dir, sum_line, write_whole};
+use crate::files::{create_dir, matches_sum, write_summed, write_whole};
+use crate::normalization;
 use crate::run_weights::model_of_run;
 use crate::sigma::check_sigma;
 use crate::weights_file::{from_safetensors, to_safetensors};
@@ -27,6 +28,8 @@ pub struct Checkpoint {
     pub model: AnyPudle,
     /// Standard deviation of the noise that a denoiser was trained for, on the scale 0 … 255, if it is known.
     pub sigma: Option<Sigma>,
+    /// How data are normalised before they are encoded.
+    pub normalization: Normalization,
 }
 
 /// The parts of a `config.toml` that a checkpoint needs. The file of a run has more parts, which are ignored.
@@ -46,6 +49,8 @@ struct TrainingSection {
 struct Settings {
     model: PudleConfig,
     sigma: Option<Sigma>,
+    /// The normalisation that a run asks for.
+    normalize: Normalize,
     /// Steps of the whole run, if it is a run.
     steps: Option<usize>,
 }
@@ -53,6 +58,8 @@ struct Settings {
 #[derive(Serialize, Deserialize)]
 struct DataSection {
     sigma: Option<Sigma>,
+    #[serde(default, skip_serializing)]
+    normalize: Normalize,
 }
 
 impl ModelSection {
@@ -61,6 +68,7 @@ impl ModelSection {
             toml::from_str(text).map_err(|error| TrainError::toml(path, text, &error))?;
         section.model.validate().map_err(|error| TrainError::in_file(path, error.into()))?;
         // Training with noise level 0 means that the model has no noise level.
+        let normalize = section.data.as_ref().map_or(Normalize::None, |data| data.normalize);
         let sigma = section.data.and_then(|data| data.sigma).filter(|sigma| sigma.high() != 0.0);
         if let Some(sigma) = sigma {
             check_sigma("data.sigma", sigma.high())
@@ -70,7 +78,7 @@ impl ModelSection {
         // The implementation is not a property of the model: another backend may run it.
         let model = section.model.with_kernels(Kernels::Auto).with_recompute(false);
         let steps = section.training.and_then(|training| training.steps);
-        Ok(Settings { model, sigma, steps })
+        Ok(Settings { model, sigma, normalize, steps })
     }
 }
 
@@ -94,6 +102,7 @@ impl Checkpoint {
         let path = dir.join("config.toml");
         let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
         let settings = ModelSection::parse(&text, &path)?;
+        let normalization = settings.normalization(dir)?;
         let path = dir.join(WEIGHTS);
         let checkpoints = Checkpoints::of_run(dir);
         let last = if checkpoints.is_empty() { None } else { checkpoints.last_readable() };
@@ -104,7 +113,7 @@ impl Checkpoint {
         };
         let all = settings.steps.unwrap_or_default();
         match (result, last) {
-            (Some(Ok(checkpoint)), _) => Ok(checkpoint),
+            (Some(Ok(checkpoint)), _) => Ok(Self { normalization, ..checkpoint }),
             (Some(Err(error)), None) => Err(error),
             (failed, Some(step)) => {
                 if let Some(Err(error)) = failed {
@@ -114,7 +123,7 @@ impl Checkpoint {
                 log::warn!("{dir}: uses the weights of the checkpoint of step {step} of {all}");
                 let Settings { model: config, sigma, .. } = settings;
                 let model = model_of_run(&config, &checkpoints.file("model", step), device)?;
-                Ok(Self { config, model, sigma })
+                Ok(Self { config, model, sigma, normalization })
             }
             (None, None) => unreachable!("without a checkpoint the file is read"),
         }
@@ -123,13 +132,8 @@ impl Checkpoint {
     /// Reads the file of weights, and compares it with its checksum if it has one.
     fn from_file(settings: &Settings, path: &Path, device: &Device) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(TrainError::io(path))?;
-        match std::fs::read_to_string(sum_path(path)) {
-            Ok(sum) if sum != sum_line(path, &bytes) => {
-                let reason = "does not have the checksum in the file beside it, so it is damaged or has been replaced";
-                Err(TrainError::weights(path, reason))
-            }
-            _ => Self::from_bytes(settings, &bytes, path, device),
-        }
+        matches_sum(path, &bytes)?;
+        Self::from_bytes(settings, &bytes, path, device)
     }
 
     /// Reads a checkpoint from the contents of its two files. Errors use `name` in place of a path.
@@ -145,7 +149,12 @@ impl Checkpoint {
     fn from_bytes(settings: &Settings, bytes: &[u8], path: &Path, device: &Device) -> Result<Self> {
         let Settings { model: config, sigma, .. } = settings;
         let model = from_safetensors(AnyPudle::new(config, 0, device)?, bytes, path)?;
-        Ok(Self { config: config.clone(), model, sigma: *sigma })
+        Ok(Self {
+            config: config.clone(),
+            model,
+            sigma: *sigma,
+            normalization: Normalization::none(),
+        })
     }
 
     /// Creates the directory `dir` and writes `config.toml` and the weights into it.
@@ -164,7 +173,9 @@ impl Checkpoint {
         let config = BareConfig {
             versions: Versions::default(),
             model: &self.config,
-            data: self.sigma.map(|sigma| DataSection { sigma: Some(sigma) }),
+            data: self
+                .sigma
+                .map(|sigma| DataSection { sigma: Some(sigma), normalize: Normalize::None }),
         };
         let text = toml::to_string(&config).map_err(|error| TrainError::ConfigFile {
             path: path.clone(),
@@ -178,20 +189,30 @@ impl Checkpoint {
         let path = dir.join(WEIGHTS);
         let metadata = ("project", "pudle".to_owned());
         let bytes = to_safetensors(&self.model, metadata, &path)?;
-        // The old checksum goes first, so that it never stands beside new weights.
-        let sum = sum_path(&path);
-        match std::fs::remove_file(&sum) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(TrainError::io(&sum)(error));
-            }
-            _ => {}
-        }
-        write_whole(&path, &bytes)?;
-        write_whole(&sum, sum_line(&path, &bytes).as_bytes())
+        normalization::write(&self.normalization, dir)?;
+        write_summed(&path, Some(&bytes))
     }
 }
 
-/// The file of the checksum of a file of weights, in the format of `sha256sum`.
-fn sum_path(weights: &Path) -> PathBuf {
-    weights.with_added_extension("sha256")
+impl Settings {
+    /// The normalisation in the folder of the checkpoint.
+    fn normalization(&self, dir: &Path) -> Result<Normalization> {
+        let width = match self.model.dictionary {
+            DictionaryConfig::Dense(dense) => dense.dim,
+            _ => 0,
+        };
+        if let Some(normalization) = normalization::read(dir, width)? {
+            return Ok(normalization);
+        }
+        if !matches!(self.normalize, Normalize::None | Normalize::Unit) {
+            log::warn!(
+                "{}: has no file of its normalisation \"{}\", so data are taken as normalised",
+                dir.display(),
+                self.normalize
+            );
+            return Ok(Normalization::none());
+        }
+        let unit = Normalization::new(self.normalize, width, Vec::new(), Vec::new());
+        Ok(unit.unwrap_or_default())
+    }
 }

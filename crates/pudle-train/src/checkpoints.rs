@@ -46,9 +46,12 @@ impl Checkpoints {
     fn steps(&self) -> BTreeSet<usize> {
         let Ok(entries) = std::fs::read_dir(&self.dir) else { return BTreeSet::new() };
         let step_of = |name: String| {
-            let (part, step) = match name.strip_suffix(".bpk") {
-                Some(name) => name.rsplit_once('-')?,
-                None => ("model", name.strip_prefix("checkpoint-")?.strip_suffix(".sha256")?),
+            let (part, step) = match (name.strip_suffix(".bpk"), name.strip_suffix(".csv")) {
+                (Some(name), _) => name.rsplit_once('-')?,
+                (None, Some(name)) => ("model", name.strip_prefix("usage-")?),
+                (None, None) => {
+                    ("model", name.strip_prefix("checkpoint-")?.strip_suffix(".sha256")?)
+                }
             };
             PARTS.contains(&part).then_some(())?;
             step.parse().ok()
@@ -61,6 +64,17 @@ impl Checkpoints {
         self.dir.join(format!("checkpoint-{step}.sha256"))
     }
 
+    /// The file that says when atoms were last used. Checkpoints of older versions have none.
+    pub fn usage(&self, step: usize) -> PathBuf {
+        self.dir.join(format!("usage-{step}.csv"))
+    }
+
+    /// All files of a checkpoint that have a checksum.
+    fn files(&self, step: usize) -> Vec<PathBuf> {
+        let usage = Some(self.usage(step)).filter(|path| path.is_file());
+        PARTS.iter().map(|part| self.file(part, step)).chain(usage).collect()
+    }
+
     fn is_complete(&self, step: usize) -> bool {
         PARTS.iter().all(|part| self.file(part, step).is_file())
     }
@@ -71,7 +85,7 @@ impl Checkpoints {
     /// Returns an error if a file cannot be read or written.
     pub fn seal(&self, step: usize) -> Result<()> {
         let mut sums = String::new();
-        for path in PARTS.map(|part| self.file(part, step)) {
+        for path in self.files(step) {
             sums += &sum_line(&path, &std::fs::read(&path).map_err(TrainError::io(&path))?);
         }
         write_whole(&self.sums(step), sums.as_bytes())
@@ -85,7 +99,12 @@ impl Checkpoints {
             return Err(format!("has no file for {}", missing.join(" and ")));
         }
         let Ok(sums) = std::fs::read_to_string(self.sums(step)) else { return Ok(()) };
-        for path in PARTS.map(|part| self.file(part, step)) {
+        let usage = self.usage(step);
+        let name = usage.file_name().unwrap_or_default().to_string_lossy();
+        if sums.contains(&*name) && !usage.is_file() {
+            return Err(format!("has no file {name}"));
+        }
+        for path in self.files(step) {
             let bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
             if !sums.contains(&sum_line(&path, &bytes)) {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -137,7 +156,7 @@ impl Checkpoints {
         for step in steps.difference(&kept) {
             // The checksums go first, so that no checkpoint that is half removed looks whole.
             let parts = PARTS.map(|part| self.file(part, *step));
-            for file in [self.sums(*step)].into_iter().chain(parts) {
+            for file in [self.sums(*step), self.usage(*step)].into_iter().chain(parts) {
                 match std::fs::remove_file(&file) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         return Err(TrainError::io(&file)(error));

@@ -8,7 +8,7 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Tensor, TensorData};
 use pudle_core::{DictionaryConfig, Noise, ShiftedWindows};
-use pudle_data::{Batch, Prefetch, Source, Stream, step_rng};
+use pudle_data::{Batch, Missing, Prefetch, Source, Stream, step_rng};
 
 use crate::config::RunConfig;
 
@@ -23,6 +23,8 @@ pub struct DeviceBatch<const D: usize> {
     pub noise: Noise,
     /// The shifted windows whose reconstructions are averaged, if there are several.
     pub shifts: Option<ShiftedWindows>,
+    /// 1 where an entry is known and 0 where it is missing; `None` if all are known.
+    pub mask: Option<Tensor<D>>,
     /// The size of the data, for the comparison with the loss.
     pub energy: Energy,
 }
@@ -89,13 +91,20 @@ pub(crate) struct StepLoader<const D: usize> {
     ahead: usize,
     device: Device,
     shifts: Option<ShiftSampler>,
+    missing: Missing,
     rank: PhantomData<[(); D]>,
 }
 
 impl<const D: usize> StepLoader<D> {
     /// A loader for `steps` of `source` that prepares up to `ahead` batches in advance.
     pub fn new(source: Arc<dyn Source>, steps: Range<u64>, ahead: usize, device: Device) -> Self {
-        Self { source: Some(source), steps, ahead, device, shifts: None, rank: PhantomData }
+        let (source, missing) = (Some(source), Missing::Error);
+        Self { source, steps, ahead, device, shifts: None, missing, rank: PhantomData }
+    }
+
+    /// The same loader, with this meaning of numbers that are NaN.
+    pub fn with_missing(self, missing: Missing) -> Self {
+        Self { missing, ..self }
     }
 
     /// The same loader with shifted windows for every step, if `shifts` is not `None`.
@@ -105,7 +114,16 @@ impl<const D: usize> StepLoader<D> {
 
     /// A loader without batches.
     pub fn empty(device: Device) -> Self {
-        Self { source: None, steps: 0..0, ahead: 1, device, shifts: None, rank: PhantomData }
+        let missing = Missing::Error;
+        Self {
+            source: None,
+            steps: 0..0,
+            ahead: 1,
+            device,
+            shifts: None,
+            missing,
+            rank: PhantomData,
+        }
     }
 }
 
@@ -118,6 +136,7 @@ impl<const D: usize> DataLoader<DeviceBatch<D>> for StepLoader<D> {
             device: self.device.clone(),
             first: self.steps.start,
             shifts: self.shifts,
+            missing: self.missing,
             done: 0,
             total: self.num_items(),
         })
@@ -134,6 +153,7 @@ impl<const D: usize> DataLoader<DeviceBatch<D>> for StepLoader<D> {
             ahead: self.ahead,
             device: device.clone(),
             shifts: self.shifts,
+            missing: self.missing,
             rank: PhantomData,
         })
     }
@@ -146,6 +166,7 @@ impl<const D: usize> DataLoader<DeviceBatch<D>> for StepLoader<D> {
             ahead: self.ahead,
             device: self.device.clone(),
             shifts: self.shifts,
+            missing: self.missing,
             rank: PhantomData,
         })
     }
@@ -156,6 +177,7 @@ struct StepIterator<const D: usize> {
     device: Device,
     first: u64,
     shifts: Option<ShiftSampler>,
+    missing: Missing,
     done: usize,
     total: usize,
 }
@@ -169,18 +191,36 @@ impl<const D: usize> Iterator for StepIterator<D> {
         self.done += 1;
         let shifts = self.shifts.map(|sampler| sampler.draw(step));
         Some(match batch {
-            Ok(batch) => Ok(to_device(batch, shifts, &self.device)),
+            Ok(batch) => Ok(to_device(batch, shifts, self.missing, &self.device)),
             Err(error) => Err(DatasetError::new(error)),
         })
     }
 }
 
+/// The numbers of a mask: 1 where a value is known, 0 where it is missing. Missing values become zero. `None` if there are
+/// none.
+fn split_missing(batch: &mut Batch) -> Option<Vec<f32>> {
+    if !batch.target.iter().any(|value| value.is_nan()) {
+        return None;
+    }
+    let mask = batch.target.iter().map(|value| if value.is_nan() { 0.0 } else { 1.0 }).collect();
+    for value in batch.input.iter_mut().chain(&mut batch.target).filter(|value| value.is_nan()) {
+        *value = 0.0;
+    }
+    Some(mask)
+}
+
 /// Moves a batch to a device.
 pub(crate) fn to_device<const D: usize>(
-    batch: Batch,
+    mut batch: Batch,
     shifts: Option<ShiftedWindows>,
+    missing: Missing,
     device: &Device,
 ) -> DeviceBatch<D> {
+    let mask = match missing {
+        Missing::Error => None,
+        Missing::Nan => split_missing(&mut batch),
+    };
     let tensor =
         |values: Vec<f32>| Tensor::from_data(TensorData::new(values, batch.shape.clone()), device);
     let energy = Energy::of(&batch);
@@ -188,7 +228,8 @@ pub(crate) fn to_device<const D: usize>(
         true => Noise::Unknown,
         false => Noise::PerDatum(batch.noise.iter().map(|sigma| f64::from(*sigma)).collect()),
     };
-    DeviceBatch { input: tensor(batch.input), target: tensor(batch.target), noise, shifts, energy }
+    let (input, target, mask) = (tensor(batch.input), tensor(batch.target), mask.map(tensor));
+    DeviceBatch { input, target, noise, shifts, mask, energy }
 }
 
 impl<const D: usize> DataLoaderIterator<DeviceBatch<D>> for StepIterator<D> {

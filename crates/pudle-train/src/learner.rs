@@ -1,6 +1,6 @@
 //! The model as Burn's Learner trains it.
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, list_param_ids};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::Tensor;
@@ -9,7 +9,8 @@ use pudle_core::{Dictionary, Objective, Pudle};
 
 use crate::data::{DeviceBatch, Energy};
 use crate::error::{Result, TrainError};
-use crate::metrics::StepRecord;
+use crate::metrics::{Extra, StepRecord};
+use crate::revive::{Pending, Revival, take};
 use crate::update::{UpdateRule, noodl};
 
 /// A loss above this multiple of the loss of a zero output is out of reach for a training that works.
@@ -26,22 +27,39 @@ pub(crate) struct Trainee<const D: usize, A: Dictionary<D>> {
     truth: Option<Param<Tensor<D>>>,
     #[module(skip)]
     rule: UpdateRule,
+    /// Number of first atoms that are never changed.
+    #[module(skip)]
+    fixed: usize,
+    /// Atoms that start again in the next update, which then does nothing else.
+    #[module(skip)]
+    revival: Pending,
 }
 
 impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
     pub fn new(model: Pudle<D, A>, truth: Option<Tensor<D>>, rule: UpdateRule) -> Self {
         let truth = truth.map(|atoms| Param::from_tensor(atoms).set_require_grad(false));
-        Self { model, truth, rule }
+        Self { model, truth, rule, fixed: 0, revival: Pending::default() }
     }
 
-    /// The figures of a forward pass. `error` replaces the mean square error for PSNR.
-    fn record(&self, objective: &Objective<D>, error: Option<Tensor<1>>) -> StepRecord {
+    /// The same with `count` first atoms that are never changed.
+    pub fn with_fixed(self, count: usize) -> Self {
+        Self { fixed: count, ..self }
+    }
+
+    /// The next update, whatever its gradients, starts these atoms again and does nothing else. Burn gives access to the
+    /// optimiser in an update only.
+    pub fn revive_next(&self, revival: Revival) {
+        *self.revival.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(revival);
+    }
+
+    /// The figures of a forward pass, with the distance from the true dictionary.
+    fn record(&self, objective: &Objective<D>, extra: Extra) -> StepRecord {
         let dictionary_error = self.truth.as_ref().map(|truth| {
             let truth = truth.val().inner();
             let error = self.model.dictionary().atoms().inner() - truth.clone();
             (error.square().sum() / truth.square().sum()).sqrt()
         });
-        StepRecord::read(objective, error, dictionary_error)
+        StepRecord::read(objective, Extra { dictionary_error, ..extra })
     }
 
     /// Returns an error if `loss` is not finite, or if it is far from anything that a training can reach. With a step size
@@ -85,8 +103,60 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
         }
     }
 
-    fn project(self) -> Self {
-        Self { model: self.model.project(), ..self }
+    /// The gradients, zero for the atoms that are never changed.
+    fn free(&self, mut grads: GradientsParams) -> GradientsParams {
+        let banks = [self.model.dictionary(), self.model.analysis(), self.model.decoder()];
+        for id in banks.into_iter().flat_map(list_param_ids) {
+            let Some(grad) = grads.remove::<D>(id) else { continue };
+            let mut shape = grad.dims();
+            shape[A::ATOM_AXIS] = self.fixed;
+            let none = Tensor::zeros(shape, (&grad.device(), grad.dtype()));
+            let rest = grad.dims()[A::ATOM_AXIS] - self.fixed;
+            grads.register(
+                id,
+                match rest {
+                    0 => none,
+                    rest => Tensor::cat(
+                        vec![none, grad.narrow(A::ATOM_AXIS, self.fixed, rest)],
+                        A::ATOM_AXIS,
+                    ),
+                },
+            );
+        }
+        grads
+    }
+
+    /// The model after an update: weights are projected, and atoms that never change are those of `before`.
+    fn updated(self, before: Option<Pudle<D, A>>) -> Self {
+        let model = self.model.project();
+        let model = match before {
+            Some(before) => model.with_first_atoms_of(&before, self.fixed),
+            None => model,
+        };
+        Self { model, ..self }
+    }
+
+    /// The model before an update, if it has atoms that never change.
+    fn before(&self) -> Option<Pudle<D, A>> {
+        (self.fixed > 0).then(|| self.model.clone())
+    }
+
+    /// Starts atoms again. If that fails, nothing changes, and a line says so.
+    fn revived(self, optim: &mut ModuleOptimizer, revival: &Revival) -> Self {
+        let result = revival.forget(&self.model, optim).and_then(|forgetful| {
+            let model = revival.apply(self.model.clone())?;
+            Ok((forgetful, model))
+        });
+        match result {
+            Ok((forgetful, model)) => {
+                *optim = forgetful;
+                Self { model, ..self }
+            }
+            Err(error) => {
+                log::warn!("unused atoms cannot start again: {error}");
+                self
+            }
+        }
     }
 }
 
@@ -95,16 +165,20 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
     type Output = StepRecord;
 
     fn step(&self, batch: DeviceBatch<D>) -> TrainOutput<StepRecord> {
-        let DeviceBatch { input, target, noise, shifts, .. } = batch;
+        let DeviceBatch { input, target, noise, shifts, mask, .. } = batch;
+        let usage = Extra { usage: true, ..Extra::default() };
         if self.rule == UpdateRule::Noodl {
             let (grads, objective) = noodl(&self.model, input, target, &noise);
-            return TrainOutput { grads, item: self.record(&objective, None) };
+            return TrainOutput { grads, item: self.record(&objective, usage) };
         }
-        let objective = match shifts {
-            None => self.model.objective(input, target, &noise),
-            Some(windows) => self.model.shifted_objective(input, target, &noise, &windows),
+        let error = mask.clone().map(|mask| Error { target: target.clone(), mask });
+        let objective = match (shifts, mask) {
+            (None, None) => self.model.objective(input, target, &noise),
+            (None, Some(mask)) => self.model.masked_objective(input, target, mask, &noise),
+            (Some(windows), _) => self.model.shifted_objective(input, target, &noise, &windows),
         };
-        let record = self.record(&objective, None);
+        let error = error.map(|error| error.of(objective.reconstruction.clone()));
+        let record = self.record(&objective, Extra { error, ..usage });
         TrainOutput::new(self, objective.loss.backward(), record)
     }
 
@@ -114,7 +188,12 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
         learning_rate: ModuleLearningRate,
         grads: GradientsParams,
     ) -> Self {
-        optim.step(learning_rate, self, grads).project()
+        if let Some(revival) = take(&self.revival) {
+            return self.revived(optim, &revival);
+        }
+        let before = self.before();
+        let grads = if before.is_some() { self.free(grads) } else { grads };
+        optim.step(learning_rate, self, grads).updated(before)
     }
 
     fn optimize_multi(
@@ -123,7 +202,8 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
         learning_rate: ModuleLearningRate,
         grads: MultiGradientsParams,
     ) -> Self {
-        optim.step_multi(learning_rate, self, grads).project()
+        let before = self.before();
+        optim.step_multi(learning_rate, self, grads).updated(before)
     }
 }
 
@@ -132,12 +212,36 @@ impl<const D: usize, A: Dictionary<D>> InferenceStep for Trainee<D, A> {
     type Output = StepRecord;
 
     fn step(&self, batch: DeviceBatch<D>) -> StepRecord {
-        let target = batch.target.inner();
-        let objective =
-            self.model.valid().covered_objective(batch.input.inner(), target.clone(), &batch.noise);
-        // Saved images have values in [0, 1], so PSNR is that of clipped images.
-        let error = (D == 4)
-            .then(|| (objective.reconstruction.clone().clamp(0.0, 1.0) - target).square().mean());
-        self.record(&objective, error)
+        let (input, target) = (batch.input.inner(), batch.target.inner());
+        let (model, noise) = (self.model.valid(), &batch.noise);
+        let (objective, error) = match batch.mask.map(Tensor::inner) {
+            Some(mask) => {
+                let objective = model.masked_objective(input, target.clone(), mask.clone(), noise);
+                let error = Error { target, mask }.of(objective.reconstruction.clone());
+                (objective, Some(error))
+            }
+            None => {
+                let objective = model.covered_objective(input, target.clone(), noise);
+                // Saved images have values in [0, 1], so PSNR is that of clipped images.
+                let clipped = objective.reconstruction.clone().clamp(0.0, 1.0);
+                let error = (D == 4).then(|| (clipped - target).square().mean());
+                (objective, error)
+            }
+        };
+        self.record(&objective, Extra { error, ..Extra::default() })
+    }
+}
+
+/// The mean square error of the entries that are known.
+struct Error<const D: usize> {
+    target: Tensor<D>,
+    mask: Tensor<D>,
+}
+
+impl<const D: usize> Error<D> {
+    fn of(self, reconstruction: Tensor<D>) -> Tensor<1> {
+        let (target, mask) = (self.target.inner(), self.mask.inner());
+        let squares = ((reconstruction.inner() - target) * mask.clone()).square().sum();
+        squares / mask.sum().clamp_min(1.0)
     }
 }

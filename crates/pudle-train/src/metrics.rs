@@ -19,7 +19,7 @@ use crate::error::{Result, TrainError};
 use crate::files::write_whole;
 
 /// The figures of one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StepRecord {
     /// The loss, mean over the batch.
     pub loss: f64,
@@ -33,30 +33,56 @@ pub struct StepRecord {
     /// `‖D − D*‖_F / ‖D*‖_F`, if the true dictionary `D*` is known and the run starts near it, so that
     /// both have the same order of atoms.
     pub dictionary_error: Option<f64>,
+    /// Number of atoms that no datum of the last steps used, in a run: those of the setting `training.unused_window`.
+    pub unused: Option<u64>,
+    /// Whether a datum of the step used each atom. Empty in a validation.
+    pub(crate) used: Arc<[bool]>,
+}
+
+/// What is read from a forward pass beside the usual figures.
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// The mean square error for PSNR, in place of the fit.
+    pub error: Option<Tensor<1>>,
+    /// The distance from the true dictionary.
+    pub dictionary_error: Option<Tensor<1>>,
+    /// Whether the atoms in use are asked for.
+    pub usage: bool,
+}
+
+/// 1 for each atom that a datum of the batch uses, else 0, `[p]`.
+fn used_atoms<const D: usize>(code: Tensor<D>) -> Tensor<1> {
+    let dims = code.dims();
+    let (batch, atoms) = (dims[0], dims[1]);
+    let places = dims[2..].iter().product();
+    let active = code.not_equal_elem(0.0).float().reshape([batch, atoms, places]);
+    active.max_dim(2).max_dim(0).reshape([atoms])
 }
 
 impl StepRecord {
-    /// Reads the figures of a forward pass from the device in one transfer. `error` is the mean square
-    /// error for PSNR; without it, PSNR uses the fit. `error` and `dictionary_error` have one element.
-    pub(crate) fn read<const D: usize>(
-        objective: &Objective<D>,
-        error: Option<Tensor<1>>,
-        dictionary_error: Option<Tensor<1>>,
-    ) -> Self {
+    /// Reads the figures of a forward pass from the device in one transfer. The tensors in `extra` have one element.
+    pub(crate) fn read<const D: usize>(objective: &Objective<D>, extra: Extra) -> Self {
+        let Extra { error, dictionary_error, usage } = extra;
         let active = objective.code.clone().inner().not_equal_elem(0.0).float().mean();
         let fit = objective.fit.clone().inner();
         // The fit is half the sum of squares of a datum; PSNR needs the mean of squares.
         let size = objective.reconstruction.dims()[1..].iter().product::<usize>() as f64;
         let error = error.unwrap_or_else(|| fit.clone() * (2.0 / size));
         let mut figures = vec![objective.loss.clone().inner(), fit, error, active];
+        let known = dictionary_error.is_some();
         figures.extend(dictionary_error);
+        if usage {
+            figures.push(used_atoms(objective.code.clone().inner()));
+        }
         let figures: Vec<f64> = Tensor::cat(figures, 0).into_data().iter::<f64>().collect();
         Self {
             loss: figures[0],
             fit: figures[1],
             psnr: -10.0 * figures[2].log10(),
             active: figures[3],
-            dictionary_error: figures.get(4).copied(),
+            dictionary_error: known.then(|| figures[4]),
+            unused: None,
+            used: figures[4 + usize::from(known)..].iter().map(|used| *used > 0.0).collect(),
         }
     }
 }
@@ -69,7 +95,7 @@ impl ItemLazy for StepRecord {
 
 impl Adaptor<StepRecord> for StepRecord {
     fn adapt(&self) -> StepRecord {
-        *self
+        self.clone()
     }
 }
 
@@ -113,6 +139,11 @@ impl Figure {
     /// The error of the dictionary.
     pub fn dictionary_error() -> Self {
         Self::new("Dictionary error", None, false, |record| record.dictionary_error)
+    }
+
+    /// The number of unused atoms.
+    pub fn unused() -> Self {
+        Self::new("Unused atoms", None, false, |record| record.unused.map(|count| count as f64))
     }
 
     fn format(&self) -> FormatOptions {
@@ -199,8 +230,19 @@ pub(crate) struct MetricsFile {
 pub(crate) const TRAIN: &str = "train";
 pub(crate) const VALID: &str = "valid";
 
-const HEADER: [&str; 8] =
-    ["step", "split", "loss", "fit", "psnr", "active", "dictionary_error", "learning_rate"];
+const HEADER: [&str; 9] = [
+    "step",
+    "split",
+    "loss",
+    "fit",
+    "psnr",
+    "active",
+    "dictionary_error",
+    "learning_rate",
+    "unused",
+];
+/// Columns of a file that an older version wrote, which are the first ones.
+const OLD_COLUMNS: usize = 8;
 
 impl MetricsFile {
     /// Opens the file of a run that continues after step `done`. Rows of later steps and incomplete rows,
@@ -214,8 +256,13 @@ impl MetricsFile {
         history.write_record(HEADER).map_err(failed)?;
         let mut validated = false;
         if done > 0 && path.exists() {
-            let rows = csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(failed)?;
-            for row in rows.into_records().filter_map(|row| row.ok()) {
+            let mut rows =
+                csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(failed)?;
+            let whole = rows.headers().map(csv::StringRecord::len).unwrap_or(0);
+            for mut row in rows.into_records().filter_map(|row| row.ok()) {
+                if whole == OLD_COLUMNS && row.len() == OLD_COLUMNS {
+                    row.push_field("");
+                }
                 let step = row.get(0).and_then(|step| step.parse::<u64>().ok());
                 if row.len() == HEADER.len() && step.is_some_and(|step| step <= done) {
                     validated |= step == Some(done) && row.get(1) == Some(VALID);
@@ -259,6 +306,7 @@ impl MetricsFile {
                 record.active.to_string(),
                 optional(record.dictionary_error),
                 optional(learning_rate),
+                record.unused.map(|count| count.to_string()).unwrap_or_default(),
             ])
             .map_err(|error| TrainError::Io {
                 path: self.path.clone(),
@@ -283,5 +331,7 @@ pub(crate) fn mean(records: &[StepRecord]) -> Option<StepRecord> {
         psnr: mean(|record| record.psnr),
         active: mean(|record| record.active),
         dictionary_error: last.dictionary_error,
+        unused: None,
+        used: Arc::default(),
     })
 }

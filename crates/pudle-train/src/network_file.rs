@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pudle_core::{Algorithm, Configured, DictionaryConfig};
 use pudle_core::{AnyPudle, Kernels, ModelVisitor, Noise, Pudle, PudleConfig, Step};
-use pudle_data::Sigma;
+use pudle_data::{Normalization, Sigma};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
@@ -13,8 +13,9 @@ use crate::error::{Result, TrainError};
 /// Name of the text in a file.
 pub(crate) const KEY: &str = "pudle";
 
-/// The version of the format that is written. Files of newer versions are refused.
-const FORMAT: u32 = 1;
+/// The newest version of the format. Files of newer versions are refused. A file has the oldest version that says all:
+/// 2 with a normalisation, otherwise 1.
+const FORMAT: u32 = 2;
 
 /// The description of a network in a file: one JSON object. See `checkpoints/README.md`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub(crate) struct NetworkFile {
     /// Noise of the training, on the scale 0 … 255, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sigma: Option<Sigma>,
+    /// How data are normalised before they are encoded, if they are.
+    #[serde(default, skip_serializing_if = "Normalization::is_none")]
+    pub normalization: Normalization,
     /// The step size `α` as a number; none if it is `1/‖D‖²` of data of any size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<f64>,
@@ -56,9 +60,10 @@ impl NetworkFile {
                 (0..layers).map(|layer| shortest(lambda(layer))).collect()
             });
         Self {
-            format: FORMAT,
+            format: if checkpoint.normalization.is_none() { 1 } else { FORMAT },
             program: format!("pudle {}", env!("CARGO_PKG_VERSION")),
             sigma: checkpoint.sigma,
+            normalization: checkpoint.normalization.clone(),
             step: step(&checkpoint.model),
             lambda,
             extrapolation: extrapolation(model.algorithm, layers),
@@ -83,6 +88,13 @@ impl NetworkFile {
         }
         let network: Self = serde_json::from_slice(text).map_err(damaged)?;
         network.model.validate().map_err(|error| TrainError::in_file(path, error.into()))?;
+        if let Some(width) = network.normalization.width()
+            && !matches!(network.model.dictionary, DictionaryConfig::Dense(dense) if dense.dim == width)
+        {
+            let reason =
+                format!("has a normalisation of {width} numbers, which does not fit its atoms");
+            return Err(TrainError::weights(path, reason));
+        }
         Ok(network)
     }
 

@@ -99,7 +99,7 @@ impl Denoiser {
 mod tests {
     use burn::tensor::Device;
     use pudle_core::{AnyPudle, ConvConfig, Pudle, PudleConfig};
-    use pudle_data::{Sigma, add_gaussian, scene};
+    use pudle_data::{Normalization, Sigma, add_gaussian, scene};
 
     use super::*;
     use crate::checkpoint::Checkpoint;
@@ -110,7 +110,12 @@ mod tests {
         let shape = ConvConfig { atoms: 20, channels, size: 7, stride: 3 };
         let config = PudleConfig::conv2d(shape).with_layers(4).with_step(0.15).with_lambda(0.08);
         let model = AnyPudle::Conv2d(Pudle::new(&config, 3, &device).unwrap());
-        let checkpoint = Checkpoint { config, model, sigma: Some(Sigma::Between([5.0, 50.0])) };
+        let checkpoint = Checkpoint {
+            config,
+            model,
+            sigma: Some(Sigma::Between([5.0, 50.0])),
+            normalization: Normalization::none(),
+        };
         Denoiser::new(checkpoint, "test", &device).unwrap()
     }
 

@@ -14,8 +14,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
-use pudle_core::{AnyPudle, Configured, ModelVisitor, Pudle, PudleConfig};
-use pudle_data::{KnownDictionary, Opened, Validation};
+use pudle_core::{AnyPudle, Configured, DictionaryConfig, ModelVisitor, Pudle};
+use pudle_data::{KnownDictionary, Missing, Opened, Validation};
 
 use crate::atoms::atoms_picture;
 use crate::checkpoint::{Checkpoint, WEIGHTS};
@@ -23,15 +23,19 @@ use crate::checkpoints::{Checkpoints, SaveAlways};
 use crate::config::{Initialization, LearningRateSchedule, RunConfig, TrainingConfig};
 use crate::data::{ShiftSampler, StepLoader};
 use crate::error::{Result, TrainError};
+use crate::import::read_atoms;
 use crate::learner::Trainee;
 use crate::metrics::{Figure, MetricsFile, NoLog};
+use crate::normalization;
 use crate::progress::{PlainLines, Steps};
 use crate::record::Record;
+use crate::revive::Reviver;
 use crate::run_dir::{CONFIG, RunDir};
 use crate::run_weights::load;
 use crate::stability::step_above_bound;
-use crate::start::start_from;
+use crate::start::initial_model;
 use crate::strategy::{State, Stepwise};
+use crate::usage::Usage;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +78,17 @@ pub fn train_at(
     config.to_text()?;
     let device = config.backend.device()?;
     let data = config.open_data()?;
-    if let Initialization::Checkpoint { dir } = &config.training.initialization {
-        Checkpoint::load(dir, &device)?;
+    match &config.training.initialization {
+        Initialization::Checkpoint { dir } => drop(Checkpoint::load(dir, &device)?),
+        Initialization::File { path, tensor } => {
+            read_atoms(path, tensor.as_deref(), &config.model.dictionary)?;
+        }
+        _ => {}
+    }
+    if config.data.missing() == Missing::Nan {
+        log::warn!(
+            "batches with missing numbers run as composed operations, which are slower than the fused pass"
+        );
     }
     let dir = place()?;
     dispatch(Run { config, dir, interrupter, device, data, from: None, watcher: None })
@@ -92,7 +105,8 @@ pub fn train_watched(config: RunConfig, dir: &Path, done: Arc<AtomicU64>) -> Res
     let path = dir.join(CONFIG);
     let mut from = None;
     let device = config.backend.device()?;
-    let data = config.open_data()?;
+    let known = normalization::read(dir, width(&config))?;
+    let data = config.open_normalized(known.as_ref())?;
     let dir = if path.exists() { RunDir::open(dir)? } else { RunDir::create(dir)? };
     if path.exists() {
         let found = RunConfig::read(&path)?;
@@ -131,7 +145,8 @@ pub fn resume(
         record.check_settings(&config, dir.path())?;
     }
     let device = config.backend.device()?;
-    let data = config.open_data()?;
+    let known = normalization::read(dir.path(), width(&config))?;
+    let data = config.open_normalized(known.as_ref())?;
     if let Some(record) = &record {
         record.compare_data(data.fingerprint.as_ref(), dir.path());
     }
@@ -224,7 +239,11 @@ fn launch<const D: usize, A: Configured<D>>(
     // The settings come first: whatever moment a kill falls on, the directory is then that of a run.
     config.write(&dir.join(CONFIG))?;
     Record { data: data.fingerprint.clone(), settings: config.clone() }.write(dir)?;
+    let normalization = data.matrix.as_ref().map(|matrix| matrix.normalization().clone());
+    let normalization = normalization.unwrap_or_default();
+    normalization::write(&normalization, dir)?;
     checkpoints.create()?;
+    let usage = usage(&config, &checkpoints, from)?;
     let metrics = MetricsFile::open(&dir.join("metrics.csv"), done)?;
     let ([model, optim, scheduler], saves) = checkpoints.checkpointers();
     let strategy = Arc::new(Stepwise {
@@ -235,7 +254,15 @@ fn launch<const D: usize, A: Configured<D>>(
         checkpoint_every: training.checkpoint_every,
         keep: training.keep,
         checkpoints,
-        state: Mutex::new(State { metrics, saves, reached: done, failure: None, active: false }),
+        reviver: reviver(&config, &data),
+        state: Mutex::new(State {
+            metrics,
+            saves,
+            reached: done,
+            failure: None,
+            active: false,
+            usage,
+        }),
     });
     let optimizer = training.update().optimizer();
     let mut supervised = SupervisedTraining::new(dir, loader, valid)
@@ -247,6 +274,7 @@ fn launch<const D: usize, A: Configured<D>>(
         .metric_train_numeric(Figure::fit())
         .metric_train_numeric(Figure::psnr())
         .metric_train_numeric(Figure::active())
+        .metric_train_numeric(Figure::unused())
         .metric_valid_numeric(Figure::loss())
         .metric_valid_numeric(Figure::psnr())
         .with_checkpointing_strategy(SaveAlways)
@@ -277,7 +305,9 @@ fn launch<const D: usize, A: Configured<D>>(
         return Err(TrainError::Learner(error.to_string()));
     }
     let steps = config.training.steps;
-    write_model(config.model, wrap(result.model.model), dir)?;
+    let model = wrap(result.model.model);
+    let checkpoint = Checkpoint { config: config.model, model, sigma: None, normalization };
+    write_model(&checkpoint, dir)?;
     if reached < steps {
         return Ok(Outcome::Stopped { step: reached });
     }
@@ -293,20 +323,30 @@ fn loaders<const D: usize>(
 ) -> (Arc<StepLoader<D>>, Arc<StepLoader<D>>) {
     let TrainingConfig { steps, ahead, .. } = config.training;
     let training = StepLoader::new(data.training.clone(), done..steps, ahead, device.clone())
-        .with_shifts(ShiftSampler::of(config));
+        .with_shifts(ShiftSampler::of(config))
+        .with_missing(config.data.missing());
     let valid = match &data.validation {
         Some(Validation { source, batches }) => {
             StepLoader::new(source.clone(), 0..*batches, ahead, device.clone())
+                .with_missing(config.data.missing())
         }
         None => StepLoader::empty(device.clone()),
     };
     (Arc::new(training), Arc::new(valid))
 }
 
+/// The numbers of a datum, if data are vectors; otherwise 0.
+fn width(config: &RunConfig) -> usize {
+    match config.model.dictionary {
+        DictionaryConfig::Dense(dense) => dense.dim,
+        _ => 0,
+    }
+}
+
 /// Writes the weights and the picture of the atoms.
-fn write_model(config: PudleConfig, model: AnyPudle, dir: &Path) -> Result<()> {
-    let picture = atoms_picture(&model)?;
-    Checkpoint { config, model, sigma: None }.write_weights(dir)?;
+fn write_model(checkpoint: &Checkpoint, dir: &Path) -> Result<()> {
+    let picture = atoms_picture(&checkpoint.model)?;
+    checkpoint.write_weights(dir)?;
     Ok(picture.write(&dir.join("atoms.png"))?)
 }
 
@@ -319,21 +359,45 @@ fn trainee<const D: usize, A: Configured<D>>(
 ) -> Result<Trainee<D, A>> {
     let shape = config.model.dictionary.shape();
     let atoms = |known: &KnownDictionary| TensorData::new(known.values().to_vec(), shape.clone());
-    let truth = data.dictionary.as_ref();
-    let model = match (&config.training.initialization, truth) {
-        (Initialization::Perturbed { sd }, Some(truth)) => {
-            let start = truth.perturbed(*sd, config.seed);
-            Pudle::from_data(&config.model, atoms(&start), device)?
-        }
-        // A resumed run starts from its own checkpoint instead.
-        (Initialization::Checkpoint { dir }, _) if !resumes => {
-            start_from(&config.model, config.seed, dir, device)?
-        }
-        _ => Pudle::new(&config.model, config.seed, device)?,
-    };
-    let truth = truth.filter(|_| atoms_correspond(config));
+    let model = initial_model(config, data, resumes, device)?;
+    let truth = data.dictionary.as_ref().filter(|_| atoms_correspond(config));
     let truth = truth.map(|truth| Tensor::from_data(atoms(truth), device));
-    Ok(Trainee::new(model, truth, config.training.update))
+    let trainee = Trainee::new(model, truth, config.training.update);
+    Ok(trainee.with_fixed(config.training.fixed_atoms))
+}
+
+/// When atoms were last used: what a checkpoint says, or a new count.
+fn usage(config: &RunConfig, checkpoints: &Checkpoints, from: Option<usize>) -> Result<Usage> {
+    let (atoms, window) = (config.model.dictionary.atoms(), config.training.unused_window);
+    let Some(step) = from else { return Ok(Usage::new(atoms, window, 0)) };
+    let path = checkpoints.usage(step);
+    if !path.exists() {
+        if config.training.revive {
+            log::warn!(
+                "the checkpoint of step {step} does not tell when atoms were last used: all count as used"
+            );
+        }
+        return Ok(Usage::new(atoms, window, step as u64));
+    }
+    Usage::read(&path, atoms, window)
+}
+
+/// How unused atoms start again, if the settings ask for it. A line says if the run is too short for it.
+fn reviver(config: &RunConfig, data: &Opened) -> Option<Reviver> {
+    let TrainingConfig { revive, unused_window: window, steps: total, fixed_atoms: fixed, .. } =
+        config.training;
+    if !revive {
+        return None;
+    }
+    if total < 2 * window {
+        log::warn!(
+            "no atom starts again in a run of {total} steps: that needs at least {}, twice the setting \
+             `training.unused_window`",
+            2 * window
+        );
+    }
+    let (source, missing) = (data.training.clone(), config.data.missing());
+    Some(Reviver { source, missing, fixed, window, total })
 }
 
 /// Whether atom `j` of the model corresponds to atom `j` of the true dictionary, so that their distance

@@ -1,19 +1,133 @@
-//! Initialisation of a model with the weights of a checkpoint.
+//! The initial weights of a model.
 
 use std::path::Path;
 
-use burn::tensor::Device;
-use pudle_core::{Configured, Pudle, PudleConfig};
+use burn::tensor::{Device, TensorData};
+use pudle_core::{Configured, Constraint, Pudle, PudleConfig};
+use pudle_data::Opened;
 
 use crate::checkpoint::Checkpoint;
+use crate::config::{Initialization, RunConfig};
 use crate::error::{Result, TrainError};
+use crate::frame::Bank;
+use crate::import::read_atoms;
+use crate::start_data::atoms_from_data;
+
+/// The model of a run before its first step. A run that goes on loads its weights from its own checkpoint afterwards.
+///
+/// # Errors
+/// Returns an error if a file or data cannot be read, or do not fit the settings.
+pub(crate) fn initial_model<const D: usize, A: Configured<D>>(
+    config: &RunConfig,
+    data: &Opened,
+    resumes: bool,
+    device: &Device,
+) -> Result<Pudle<D, A>> {
+    let (model, seed) = (&config.model, config.seed);
+    let random = || Ok(Pudle::new(model, seed, device)?);
+    match (&config.training.initialization, data.dictionary.as_ref()) {
+        (Initialization::Perturbed { sd }, Some(truth)) => {
+            let values = truth.perturbed(*sd, seed).values().to_vec();
+            let atoms = TensorData::new(values, model.dictionary.shape());
+            Ok(Pudle::from_data(model, atoms, device)?)
+        }
+        // A resumed run starts from its own checkpoint instead.
+        _ if resumes => random(),
+        (Initialization::Checkpoint { dir }, _) => start_from(model, seed, dir, device),
+        (Initialization::Data, _) => {
+            let atoms = atoms_from_data(&*data.training, config)?;
+            let (found, wanted) = (atoms.len(), model.dictionary.atoms());
+            if found < wanted {
+                log::warn!(
+                    "the data give {found} different atoms: the other {} start at random",
+                    wanted - found
+                );
+            }
+            with_atoms(random()?, &atoms)
+        }
+        (Initialization::File { path, tensor }, _) => {
+            let (atoms, notes) = read_atoms(path, tensor.as_deref(), &model.dictionary)?;
+            notes.iter().for_each(|note| log::warn!("{}: {note}", path.display()));
+            let (found, wanted) = (atoms.len(), model.dictionary.atoms());
+            if found < wanted {
+                let rest = wanted - found;
+                log::warn!(
+                    "{}: has {found} atoms, which are the first ones: the other {rest} start at random",
+                    path.display()
+                );
+            }
+            constrained(with_atoms(random()?, &atoms)?, config, path)
+        }
+        _ => random(),
+    }
+}
+
+/// The model with these atoms as its first ones, in every bank.
+fn with_atoms<const D: usize, A: Configured<D>>(
+    model: Pudle<D, A>,
+    atoms: &[Vec<f32>],
+) -> Result<Pudle<D, A>> {
+    let numbers: Vec<usize> = (0..atoms.len()).collect();
+    let weights = model.weights().into_iter().map(|weight| {
+        let shape = weight.values.shape().to_vec();
+        let mut values = weight.to_vec();
+        if weight.path.ends_with(".atoms") {
+            let mut bank = Bank { values: &mut values, shape: &shape, axis: A::ATOM_AXIS };
+            bank.replace(&numbers, atoms);
+        }
+        (weight.path, TensorData::new(values, shape))
+    });
+    let weights: Vec<_> = weights.collect();
+    model.with_weights(weights).map_err(|error| TrainError::Unsuitable(error.to_string()))
+}
+
+/// The model with its atoms on their constraint, but for those that never change. A line says if atoms of the file have
+/// numbers below zero and must not.
+///
+/// # Errors
+/// Returns an error if that is so for an atom that never changes.
+fn constrained<const D: usize, A: Configured<D>>(
+    model: Pudle<D, A>,
+    config: &RunConfig,
+    path: &Path,
+) -> Result<Pudle<D, A>> {
+    let fixed = config.training.fixed_atoms;
+    if let Some(first) = negative_atoms(&model).first() {
+        if *first < fixed {
+            let reason = format!(
+                "atom {first} has numbers below zero, but it never changes and the dictionary is non-negative"
+            );
+            return Err(TrainError::weights(path, reason));
+        }
+        let count = negative_atoms(&model).len();
+        log::warn!("{}: numbers below zero in {count} atoms become zero", path.display());
+    }
+    let before = model.clone();
+    Ok(model.project().with_first_atoms_of(&before, fixed))
+}
+
+/// The atoms of a non-negative dictionary that have numbers below zero, in ascending order. None if the dictionary may have
+/// them.
+pub(crate) fn negative_atoms<const D: usize, A: Configured<D>>(model: &Pudle<D, A>) -> Vec<usize> {
+    let weights = model.weights().into_iter();
+    let violated = |weight: &pudle_core::Weight| match weight.constraint {
+        Constraint::NonNegativeUnitNorm { axis } => {
+            let (mut values, shape) = (weight.to_vec(), weight.values.shape().to_vec());
+            let bank = Bank { values: &mut values, shape: &shape, axis };
+            let below = |atom: &usize| bank.atom(*atom).iter().any(|value| *value < 0.0);
+            (0..shape[axis]).filter(below).collect()
+        }
+        _ => Vec::new(),
+    };
+    weights.flat_map(|weight| violated(&weight)).collect()
+}
 
 /// A model with these settings, initialised with those weights of the checkpoint in `dir` that it shares; see
 /// [`Pudle::start_from`]. The other weights are drawn from `seed`.
 ///
 /// # Errors
 /// Returns an error if the checkpoint cannot be read, or if its atoms do not fit the settings.
-pub(crate) fn start_from<const D: usize, A: Configured<D>>(
+fn start_from<const D: usize, A: Configured<D>>(
     config: &PudleConfig,
     seed: u64,
     dir: &Path,

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::data::dataloader::Progress;
 use burn::module::Module;
+use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use burn::train::{
     EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearningResult,
@@ -18,6 +19,8 @@ use crate::data::DeviceBatch;
 use crate::error::{Result, TrainError};
 use crate::learner::Trainee;
 use crate::metrics::{MetricsFile, StepRecord, TRAIN, VALID, mean};
+use crate::revive::Reviver;
+use crate::usage::Usage;
 
 /// The training strategy: runs the steps `done + 1 ..= total`. An epoch of Burn is the period between
 /// two validations.
@@ -29,6 +32,8 @@ pub(crate) struct Stepwise {
     pub checkpoint_every: u64,
     pub keep: usize,
     pub checkpoints: Checkpoints,
+    /// How unused atoms start again, if they do.
+    pub reviver: Option<Reviver>,
     pub state: Mutex<State>,
 }
 
@@ -42,6 +47,8 @@ pub(crate) struct State {
     pub failure: Option<TrainError>,
     /// Whether any code had an entry that is not zero.
     pub active: bool,
+    /// When atoms were last used.
+    pub usage: Usage,
 }
 
 /// If all codes of so many steps are zero, a warning says so.
@@ -93,7 +100,7 @@ fn validate<const D: usize, A: Dictionary<D>>(
     while let Some(batch) = batches.next() {
         let batch = batch.map_err(|error| TrainError::Learner(error.to_string()))?;
         let record = InferenceStep::step(&trainee, batch);
-        records.push(record);
+        records.push(record.clone());
         let item = TrainingItem::new(record, batches.progress(), Some(records.len()), None);
         if !visit(item) {
             return Ok(None);
@@ -121,7 +128,10 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
 
     /// Performs a training step and writes its figures.
     fn step(&mut self, state: &mut State, batch: DeviceBatch<D>, step: u64) -> Result<()> {
-        let record = advance(&mut self.learner, batch, step)?;
+        let mut record = advance(&mut self.learner, batch, step)?;
+        state.usage.observe(step, &record.used);
+        let unused = state.usage.unused(step);
+        record.unused = Some(unused.len() as u64);
         state.reached = step;
         state.active |= record.active > 0.0;
         let rate = self.learner.lr_current();
@@ -131,6 +141,28 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
         let progress = Progress::new(done, all, Some("steps".into()));
         let item = TrainingItem::new(record, progress, Some(step as usize), Some(rate));
         self.send(LearnerEvent::ProcessedItem(item));
+        self.revive(state, &unused, step)
+    }
+
+    /// Starts unused atoms again, if it is time, and says so in a line.
+    fn revive(&mut self, state: &mut State, unused: &[usize], step: u64) -> Result<()> {
+        let Some(reviver) = self.plan.reviver.as_ref().filter(|reviver| reviver.is_due(step))
+        else {
+            return Ok(());
+        };
+        let (model, device) = (self.learner.model(), self.plan.device.clone().inner());
+        let Some(revival) = reviver.revival(&model.model.valid(), unused, step, &device)? else {
+            return Ok(());
+        };
+        state.usage.renew(step, &revival.atoms);
+        log::warn!(
+            "step {step}: {} of {} atoms without use in {} steps start again from the data that are reconstructed worst",
+            revival.atoms.len(),
+            unused.len(),
+            state.usage.window()
+        );
+        model.revive_next(revival);
+        self.learner.optimizer_step(GradientsParams::new());
         Ok(())
     }
 
@@ -208,6 +240,7 @@ impl<const D: usize, A: Dictionary<D>> SupervisedLearningStrategy<Trainee<D, A>>
             let Some(checkpointer) = &mut checkpointer else { return Ok(()) };
             checkpointer.checkpoint(learner, step as usize, &event_store);
             state.saves.wait()?;
+            state.usage.write(&self.checkpoints.usage(step as usize))?;
             self.checkpoints.seal(step as usize)?;
             self.checkpoints.prune(step as usize, self.keep)
         });

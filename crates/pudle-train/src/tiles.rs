@@ -98,7 +98,7 @@ fn spans(length: usize, tile: usize) -> impl Iterator<Item = (usize, usize)> {
 mod tests {
     use burn::tensor::Device;
     use pudle_core::{AnyPudle, ConvConfig, Pudle, PudleConfig};
-    use pudle_data::{add_gaussian, scene};
+    use pudle_data::{Normalization, add_gaussian, scene};
 
     use super::*;
     use crate::checkpoint::Checkpoint;
@@ -109,7 +109,8 @@ mod tests {
         let shape = ConvConfig { atoms: 20, channels, size: 7, stride: 3 };
         let config = PudleConfig::conv2d(shape).with_layers(4).with_step(0.15).with_lambda(0.08);
         let model = AnyPudle::Conv2d(Pudle::new(&config, 3, &device).unwrap());
-        let checkpoint = Checkpoint { config, model, sigma: None };
+        let checkpoint =
+            Checkpoint { config, model, sigma: None, normalization: Normalization::none() };
         Denoiser::new(checkpoint, "test", &device).unwrap()
     }
 

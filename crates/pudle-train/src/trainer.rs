@@ -8,7 +8,7 @@ use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::Device;
 use burn::train::TrainStep;
 use pudle_core::{Dictionary, Pudle, PudleConfig};
-use pudle_data::Batch;
+use pudle_data::{Batch, Missing};
 
 use crate::data::to_device;
 use crate::error::{Result, TrainError};
@@ -51,6 +51,7 @@ pub struct Trainer<const D: usize, A: Dictionary<D>> {
     optimizer: ModuleOptimizer,
     update: Update,
     device: Device,
+    missing: Missing,
     /// Number of complete steps.
     steps: u64,
 }
@@ -60,7 +61,13 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
     pub fn new(model: Pudle<D, A>, update: Update) -> Self {
         let trainee = Trainee::new(model, None, update.rule).train();
         let device = trainee.model.dictionary().atoms().device();
-        Self { trainee, optimizer: update.optimizer(), update, device, steps: 0 }
+        let missing = Missing::Error;
+        Self { trainee, optimizer: update.optimizer(), update, device, missing, steps: 0 }
+    }
+
+    /// The same trainer, with this meaning of numbers that are NaN. The default is [`Missing::Error`].
+    pub fn with_missing(self, missing: Missing) -> Self {
+        Self { missing, ..self }
     }
 
     /// Performs one step on `batch`, and returns the figures of its forward pass, before the update.
@@ -71,7 +78,7 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
     /// # Panics
     /// Panics if the data of `batch` do not have rank `D`, or do not fit the dictionary.
     pub fn step(&mut self, batch: Batch) -> Result<StepRecord> {
-        let batch = to_device(batch, None, &self.device);
+        let batch = to_device(batch, None, self.missing, &self.device);
         let (extent, energy) = (batch.input.dims(), batch.energy);
         let output = TrainStep::step(&self.trainee, batch);
         self.trainee.check(output.item.loss, self.steps + 1, extent, energy)?;
@@ -89,6 +96,11 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
     /// The model after the last step, without autodiff.
     pub fn model(&self) -> Pudle<D, A> {
         self.trainee.model.valid()
+    }
+
+    /// Continues with another learning rate, above 0.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.update.learning_rate = learning_rate;
     }
 
     /// Continues with other settings of the model; see [`Pudle::with_config`].

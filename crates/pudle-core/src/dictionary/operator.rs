@@ -100,6 +100,21 @@ pub(crate) fn unit_norm<const D: usize>(atoms: Tensor<D>, axis: usize) -> Tensor
     atoms / squares.sqrt().clamp_min(TINY_NORM)
 }
 
+/// Atoms projected onto the part of the unit sphere that has no numbers below zero; `axis` counts the atoms. If no number of
+/// an atom is above zero, the nearest point is where its largest number is 1.
+pub(crate) fn nonnegative_unit_norm<const D: usize>(atoms: Tensor<D>, axis: usize) -> Tensor<D> {
+    let over_atom = |values: Tensor<D>, fold: fn(Tensor<D>, usize) -> Tensor<D>| {
+        (0..D).filter(|other| *other != axis).fold(values, fold)
+    };
+    let largest = over_atom(atoms.clone(), |values, other| values.max_dim(other));
+    let none_above = largest.clone().lower_equal_elem(0.0).expand(atoms.dims());
+    // An atom of norm zero stays as it is.
+    let some = over_atom(atoms.clone().abs(), |values, other| values.max_dim(other)).sign();
+    let at_largest = atoms.clone().greater_equal(largest.expand(atoms.dims())).float() * some;
+    let at_largest = at_largest.cast(atoms.dtype());
+    unit_norm(atoms.clamp_min(0.0).mask_where(none_above, at_largest), axis)
+}
+
 /// Replaces a parameter's value by a function of it that no graph records, as an optimiser does.
 pub(crate) fn map_value<const D: usize>(
     param: Param<Tensor<D>>,

@@ -42,13 +42,34 @@ pub enum Normalize {
 }
 
 /// A [`Normalize`] with its numbers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Numbers")]
 pub struct Normalization {
     kind: Normalize,
     /// Means of the columns; empty if they are not used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     mean: Vec<f32>,
     /// Standard deviations of the columns; empty if they are not used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     scale: Vec<f32>,
+}
+
+/// A [`Normalization`] in a file, whose numbers are not checked yet.
+#[derive(Deserialize)]
+struct Numbers {
+    kind: Normalize,
+    #[serde(default)]
+    mean: Vec<f32>,
+    #[serde(default)]
+    scale: Vec<f32>,
+}
+
+impl TryFrom<Numbers> for Normalization {
+    type Error = RangeError;
+
+    fn try_from(Numbers { kind, mean, scale }: Numbers) -> Result<Self, RangeError> {
+        Self::new(kind, mean.len().max(scale.len()), mean, scale)
+    }
 }
 
 impl Normalization {
@@ -87,6 +108,16 @@ impl Normalization {
         Self { kind: Normalize::None, mean: vec![], scale: vec![] }
     }
 
+    /// Whether it changes nothing.
+    pub fn is_none(&self) -> bool {
+        self.kind == Normalize::None
+    }
+
+    /// The numbers of a datum that it is for; `None` if any.
+    pub fn width(&self) -> Option<usize> {
+        Some(self.mean.len().max(self.scale.len())).filter(|width| *width > 0)
+    }
+
     /// The kind.
     pub fn kind(&self) -> Normalize {
         self.kind
@@ -118,7 +149,7 @@ impl Normalization {
         1.0
     }
 
-    /// Undoes [`apply`](Self::apply) on a datum that is decoded from a code with its factor.
+    /// Undoes [`apply`](Self::apply) on a datum that is decoded from a code which was multiplied by the factor of `apply`.
     pub fn undo(&self, datum: &mut [f32]) {
         datum.iter_mut().zip(&self.scale).for_each(|(value, scale)| *value *= scale);
         datum.iter_mut().zip(&self.mean).for_each(|(value, mean)| *value += mean);

@@ -72,7 +72,7 @@ impl DeadLeavesSettings {
         }
     }
 
-    fn pictures(&self, count: usize, seed: u64, options: &OpenOptions) -> Result<DeadLeaves> {
+    fn pictures(&self, count: usize, seed: u64, options: &OpenOptions<'_>) -> Result<DeadLeaves> {
         DeadLeaves::new(DeadLeavesConfig {
             height: self.side,
             width: self.side,
@@ -99,7 +99,7 @@ impl SourceSettings for DeadLeavesSettings {
         values_per_crop(self.crop, dictionary)
     }
 
-    fn open(&self, options: &OpenOptions) -> Result<Opened> {
+    fn open(&self, options: &OpenOptions<'_>) -> Result<Opened> {
         let OpenOptions { batch, seed, .. } = *options;
         let Self { crop, sigma, flips, noise, .. } = *self;
         let capacity = self.cached_images.unwrap_or(CACHED_IMAGES);

@@ -44,7 +44,7 @@ impl SourceSettings for DigitSettings {
         fit::dense(dictionary, "digits").map_or(1, |dense| dense.dim)
     }
 
-    fn open(&self, options: &OpenOptions) -> Result<Opened> {
+    fn open(&self, options: &OpenOptions<'_>) -> Result<Opened> {
         // A folder may hold one part only. If it holds none, the error is about the first.
         let digits =
             Digits::open(&self.path, DigitPart::Train, &self.classes).or_else(|error| {
@@ -94,9 +94,9 @@ pub(super) fn check_pixels(
 pub(super) fn open_digits(
     digits: Digits,
     without: &[usize],
-    options: &OpenOptions,
+    options: &OpenOptions<'_>,
 ) -> Result<Opened> {
-    let OpenOptions { batch, seed, ref dictionary } = *options;
+    let OpenOptions { batch, seed, ref dictionary, .. } = *options;
     check_pixels(dictionary, digits.height(), digits.width())?;
     let trained = 0..digits.len() - digits.len() / 5;
     if let Some(beyond) = without.iter().find(|k| **k >= trained.len()) {

@@ -24,6 +24,7 @@ const MOST_VALIDATED: usize = 10_000;
 /// | `columns` | false | whether columns are data instead of rows | |
 /// | `patches` | none | height and width of patches; `path` is then a folder of pictures | each at least 1 |
 /// | `normalize` | `none` | see [`Normalize`] | |
+/// | `missing` | `error` | what a number that is NaN means, see [`Missing`] | |
 /// | `validation` | 0 | share of the rows that is held out. A validation reads the first 10,000 of them. | from 0 to 0.9 |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,9 +43,16 @@ pub struct MatrixSettings {
     /// Normalisation of the data.
     #[serde(default)]
     pub normalize: Normalize,
+    /// What a number that is NaN means.
+    #[serde(default, skip_serializing_if = "is_error")]
+    pub missing: Missing,
     /// Share of the rows that is held out of training.
     #[serde(default)]
     pub validation: f64,
+}
+
+fn is_error(missing: &Missing) -> bool {
+    *missing == Missing::Error
 }
 
 impl MatrixSettings {
@@ -56,6 +64,7 @@ impl MatrixSettings {
             columns: false,
             patches: None,
             normalize: Normalize::None,
+            missing: Missing::Error,
             validation: 0.0,
         }
     }
@@ -81,8 +90,23 @@ impl MatrixSettings {
         batch: usize,
         seed: u64,
     ) -> Result<(MatrixBatches, Option<MatrixBatches>)> {
-        let normalization: Normalization =
-            MatrixBatches::measure(&matrix, self.normalize, Missing::Error, seed)?;
+        let normalization = self.measure(&matrix, seed)?;
+        self.normalized_batches(matrix, normalization, batch, seed)
+    }
+
+    /// Measures the normalisation of a matrix that is open.
+    fn measure(&self, matrix: &Matrix, seed: u64) -> Result<Normalization> {
+        MatrixBatches::measure(matrix, self.normalize, self.missing, seed)
+    }
+
+    /// [`batches`](Self::batches) with a normalisation that is known.
+    fn normalized_batches(
+        &self,
+        matrix: Arc<Matrix>,
+        normalization: Normalization,
+        batch: usize,
+        seed: u64,
+    ) -> Result<(MatrixBatches, Option<MatrixBatches>)> {
         let rows = matrix.len();
         let held_out = match self.validation {
             0.0 => 0,
@@ -93,7 +117,7 @@ impl MatrixSettings {
             let range = format!("a share that leaves rows for training, of {rows}");
             return Err(DataError::range("data.validation", self.validation, range));
         }
-        let all = MatrixBatches::new(matrix, normalization, Missing::Error, batch, seed)?;
+        let all = MatrixBatches::new(matrix, normalization, self.missing, batch, seed)?;
         let validated = held_out.min(MOST_VALIDATED);
         let validation =
             (held_out > 0).then(|| all.of_part(trained..trained + validated, batch.min(validated)));
@@ -127,8 +151,8 @@ impl SourceSettings for MatrixSettings {
         fit::dense(dictionary, "rows of a matrix").map_or(1, |dense| dense.dim)
     }
 
-    fn open(&self, options: &OpenOptions) -> Result<Opened> {
-        let OpenOptions { batch, seed, ref dictionary } = *options;
+    fn open(&self, options: &OpenOptions<'_>) -> Result<Opened> {
+        let OpenOptions { batch, seed, ref dictionary, normalization } = *options;
         let matrix = Arc::new(self.matrix()?);
         let dim = fit::dense(dictionary, "rows of a matrix")?.dim;
         if dim != matrix.width() {
@@ -136,7 +160,11 @@ impl SourceSettings for MatrixSettings {
             return Err(DataError::range("model.dictionary.dim", dim, range));
         }
         let fingerprint = Some(matrix.fingerprint()?);
-        let (training, validation) = self.batches(matrix, batch, seed)?;
+        let normalization = match normalization {
+            Some(known) if known.width().is_none_or(|width| width == dim) => known.clone(),
+            _ => self.measure(&matrix, seed)?,
+        };
+        let (training, validation) = self.normalized_batches(matrix, normalization, batch, seed)?;
         let mut opened = Opened::new(training.clone());
         if let Some(validation) = validation {
             let batches = validation.whole_batches();

@@ -85,7 +85,7 @@ impl PhotographSettings {
         Variety { recolored: self.recolored, drawn: self.drawn }
     }
 
-    fn folder(&self, dir: &Path, options: &OpenOptions) -> Result<ImageFolder> {
+    fn folder(&self, dir: &Path, options: &OpenOptions<'_>) -> Result<ImageFolder> {
         let color = match channels(&options.dictionary) {
             3 => ColorMode::Rgb,
             _ => ColorMode::Gray,
@@ -109,7 +109,7 @@ impl SourceSettings for PhotographSettings {
         values_per_crop(self.crop, dictionary)
     }
 
-    fn open(&self, options: &OpenOptions) -> Result<Opened> {
+    fn open(&self, options: &OpenOptions<'_>) -> Result<Opened> {
         let OpenOptions { batch, seed, .. } = *options;
         let Self { crop, sigma, flips, noise, .. } = *self;
         let folder = self.folder(&self.dir, options)?;

@@ -10,7 +10,7 @@ use crate::digits::Digits;
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::known_dictionary::KnownDictionary;
-use crate::matrix::MatrixBatches;
+use crate::matrix::{MatrixBatches, Normalization};
 use crate::source::Source;
 
 /// The settings of one kind of source, as they stand in the section `data` of a file.
@@ -37,7 +37,7 @@ pub(crate) trait SourceSettings {
     ///
     /// # Errors
     /// Returns an error if data cannot be read, or do not fit the dictionary or the batch.
-    fn open(&self, options: &OpenOptions) -> Result<Opened>;
+    fn open(&self, options: &OpenOptions<'_>) -> Result<Opened>;
 
     /// Whether [`Opened::dictionary`] is known.
     fn has_dictionary(&self) -> bool {
@@ -77,13 +77,15 @@ pub(crate) trait SourceSettings {
 
 /// What training asks of its data.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct OpenOptions {
+pub struct OpenOptions<'a> {
     /// The dictionary that is trained.
     pub dictionary: DictionaryConfig,
     /// Data per batch of training, at least 1.
     pub batch: usize,
     /// Seed of draws, of the order of the data, of crops, flips and noise.
     pub seed: u64,
+    /// The normalisation of a matrix, where it is known. Otherwise it is measured.
+    pub normalization: Option<&'a Normalization>,
 }
 
 /// An opened source.

@@ -95,8 +95,8 @@ impl SourceSettings for SparseCodingSettings {
         }
     }
 
-    fn open(&self, options: &OpenOptions) -> Result<Opened> {
-        let OpenOptions { batch, seed, ref dictionary } = *options;
+    fn open(&self, options: &OpenOptions<'_>) -> Result<Opened> {
+        let OpenOptions { batch, seed, ref dictionary, .. } = *options;
         let Self { sparsity, count, amplitude, noise: noise_sd, .. } = *self;
         let (opened, known) = match (dictionary, self.length) {
             (DictionaryConfig::Conv1d(filters), Some(length)) => {

@@ -57,7 +57,7 @@ impl SourceSettings for StrokeSettings {
         SIDE * SIDE
     }
 
-    fn open(&self, options: &OpenOptions) -> Result<Opened> {
+    fn open(&self, options: &OpenOptions<'_>) -> Result<Opened> {
         let digits = stroke_digits(self.count, &self.classes, options.seed);
         open_digits(digits, &self.without, options)
     }

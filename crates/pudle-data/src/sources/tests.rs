@@ -143,7 +143,9 @@ fn values_per_datum_are_those_of_a_batch() {
         (DataConfig::SparseCoding(draws(Some(17))), signals(), vec![3, 2, 17]),
         (DataConfig::Strokes(StrokeSettings::new(10, [3])), DENSE, vec![3, 784]),
     ] {
-        let opened = config.open(&OpenOptions { dictionary, batch: 3, seed: 1 }).unwrap();
+        let opened = config
+            .open(&OpenOptions { dictionary, batch: 3, seed: 1, normalization: None })
+            .unwrap();
         let batch = opened.training.batch(0).unwrap();
         assert_eq!(batch.shape, shape);
         assert_eq!(3 * config.values_per_datum(&dictionary), batch.input.len());
@@ -173,7 +175,8 @@ fn pictures_are_read_for_the_dictionary_and_validated_whole() {
     config.set_validation_folder(dir.path().into()).unwrap();
     *config.cached_images_mut().unwrap() = Some(1);
     for channels in [1, 3] {
-        let options = OpenOptions { dictionary: images(channels), batch: 2, seed: 1 };
+        let options =
+            OpenOptions { dictionary: images(channels), batch: 2, seed: 1, normalization: None };
         let opened = config.open(&options).unwrap();
         assert_eq!(opened.training.batch(0).unwrap().shape, [2, channels, 9, 9]);
         let validation = opened.validation.unwrap();
@@ -185,8 +188,9 @@ fn pictures_are_read_for_the_dictionary_and_validated_whole() {
 #[test]
 fn four_fifths_of_the_digits_are_trained_on() {
     let mut config = DataConfig::Strokes(StrokeSettings::new(50, [0, 1]));
-    let open =
-        |config: &DataConfig| config.open(&OpenOptions { dictionary: DENSE, batch: 8, seed: 3 });
+    let open = |config: &DataConfig| {
+        config.open(&OpenOptions { dictionary: DENSE, batch: 8, seed: 3, normalization: None })
+    };
     let whole = open(&config).unwrap();
     let digits = whole.digits.unwrap();
     assert_eq!((digits.trained, digits.digits.len()), (0..40, 50));

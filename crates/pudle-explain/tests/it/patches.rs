@@ -5,7 +5,9 @@ use pudle_core::{
     AnyPudle, ConvConfig, ConvDictionary2d, GradientEstimator, Noise, Pudle, PudleConfig,
     WeightTying,
 };
-use pudle_data::{ColorMode, Image, PhotographSettings, Sigma, add_gaussian, add_validation_noise};
+use pudle_data::{
+    ColorMode, Image, Normalization, PhotographSettings, Sigma, add_gaussian, add_validation_noise,
+};
 use pudle_explain::{
     ExplainOptions, Input, ReportOptions, Ridge, Source, Split, SubjectOptions, explain,
     open_subject, write_report,
@@ -39,7 +41,15 @@ fn subject(channels: usize, tying: WeightTying, dir: &std::path::Path) -> (Check
     let data = DataConfig::Photographs(PhotographSettings::new(dir, 20, Sigma::At(SIGMA)));
     let run = RunConfig { model: config.clone(), data, ..Preset::Denoise.config() };
     let model = AnyPudle::Conv2d(model);
-    (Checkpoint { config, model, sigma: Some(Sigma::At(SIGMA)) }, run)
+    (
+        Checkpoint {
+            config,
+            model,
+            sigma: Some(Sigma::At(SIGMA)),
+            normalization: Normalization::none(),
+        },
+        run,
+    )
 }
 
 #[test]

@@ -44,10 +44,14 @@ impl RunConfig {
     /// All paths in the settings. The name of a shipped checkpoint is no path.
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
         let mut paths = self.data.paths_mut();
-        if let Initialization::Checkpoint { dir } = &mut self.training.initialization
-            && !shipped_names().any(|name| Path::new(name) == dir)
-        {
-            paths.push(dir);
+        match &mut self.training.initialization {
+            Initialization::Checkpoint { dir }
+                if !shipped_names().any(|name| Path::new(name) == dir) =>
+            {
+                paths.push(dir);
+            }
+            Initialization::File { path, .. } => paths.push(path),
+            _ => {}
         }
         paths.retain(|path| !path.as_os_str().is_empty());
         paths

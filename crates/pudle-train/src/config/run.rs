@@ -1,7 +1,7 @@
 //! Everything that a run depends on.
 
 use pudle_core::{Backend, PudleConfig};
-use pudle_data::{DataConfig, OpenOptions, Opened};
+use pudle_data::{DataConfig, Normalization, OpenOptions, Opened};
 use serde::{Deserialize, Serialize};
 
 use super::moved::RunFile;
@@ -43,8 +43,12 @@ impl RunConfig {
     /// # Errors
     /// Returns an error if a setting of the data is out of range, they do not fit the model, or they cannot be read.
     pub fn open_data(&self) -> Result<Opened> {
-        let (batch, seed) = (self.training.batch, self.seed);
-        let options = OpenOptions { dictionary: self.model.dictionary, batch, seed };
-        Ok(self.data.open(&options)?)
+        self.open_normalized(None)
+    }
+
+    /// [`open_data`](Self::open_data) with a normalisation that is known.
+    pub(crate) fn open_normalized(&self, normalization: Option<&Normalization>) -> Result<Opened> {
+        let (batch, seed, dictionary) = (self.training.batch, self.seed, self.model.dictionary);
+        Ok(self.data.open(&OpenOptions { dictionary, batch, seed, normalization })?)
     }
 }

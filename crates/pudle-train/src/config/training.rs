@@ -20,6 +20,9 @@ use crate::update::{Update, UpdateRule};
 /// | `beta_1`, `beta_2` | 0.9, 0.999 | of Adam | in [0, 1) |
 /// | `epsilon` | 1e-3 | of Adam | > 0 |
 /// | `initialization` | `random` | of the atoms | see [`Initialization`] |
+/// | `fixed_atoms` | 0 | first atoms, which are never changed | at most the number of atoms |
+/// | `revive` | `false` | whether unused atoms start again from the data that are reconstructed worst | |
+/// | `unused_window` | 100 | steps without any use after which an atom is unused | ≥ 1 |
 /// | `warm_up` | 0 | first steps, over which the learning rate grows from 0; a shorter run ends before the full rate | ≥ 0 |
 /// | `shifts` | 1 | random shifts of the grid of atoms whose mean reconstruction is trained | 1 to `stride²` |
 /// | `averaged` | `shifts` | number of shifts whose mean the loss estimates, without bias, from those drawn | `shifts` to `stride²`, for at least two `shifts` |
@@ -49,6 +52,15 @@ pub struct TrainingConfig {
     pub epsilon: f32,
     /// Where the atoms start.
     pub initialization: Initialization,
+    /// First atoms, which are never changed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fixed_atoms: usize,
+    /// Whether unused atoms start again, every `unused_window` steps, from the data that are reconstructed worst.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub revive: bool,
+    /// Steps without any use after which an atom is unused.
+    #[serde(skip_serializing_if = "is_usual_window")]
+    pub unused_window: u64,
     /// First steps, over which the learning rate grows in proportion to their number.
     pub warm_up: u64,
     /// Shifts of the grid of atoms, drawn at each step, whose mean reconstruction is trained.
@@ -67,6 +79,17 @@ pub struct TrainingConfig {
     pub valid_every: u64,
     /// Batches loaded ahead of training.
     pub ahead: usize,
+}
+
+/// The steps without use after which an atom is unused, if the settings do not say.
+const USUAL_WINDOW: u64 = 100;
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+fn is_usual_window(window: &u64) -> bool {
+    *window == USUAL_WINDOW
 }
 
 /// How the learning rate changes over a run.
@@ -107,6 +130,18 @@ pub enum Initialization {
         /// Standard deviation of the perturbation, ≥ 0.
         sd: f32,
     },
+    /// Data, of unit norm: vectors, or random patches of pictures and signals. The mean of a patch is subtracted if the model
+    /// has an `offset`. If there are fewer different data than atoms, the other atoms are random.
+    Data,
+    /// The dictionary of a file: `.npy`, `.npz`, safetensors, burnpack, or a state dict of PyTorch. If it has fewer atoms than
+    /// the model, they are the first ones, and the others are random.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Name of the tensor. Needed if the file has several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tensor: Option<String>,
+    },
     /// The atoms of another run, and every other weight that both models learn in the same way. Banks of atoms that only
     /// this model has start from its dictionary. Grey filters can start a dictionary of at least as many filters over
     /// colours: they are spread evenly over the channels, and the other filters are random.
@@ -128,6 +163,9 @@ impl Default for TrainingConfig {
             beta_2: 0.999,
             epsilon: 1e-3,
             initialization: Initialization::Random,
+            fixed_atoms: 0,
+            revive: false,
+            unused_window: USUAL_WINDOW,
             warm_up: 0,
             shifts: 1,
             averaged: None,
@@ -167,6 +205,7 @@ impl TrainingConfig {
         at_least_one("training.checkpoint_every", self.checkpoint_every)?;
         at_least_one("training.keep", self.keep as u64)?;
         at_least_one("training.valid_every", self.valid_every)?;
+        at_least_one("training.unused_window", self.unused_window)?;
         if !(1..=1024).contains(&self.ahead) {
             return Err(RangeError::new("training.ahead", self.ahead, "between 1 and 1024"));
         }

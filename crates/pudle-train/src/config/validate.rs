@@ -1,6 +1,7 @@
 //! What the settings of a run must be together.
 
-use pudle_core::{DictionaryConfig, Response, Step, WeightTying};
+use pudle_core::{DictionaryConfig, Kernels, Response, Step, WeightTying};
+use pudle_data::Missing;
 
 use super::run::RunConfig;
 use super::training::Initialization;
@@ -26,13 +27,41 @@ impl RunConfig {
         self.validate_shifts()?;
         self.validate_crop()?;
         self.validate_update()?;
+        self.validate_fixed()?;
+        self.validate_missing()?;
         let perturbed = matches!(self.training.initialization, Initialization::Perturbed { .. });
         if perturbed && !self.data.has_dictionary() {
             return Err(TrainError::range(
                 "training.initialization.kind",
                 "perturbed",
-                "random or checkpoint if the true dictionary is unknown",
+                "random, data, file or checkpoint if the true dictionary is unknown",
             ));
+        }
+        Ok(())
+    }
+
+    /// A dictionary has the atoms that never change.
+    fn validate_fixed(&self) -> Result<()> {
+        let (fixed, atoms) = (self.training.fixed_atoms, self.model.dictionary.atoms());
+        if fixed > atoms {
+            let range = format!("at most {atoms}, the number of atoms");
+            return Err(TrainError::range("training.fixed_atoms", fixed, range));
+        }
+        Ok(())
+    }
+
+    /// Masks exist for composed operations and Adam.
+    fn validate_missing(&self) -> Result<()> {
+        if self.data.missing() == Missing::Error {
+            return Ok(());
+        }
+        if self.model.kernels == Kernels::Fused {
+            let range = "auto or composed if numbers are missing, for which there is no fused pass";
+            return Err(TrainError::range("model.kernels", self.model.kernels, range));
+        }
+        if self.training.update == UpdateRule::Noodl {
+            let range = "adam if numbers are missing";
+            return Err(TrainError::range("training.update", self.training.update, range));
         }
         Ok(())
     }

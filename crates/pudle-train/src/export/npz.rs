@@ -45,6 +45,12 @@ fn archive(checkpoint: &Checkpoint) -> std::io::Result<Vec<u8>> {
     if let Some(sigma) = network.sigma {
         archive.array("sigma", &[2], [f64::from(sigma.low()), f64::from(sigma.high())])?;
     }
+    let normalization = &network.normalization;
+    for (name, values) in [("mean", normalization.mean()), ("scale", normalization.scale())] {
+        if !values.is_empty() {
+            archive.array(name, &[values.len() as u64], values.iter().copied())?;
+        }
+    }
     let count = network.extrapolation.len() as u64;
     archive.array("extrapolation", &[count], network.extrapolation.iter().copied())?;
     let text = network.to_json();

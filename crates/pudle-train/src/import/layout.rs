@@ -53,6 +53,28 @@ impl Axes {
         }
     }
 
+    /// The number of atoms in an array of this shape, if they fit those of a dictionary.
+    pub fn atoms_of(self, shape: &[usize], dictionary: &DictionaryConfig) -> Option<usize> {
+        let fits = match (self, shape, dictionary) {
+            (Axes::Columns, [dim, _], DictionaryConfig::Dense(dense)) => *dim == dense.dim,
+            (Axes::Rows, [_, dim], DictionaryConfig::Dense(dense)) => *dim == dense.dim,
+            (Axes::Signal, [_, c, k], DictionaryConfig::Conv1d(filters)) => {
+                [*c, *k] == [filters.channels, filters.size]
+            }
+            (Axes::Image, [_, c, k, _], DictionaryConfig::Conv2d(filters)) => {
+                [*c, *k] == [filters.channels, filters.size]
+            }
+            (Axes::Last, [k, _, _], DictionaryConfig::Conv2d(filters)) => {
+                [1, *k] == [filters.channels, filters.size]
+            }
+            (Axes::LastOfChannels, [k, _, c, _], DictionaryConfig::Conv2d(filters)) => {
+                [*c, *k] == [filters.channels, filters.size]
+            }
+            _ => false,
+        };
+        fits.then(|| shape[self.atom_axis(shape.len())])
+    }
+
     /// What an array of this shape can be.
     pub fn candidates(shape: &[usize]) -> Vec<Axes> {
         match *shape {

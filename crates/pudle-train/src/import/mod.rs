@@ -1,6 +1,7 @@
 //! Import of dictionaries and networks from other programs.
 
 mod array;
+mod atoms;
 mod burnpack;
 mod file;
 mod layout;
@@ -17,7 +18,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, TensorData};
 use pudle_core::{AnyPudle, DictionaryConfig, PudleConfig, WeightTying};
-use pudle_data::Sigma;
+use pudle_data::{Normalization, Sigma};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TrainError};
@@ -25,7 +26,10 @@ use crate::network_file::NetworkFile;
 use crate::sigma::check_sigma;
 use crate::stability::step_above_bound;
 use crate::weights_file::array_name;
+pub(crate) use npz::archive_text;
+
 use array::Array;
+pub(crate) use atoms::read_atoms;
 use file::ArrayFile;
 use layout::{Axes, about_norms, arranged, axes};
 use levels::Levels;
@@ -135,7 +139,12 @@ fn described(file: &mut ArrayFile, network: NetworkFile, device: &Device) -> Res
         values.push((weight.path, TensorData::new(array.values, shape)));
     }
     let model = with_weights(model, values, file.path())?;
-    let checkpoint = Checkpoint { config: network.model, model, sigma: network.sigma };
+    let checkpoint = Checkpoint {
+        config: network.model,
+        model,
+        sigma: network.sigma,
+        normalization: network.normalization,
+    };
     let notes = vec![format!("{} describes its network itself", file.path().display())];
     Ok(Imported { checkpoint, notes })
 }
@@ -195,7 +204,10 @@ fn assembled(
     let model = with_weights(model, own.into_iter().chain(rest).collect(), file.path())?;
     notes.extend(step_above_bound(&model));
     let sigma = options.sigma.map(Sigma::At);
-    Ok(Imported { checkpoint: Checkpoint { config, model, sigma }, notes })
+    Ok(Imported {
+        checkpoint: Checkpoint { config, model, sigma, normalization: Normalization::none() },
+        notes,
+    })
 }
 
 /// The other banks of atoms of a network, in the shape of its dictionary.

@@ -223,5 +223,8 @@ fn network(
     ];
     let weights = weights.map(|(path, values)| (path.to_owned(), values));
     let model = model.with_weights(weights).map_err(|error| TrainError::weights(path, error))?;
-    Ok((Checkpoint { config, model, sigma: None }, notes))
+    Ok((
+        Checkpoint { config, model, sigma: None, normalization: pudle_data::Normalization::none() },
+        notes,
+    ))
 }

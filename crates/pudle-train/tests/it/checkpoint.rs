@@ -6,7 +6,7 @@ use std::path::Path;
 use pudle_core::{
     AnyPudle, Backend, ConvConfig, DenseConfig, DictionaryConfig, PudleConfig, ThresholdConfig,
 };
-use pudle_data::{Image, Sigma, add_validation_noise};
+use pudle_data::{Image, Normalization, Sigma, add_validation_noise};
 use pudle_train::{
     Checkpoint, Denoiser, Format, ImportOptions, Protocol, Scoring, evaluate, import_dictionary,
 };
@@ -20,7 +20,7 @@ fn filters() -> PudleConfig {
 
 fn checkpoint(config: PudleConfig) -> Checkpoint {
     let model = AnyPudle::new(&config, 1, &Backend::Flex.device().unwrap()).unwrap();
-    Checkpoint { config, model, sigma: None }
+    Checkpoint { config, model, sigma: None, normalization: Normalization::none() }
 }
 
 fn options(

@@ -7,7 +7,7 @@ use pudle_core::{
     Algorithm, AnyPudle, Backend, ConvConfig, DenseConfig, Learned, Proximal, PudleConfig,
     ThresholdConfig, WeightTying,
 };
-use pudle_data::Sigma;
+use pudle_data::{Normalization, Sigma};
 use pudle_train::{Checkpoint, ExportOptions, Format, ImportOptions, import_dictionary};
 
 fn filters() -> PudleConfig {
@@ -37,7 +37,12 @@ fn networks() -> Vec<Checkpoint> {
     let device = Backend::Flex.device().unwrap();
     let with_sigma = |(k, config): (usize, PudleConfig)| {
         let model = AnyPudle::new(&config, 1, &device).unwrap();
-        Checkpoint { config, model, sigma: (k == 1).then_some(Sigma::Between([5.0, 50.0])) }
+        Checkpoint {
+            config,
+            model,
+            sigma: (k == 1).then_some(Sigma::Between([5.0, 50.0])),
+            normalization: Normalization::none(),
+        }
     };
     configs.into_iter().enumerate().map(with_sigma).collect()
 }

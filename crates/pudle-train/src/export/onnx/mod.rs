@@ -7,6 +7,7 @@ mod extent;
 mod graph;
 mod layers;
 mod levels;
+mod normal;
 mod proto;
 mod shifts;
 
@@ -22,6 +23,7 @@ use extent::{crop, grown};
 use graph::{Axis, Graph, Value};
 use layers::Layers;
 use levels::Levels;
+use normal::Normal;
 
 /// A file of ONNX has at most 2 GiB.
 const MOST_WEIGHTS: usize = 1 << 28;
@@ -50,7 +52,8 @@ pub(super) fn to_onnx(checkpoint: &Checkpoint, all_shifts: bool, path: &Path) ->
     let (rank, channels) = (config.dictionary.shape().len(), channels(&config.dictionary));
     let x = graph.input("x", &axes(rank, channels));
     let sigma = sigma_input(checkpoint, &mut graph, rank);
-    let inside = centred(checkpoint, &mut graph, &x, sigma.as_ref());
+    let normal = Normal::new(&checkpoint.normalization, &mut graph, &x);
+    let inside = centred(checkpoint, &mut graph, &normal.inside, sigma.as_ref());
     let levels =
         Levels::new(checkpoint, &mut graph, step, sigma.as_ref().map(|s| s.inside.as_str()));
     let mut layers = Layers::new(checkpoint, graph, step, levels);
@@ -63,6 +66,7 @@ pub(super) fn to_onnx(checkpoint: &Checkpoint, all_shifts: bool, path: &Path) ->
     };
     let mut graph = layers.graph;
     let estimate = restored(checkpoint, &mut graph, estimate, sigma.as_ref());
+    let (estimate, code) = normal.undo(&mut graph, estimate, code);
     graph.output("x_hat", &estimate, &axes(rank, channels));
     graph.output("code", &code, &code_axes(rank, config.dictionary.atoms(), all_shifts));
     Ok(graph.finish((KEY, NetworkFile::of(checkpoint).to_json())))

@@ -1,0 +1,109 @@
+//! When atoms were last used: the figure of unused atoms, and its file in a checkpoint.
+
+use std::path::Path;
+
+use crate::error::{Result, TrainError};
+use crate::files::write_whole;
+
+/// The last step in which each atom was used. An atom is used by a datum if its code has an entry that is not zero.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Usage {
+    /// The step for each atom, from 1; 0 for an atom that was not used yet.
+    last: Vec<u64>,
+    /// Number of steps after which an atom without use counts as unused, at least 1.
+    window: u64,
+}
+
+impl Usage {
+    /// The state of `atoms` atoms that count as used in step `step`.
+    pub fn new(atoms: usize, window: u64, step: u64) -> Self {
+        Self { last: vec![step; atoms], window }
+    }
+
+    /// Notes the atoms that a step used.
+    pub fn observe(&mut self, step: u64, used: &[bool]) {
+        for (last, _) in self.last.iter_mut().zip(used).filter(|(_, used)| **used) {
+            *last = step;
+        }
+    }
+
+    /// Counts atoms as used in `step`, because they start again.
+    pub fn renew(&mut self, step: u64, atoms: &[usize]) {
+        atoms.iter().for_each(|atom| self.last[*atom] = step);
+    }
+
+    /// The atoms that no datum of the last steps up to `step` used: the steps of the window, or all steps if there are fewer.
+    pub fn unused(&self, step: u64) -> Vec<usize> {
+        let before = step.saturating_sub(self.window);
+        (0..self.last.len()).filter(|atom| self.last[*atom] <= before).collect()
+    }
+
+    /// Number of steps after which an atom without use counts as unused.
+    pub fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// Writes the state as CSV, a row for each atom.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut text = String::from("atom,last_used\n");
+        for (atom, last) in self.last.iter().enumerate() {
+            text += &format!("{atom},{last}\n");
+        }
+        write_whole(path, text.as_bytes())
+    }
+
+    /// Reads a state of `atoms` atoms.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be read, or does not hold a step for each atom.
+    pub fn read(path: &Path, atoms: usize, window: u64) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
+        let rows = text.lines().skip(1).enumerate();
+        let last: Option<Vec<u64>> = rows
+            .map(|(atom, row)| {
+                let (number, last) = row.split_once(',')?;
+                if number.parse() == Ok(atom) { last.parse().ok() } else { None }
+            })
+            .collect();
+        match last {
+            Some(last) if last.len() == atoms => Ok(Self { last, window }),
+            _ => {
+                let reason =
+                    format!("does not hold the last use of {atoms} atoms, one row for each");
+                Err(TrainError::weights(path, reason))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn atoms_without_use_in_the_window_are_unused() {
+        let mut usage = Usage::new(3, 4, 0);
+        usage.observe(1, &[true, false, false]);
+        assert_eq!(usage.unused(1), [1, 2]);
+        usage.observe(2, &[false, true, false]);
+        assert_eq!(usage.unused(4), [2]);
+        // Step 1 is no longer among the last four.
+        assert_eq!(usage.unused(5), [0, 2]);
+        usage.renew(5, &[2]);
+        assert_eq!(usage.unused(5), [0]);
+        assert_eq!(usage.unused(9), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_state_survives_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("usage.csv");
+        let mut usage = Usage::new(3, 7, 2);
+        usage.observe(9, &[false, true, false]);
+        usage.write(&path).unwrap();
+        assert_eq!(Usage::read(&path, 3, 7).unwrap(), usage);
+        assert!(Usage::read(&path, 4, 7).unwrap_err().to_string().contains("4 atoms"));
+        std::fs::write(&path, "atom,last_used\n0,x\n").unwrap();
+        assert!(Usage::read(&path, 1, 7).is_err());
+    }
+}
