@@ -12,6 +12,7 @@ mod explain;
 mod export;
 mod failure;
 mod import;
+mod matrix;
 mod shipped;
 mod starts;
 mod terminal;

@@ -4,28 +4,30 @@ use std::path::{Path, PathBuf};
 
 use pudle_core::{Backend, GradientEstimator, Kernels};
 use pudle_train::{
-    Interrupter, LearningRateSchedule, Outcome, Preset, RunConfig, RunDir, UpdateRule, train_at,
+    Interrupter, LearningRateSchedule, Outcome, Preset, RunConfig, RunDir, UpdateRule, train_opened,
 };
 
 use crate::arguments::{parse_gradient, words};
 use crate::failure::Failure;
+use crate::matrix::{MatrixArgs, at_end, preset_for};
 use crate::starts::StartArgs;
 use crate::terminal::{say, stop_on_ctrl_c};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Preset of all settings: denoise (grey images, one noise level), denoise-blind (grey images, any noise level),
-    /// denoise-color (colour images, any noise level), dense (recovery of a known dictionary) or digits.
+    /// denoise-color (colour images, any noise level), dense (recovery of a known dictionary), digits, or vectors (rows of a
+    /// matrix). Without this flag and --config, the data decide.
     #[arg(long, value_name = "P", value_parser = words::<Preset>(),
-          required_unless_present_any = ["config", "resume"])]
+          required_unless_present_any = ["config", "resume", "data"])]
     preset: Option<Preset>,
     /// TOML file with settings. With --preset, its settings override the preset. Without --preset, it must be complete
     /// like the config.toml of a run.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder of the training data: PNG, JPEG, TIFF or WebP files for images, IDX files for digits. Without this flag
-    /// the data are generated.
-    #[arg(long, value_name = "DIR")]
+    /// Training data: a matrix (.npy, .npz, .csv, .tsv, .safetensors, or a folder of such files), a folder of PNG, JPEG,
+    /// TIFF or WebP files for images, or IDX files for digits. Without this flag the data are generated.
+    #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Folder of validation photographs.
     #[arg(long, value_name = "DIR")]
@@ -58,6 +60,8 @@ pub struct Args {
     /// Backend that computes. Each backend is a cargo feature; a default build has flex, which runs on the CPU.
     #[arg(long, value_name = "B", value_parser = words::<Backend>())]
     backend: Option<Backend>,
+    #[command(flatten)]
+    matrix: MatrixArgs,
     #[command(flatten)]
     starts: StartArgs,
     /// Implementation of the unrolled network: fused kernels (flex only), composed of Burn's operations, or auto, which
@@ -106,7 +110,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
             (dir.clone(), pudle_train::resume(dir, change, interrupter)?)
         }
         None => {
-            let (config, name) = settings(&args)?;
+            let (mut config, name) = settings(&args)?;
+            let opened = args.matrix.open(&mut config, args.lambda, args.config.is_some())?;
             let (seed, backend) = (config.seed, config.backend);
             let mut path = PathBuf::new();
             let place = || {
@@ -118,12 +123,22 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 say!("run {} with seed {seed} on {backend}", path.display());
                 Ok(dir)
             };
-            let outcome = train_at(config, place, interrupter)?;
+            let outcome = train_opened(config, opened, place, interrupter)?;
             (path, outcome)
         }
     };
     match outcome {
-        Outcome::Finished => say!("finished: {}", dir.display()),
+        Outcome::Finished => {
+            at_end(&dir)?;
+            say!("finished: {}", dir.display());
+        }
+        Outcome::Early { step } => {
+            at_end(&dir)?;
+            say!(
+                "finished early, at step {step}: the validations brought no smaller loss: {}",
+                dir.display()
+            );
+        }
         Outcome::Stopped { step } => {
             say!("stopped after step {step}; resume with: pudle train --resume {}", dir.display());
             return Err(Stopped.into());
@@ -134,7 +149,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// The settings of the preset, the file and the flags, and the name of the run.
 fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
-    let preset = args.preset.map(|preset| (preset.config(), preset.to_string()));
+    let preset = match (args.preset, &args.config, &args.data) {
+        (None, None, Some(data)) => Some(preset_for(data, args.matrix.wants_patches())?),
+        (preset, ..) => preset,
+    };
+    let preset = preset.map(|preset| (preset.config(), preset.to_string()));
     let (mut config, name) = match (&args.config, preset) {
         (Some(path), preset) => {
             let name = path.file_stem().map_or("run".into(), |stem| stem.to_string_lossy());
@@ -145,7 +164,9 @@ fn settings(args: &Args) -> Result<(RunConfig, String), Failure> {
             (config, name.into_owned())
         }
         (None, Some(preset)) => preset,
-        (None, None) => unreachable!("clap asks for one of --preset, --config and --resume"),
+        (None, None) => {
+            unreachable!("clap asks for one of --preset, --config, --data and --resume")
+        }
     };
     apply_flags(args, &mut config)?;
     // The flags may replace values of the file, so the check comes after them.
@@ -160,6 +181,7 @@ fn apply_flags(args: &Args, config: &mut RunConfig) -> Result<(), Failure> {
     if let Some(dir) = &args.data {
         config.data.set_folder(absolute(dir))?;
     }
+    args.matrix.apply(config, args.config.is_some())?;
     if let Some(dir) = &args.valid {
         config
             .data

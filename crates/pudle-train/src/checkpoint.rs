@@ -43,6 +43,7 @@ struct ModelSection {
 #[derive(Deserialize)]
 struct TrainingSection {
     steps: Option<usize>,
+    stopped_at: Option<usize>,
 }
 
 /// What a checkpoint takes from its `config.toml`.
@@ -77,7 +78,7 @@ impl ModelSection {
         }
         // The implementation is not a property of the model: another backend may run it.
         let model = section.model.with_kernels(Kernels::Auto).with_recompute(false);
-        let steps = section.training.and_then(|training| training.steps);
+        let steps = section.training.and_then(|training| training.stopped_at.or(training.steps));
         Ok(Settings { model, sigma, normalize, steps })
     }
 }

@@ -224,6 +224,17 @@ pub(crate) struct MetricsFile {
     path: PathBuf,
     writer: csv::Writer<File>,
     validated: bool,
+    /// Step and loss of every validation.
+    losses: Vec<(u64, f64)>,
+}
+
+/// The validation with the smallest loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Best {
+    pub step: u64,
+    pub loss: f64,
+    /// Number of validations after it.
+    pub since: u64,
 }
 
 /// The splits of a row.
@@ -254,7 +265,7 @@ impl MetricsFile {
         };
         let mut history = csv::Writer::from_writer(Vec::new());
         history.write_record(HEADER).map_err(failed)?;
-        let mut validated = false;
+        let (mut validated, mut losses) = (false, Vec::new());
         if done > 0 && path.exists() {
             let mut rows =
                 csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(failed)?;
@@ -265,7 +276,11 @@ impl MetricsFile {
                 }
                 let step = row.get(0).and_then(|step| step.parse::<u64>().ok());
                 if row.len() == HEADER.len() && step.is_some_and(|step| step <= done) {
-                    validated |= step == Some(done) && row.get(1) == Some(VALID);
+                    let loss = row.get(2).and_then(|loss| loss.parse::<f64>().ok());
+                    if let (Some(VALID), Some(step), Some(loss)) = (row.get(1), step, loss) {
+                        validated |= step == done;
+                        losses.push((step, loss));
+                    }
                     history.write_record(&row).map_err(failed)?;
                 }
             }
@@ -278,12 +293,24 @@ impl MetricsFile {
         write_whole(path, &history)?;
         let file = File::options().append(true).open(path).map_err(TrainError::io(path))?;
         let writer = csv::WriterBuilder::new().has_headers(false).from_writer(file);
-        Ok(Self { path: path.to_path_buf(), writer, validated })
+        Ok(Self { path: path.to_path_buf(), writer, validated, losses })
     }
 
     /// Whether the file already has the validation of step `done`.
     pub fn validated(&self) -> bool {
         self.validated
+    }
+
+    /// The validation with the smallest loss, the first if several have it.
+    pub fn best(&self) -> Option<Best> {
+        let smallest = |best: Option<(usize, f64)>, (k, loss)| match best {
+            Some((_, least)) if least <= loss => best,
+            _ => Some((k, loss)),
+        };
+        let losses = self.losses.iter().map(|(_, loss)| *loss).enumerate();
+        let (k, loss) = losses.fold(None, smallest)?;
+        let since = (self.losses.len() - 1 - k) as u64;
+        Some(Best { step: self.losses[k].0, loss, since })
     }
 
     /// Appends a row.
@@ -294,6 +321,9 @@ impl MetricsFile {
         record: &StepRecord,
         learning_rate: Option<f64>,
     ) -> Result<()> {
+        if split == VALID {
+            self.losses.push((step, record.loss));
+        }
         let optional =
             |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
         self.writer

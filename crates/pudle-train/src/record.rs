@@ -14,7 +14,7 @@ const FILE: &str = "record.toml";
 
 /// Settings that may change while a run goes on. They change when something is done, where data lie or how something is
 /// computed, but not what is trained.
-const FREE: [&str; 12] = [
+const FREE: [&str; 14] = [
     "backend",
     "data.cached_images",
     "data.dir",
@@ -25,7 +25,9 @@ const FREE: [&str; 12] = [
     "training.ahead",
     "training.checkpoint_every",
     "training.keep",
+    "training.patience",
     "training.steps",
+    "training.stopped_at",
     "training.valid_every",
 ];
 

@@ -25,13 +25,13 @@ use crate::data::{ShiftSampler, StepLoader};
 use crate::error::{Result, TrainError};
 use crate::import::read_atoms;
 use crate::learner::Trainee;
-use crate::metrics::{Figure, MetricsFile, NoLog};
+use crate::metrics::{Best, Figure, MetricsFile, NoLog};
 use crate::normalization;
 use crate::progress::{PlainLines, Steps};
 use crate::record::Record;
 use crate::revive::Reviver;
 use crate::run_dir::{CONFIG, RunDir};
-use crate::run_weights::load;
+use crate::run_weights::{load, model_of_run};
 use crate::stability::step_above_bound;
 use crate::start::initial_model;
 use crate::strategy::{State, Stepwise};
@@ -42,6 +42,11 @@ use crate::usage::Usage;
 pub enum Outcome {
     /// All training steps are complete.
     Finished,
+    /// The validations brought no smaller loss for as long as `training.patience` says.
+    Early {
+        /// The last step of the training.
+        step: u64,
+    },
     /// The run stopped on request, and saved a checkpoint.
     Stopped {
         /// The last complete step.
@@ -73,11 +78,27 @@ pub fn train_at(
     place: impl FnOnce() -> Result<RunDir>,
     interrupter: Interrupter,
 ) -> Result<Outcome> {
+    train_opened(config, None, place, interrupter)
+}
+
+/// Does the same as [`train_at`], on data that are open already.
+///
+/// # Errors
+/// Returns the errors of `train_at`.
+pub fn train_opened(
+    config: RunConfig,
+    opened: Option<Opened>,
+    place: impl FnOnce() -> Result<RunDir>,
+    interrupter: Interrupter,
+) -> Result<Outcome> {
     let config = config.with_absolute_paths();
     config.validate()?;
     config.to_text()?;
     let device = config.backend.device()?;
-    let data = config.open_data()?;
+    let data = match opened {
+        Some(data) => data,
+        None => config.open_data()?,
+    };
     match &config.training.initialization {
         Initialization::Checkpoint { dir } => drop(Checkpoint::load(dir, &device)?),
         Initialization::File { path, tensor } => {
@@ -137,6 +158,7 @@ pub fn resume(
     let dir = RunDir::open(dir)?;
     let mut config = RunConfig::read(&path)?.with_absolute_paths();
     let steps = config.training.steps;
+    config.training.stopped_at = None;
     change(&mut config)?;
     config.validate_from(&path)?;
     config.to_text()?;
@@ -247,12 +269,13 @@ fn launch<const D: usize, A: Configured<D>>(
     let metrics = MetricsFile::open(&dir.join("metrics.csv"), done)?;
     let ([model, optim, scheduler], saves) = checkpoints.checkpointers();
     let strategy = Arc::new(Stepwise {
-        device: device.autodiff(),
+        device: device.clone().autodiff(),
         done,
         total: training.steps,
         valid_every: training.valid_every,
         checkpoint_every: training.checkpoint_every,
         keep: training.keep,
+        patience: training.patience,
         checkpoints,
         reviver: reviver(&config, &data),
         state: Mutex::new(State {
@@ -289,9 +312,10 @@ fn launch<const D: usize, A: Configured<D>>(
     let learner = Learner::new(trainee, optimizer, schedule);
     let result = supervised.launch(learner);
 
-    let (reached, failure) = {
+    let (reached, failure, early, best) = {
         let mut state = strategy.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        (state.reached, state.failure.take())
+        let early = strategy.is_exhausted(&state);
+        (state.reached, state.failure.take(), early, state.metrics.best())
     };
     // Dropping the dashboard restores the terminal.
     drop(result.renderer);
@@ -305,13 +329,49 @@ fn launch<const D: usize, A: Configured<D>>(
         return Err(TrainError::Learner(error.to_string()));
     }
     let steps = config.training.steps;
-    let model = wrap(result.model.model);
-    let checkpoint = Checkpoint { config: config.model, model, sigma: None, normalization };
+    let mut model = wrap(result.model.model);
+    if let Some(best) = best.filter(|_| training.patience.is_some() && (early || reached == steps))
+    {
+        model = best_model(model, best, reached, (&config, dir, &device))?;
+    }
+    if early && reached < steps {
+        let mut config = config.clone();
+        config.training.stopped_at = Some(reached);
+        config.write(&dir.join(CONFIG))?;
+    }
+    let checkpoint = Checkpoint { config: config.model.clone(), model, sigma: None, normalization };
     write_model(&checkpoint, dir)?;
+    if early && reached < steps {
+        return Ok(Outcome::Early { step: reached });
+    }
     if reached < steps {
         return Ok(Outcome::Stopped { step: reached });
     }
     Ok(Outcome::Finished)
+}
+
+/// The weights of the smallest validation loss, if their checkpoint still exists; otherwise `last`, those of step `reached`.
+/// A line says which.
+fn best_model(
+    last: AnyPudle,
+    best: Best,
+    reached: u64,
+    (config, dir, device): (&RunConfig, &Path, &Device),
+) -> Result<AnyPudle> {
+    let Best { step, loss, .. } = best;
+    if step == reached {
+        return Ok(last);
+    }
+    let file = Checkpoints::of_run(dir).file("model", step as usize);
+    let (dir, model) = (dir.display(), "the smallest loss of a validation");
+    if !file.exists() {
+        log::warn!(
+            "{dir}: {model}, {loss:.5}, is that of step {step}, whose checkpoint is gone; the weights are those of step {reached}"
+        );
+        return Ok(last);
+    }
+    log::warn!("{dir}: the weights are those of step {step}, with {model}, {loss:.5}");
+    model_of_run(&config.model, &file, device)
 }
 
 /// The data loaders of training, for the steps after `done`, and of validation.

@@ -31,6 +31,8 @@ pub(crate) struct Stepwise {
     pub valid_every: u64,
     pub checkpoint_every: u64,
     pub keep: usize,
+    /// Validations without a smaller loss after which the training ends.
+    pub patience: Option<u64>,
     pub checkpoints: Checkpoints,
     /// How unused atoms start again, if they do.
     pub reviver: Option<Reviver>,
@@ -57,6 +59,12 @@ const FIRST_STEPS: u64 = 20;
 type Processor<const D: usize, A> = SupervisedTrainingEventProcessor<Trainee<D, A>>;
 
 impl Stepwise {
+    /// Whether the last validations have not brought a smaller loss for too long.
+    pub fn is_exhausted(&self, state: &State) -> bool {
+        let since = state.metrics.best().map_or(0, |best| best.since);
+        self.patience.is_some_and(|patience| since >= patience)
+    }
+
     /// The epoch of a step; both count from 1.
     fn epoch(&self, step: u64) -> usize {
         step.div_ceil(self.valid_every) as usize
@@ -282,6 +290,9 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
                 return Ok(());
             }
         }
+        if done > 0 && self.plan.is_exhausted(state) {
+            return Ok(());
+        }
         let mut batches = train.iter();
         for step in done + 1..=total {
             let (first, last) = self.plan.period(step);
@@ -306,7 +317,9 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
             if step == last && (!stop || step == total && result.is_ok()) {
                 result = self.validate(state, step);
                 self.send(LearnerEvent::EndEpoch(epoch_number));
-                stop = result.is_err() || self.interrupter.should_stop();
+                stop = result.is_err()
+                    || self.interrupter.should_stop()
+                    || self.plan.is_exhausted(state);
             }
             self.warn_of_zero_codes(state);
             // An error also saves the steps before it, but a training that diverges goes wrong before it is noticed.

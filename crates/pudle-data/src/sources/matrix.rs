@@ -152,8 +152,22 @@ impl SourceSettings for MatrixSettings {
     }
 
     fn open(&self, options: &OpenOptions<'_>) -> Result<Opened> {
+        self.open_matrix(Arc::new(self.matrix()?), options)
+    }
+
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        vec![&mut self.path]
+    }
+}
+
+impl MatrixSettings {
+    /// The batches of a matrix that is open already.
+    ///
+    /// # Errors
+    /// Returns an error if a setting is out of range, the dictionary does not fit, or rows cannot be read.
+    pub fn open_matrix(&self, matrix: Arc<Matrix>, options: &OpenOptions<'_>) -> Result<Opened> {
         let OpenOptions { batch, seed, ref dictionary, normalization } = *options;
-        let matrix = Arc::new(self.matrix()?);
+        SourceSettings::validate(self)?;
         let dim = fit::dense(dictionary, "rows of a matrix")?.dim;
         if dim != matrix.width() {
             let range = format!("{}, the numbers of a row", matrix.width());
@@ -171,9 +185,5 @@ impl SourceSettings for MatrixSettings {
             opened = opened.with_validation(validation, batches);
         }
         Ok(Opened { matrix: Some(training), fingerprint, ..opened })
-    }
-
-    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
-        vec![&mut self.path]
     }
 }

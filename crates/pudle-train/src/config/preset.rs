@@ -2,12 +2,14 @@
 
 use pudle_core::{
     Algorithm, Backend, ConvConfig, DenseConfig, DictionaryConfig, GradientEstimator, Learned,
-    Proximal, PudleConfig, ThresholdConfig, WeightTying,
+    Loss, Proximal, PudleConfig, Response, ThresholdConfig, WeightTying,
 };
 use pudle_data::{
-    Amplitude, DataConfig, DeadLeavesSettings, Sigma, SignRule, SparseCodingSettings,
-    StrokeSettings,
+    Amplitude, DataConfig, DeadLeavesSettings, MatrixSettings, Sigma, SignRule,
+    SparseCodingSettings, StrokeSettings,
 };
+use std::path::PathBuf;
+
 use strum::VariantArray;
 
 use super::run::RunConfig;
@@ -46,6 +48,10 @@ pub enum Preset {
     /// 15 layers of step 1 diverge from the lasso's solution on these data, and the dictionary does not converge. Here
     /// they are 60 layers of FISTA of step 0.02.
     Digits,
+    /// A dictionary for the rows of a matrix of one's own, whose path has to be set. It minimises the lasso objective over
+    /// codes of 25 layers of FISTA; the gradient takes the codes as constants. Atoms start as data. A tenth of the rows is
+    /// held out. [`OwnData::fit`](crate::OwnData::fit) chooses what depends on the matrix.
+    Vectors,
 }
 
 impl Preset {
@@ -153,6 +159,29 @@ impl Preset {
                     steps: 4000,
                     batch: 32,
                     schedule: LearningRateSchedule::Cosine,
+                    ..TrainingConfig::default()
+                },
+            ),
+            Preset::Vectors => run(
+                PudleConfig::dense(DenseConfig { dim: 64, atoms: 256 })
+                    .with_layers(25)
+                    .with_algorithm(Algorithm::Fista)
+                    .with_gradient(GradientEstimator {
+                        loss: Loss::Lasso,
+                        response: Response::Dropped,
+                    }),
+                DataConfig::Matrix(MatrixSettings {
+                    validation: 0.1,
+                    ..MatrixSettings::new(PathBuf::new())
+                }),
+                TrainingConfig {
+                    batch: 256,
+                    learning_rate: 5e-3,
+                    schedule: LearningRateSchedule::Cosine,
+                    epsilon: 1e-8,
+                    initialization: Initialization::Data,
+                    checkpoint_every: 250,
+                    valid_every: 250,
                     ..TrainingConfig::default()
                 },
             ),

@@ -1,7 +1,9 @@
 //! Everything that a run depends on.
 
 use pudle_core::{Backend, PudleConfig};
-use pudle_data::{DataConfig, Normalization, OpenOptions, Opened};
+use std::sync::Arc;
+
+use pudle_data::{DataConfig, Matrix, Normalization, OpenOptions, Opened};
 use serde::{Deserialize, Serialize};
 
 use super::moved::RunFile;
@@ -44,6 +46,16 @@ impl RunConfig {
     /// Returns an error if a setting of the data is out of range, they do not fit the model, or they cannot be read.
     pub fn open_data(&self) -> Result<Opened> {
         self.open_normalized(None)
+    }
+
+    /// [`open_data`](Self::open_data) for data that are a matrix which is open already.
+    pub(crate) fn open_matrix(&self, matrix: Arc<Matrix>) -> Result<Opened> {
+        let (batch, seed, dictionary) = (self.training.batch, self.seed, self.model.dictionary);
+        let options = OpenOptions { dictionary, batch, seed, normalization: None };
+        match &self.data {
+            DataConfig::Matrix(settings) => Ok(settings.open_matrix(matrix, &options)?),
+            other => Ok(other.open(&options)?),
+        }
     }
 
     /// [`open_data`](Self::open_data) with a normalisation that is known.

@@ -30,6 +30,8 @@ use crate::update::{Update, UpdateRule};
 /// | `checkpoint_every` | 500 | steps between checkpoints | ≥ 1 |
 /// | `keep` | 2 | number of checkpoints that are not deleted | ≥ 1 |
 /// | `valid_every` | 500 | steps between validations | ≥ 1 |
+/// | `patience` | none | the training ends after so many validations without a smaller loss, with the weights of the smallest | ≥ 1 |
+/// | `stopped_at` | none | the step at which it ended early; the program sets it | |
 /// | `ahead` | 4 | batches loaded ahead of training | 1 to 1024 |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -77,6 +79,12 @@ pub struct TrainingConfig {
     pub keep: usize,
     /// Steps between validations.
     pub valid_every: u64,
+    /// Validations without a smaller loss after which the training ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
+    /// The step at which the training ended early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<u64>,
     /// Batches loaded ahead of training.
     pub ahead: usize,
 }
@@ -173,6 +181,8 @@ impl Default for TrainingConfig {
             checkpoint_every: 500,
             keep: 2,
             valid_every: 500,
+            patience: None,
+            stopped_at: None,
             ahead: 4,
         }
     }
@@ -206,6 +216,7 @@ impl TrainingConfig {
         at_least_one("training.keep", self.keep as u64)?;
         at_least_one("training.valid_every", self.valid_every)?;
         at_least_one("training.unused_window", self.unused_window)?;
+        at_least_one("training.patience", self.patience.unwrap_or(1))?;
         if !(1..=1024).contains(&self.ahead) {
             return Err(RangeError::new("training.ahead", self.ahead, "between 1 and 1024"));
         }

@@ -1,0 +1,272 @@
+//! Flags of `pudle train` for a matrix of one's own.
+
+use std::io::Read;
+use std::path::Path;
+
+use pudle_core::DictionaryConfig;
+use pudle_data::{DataConfig, Matrix, Normalize, Opened};
+use pudle_train::{OwnData, Preset, RunConfig, RunFigures, Sparsity};
+
+use crate::arguments::words;
+use crate::failure::Failure;
+use crate::terminal::say;
+
+const HEADING: &str = "Vectors (docs/own-data.md)";
+
+#[derive(clap::Args)]
+#[command(next_help_heading = HEADING)]
+pub struct MatrixArgs {
+    /// Name of the array in an .npz or .safetensors file. Needed if the file has several.
+    #[arg(long, value_name = "NAME", conflicts_with = "resume")]
+    tensor: Option<String>,
+    /// The columns of the matrix are the data, not its rows.
+    #[arg(long, conflicts_with = "resume")]
+    columns: bool,
+    /// Take all patches of this height and width of the pictures in the folder of --data, in grey and less their mean, as
+    /// vectors.
+    #[arg(long, value_name = "HxW", value_parser = parse_patches, conflicts_with = "resume")]
+    patches: Option<[usize; 2]>,
+    /// Normalisation: none; center (the mean of each column is subtracted), scale (each column is divided by its standard
+    /// deviation), center+scale; or unit (each datum is divided by its norm). It is part of the checkpoint.
+    #[arg(long, value_name = "N", value_parser = words::<Normalize>(), conflicts_with = "resume")]
+    normalize: Option<Normalize>,
+    /// Number of atoms [default for a matrix: 4 for each number of a datum, at most 1024].
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    atoms: Option<usize>,
+    /// Number of unrolled layers.
+    #[arg(long, value_name = "T", conflicts_with = "resume")]
+    layers: Option<usize>,
+    /// Find the λ at which this share of the codes is not zero [default for a matrix: 5%, but at most a quarter as many as a
+    /// datum has numbers].
+    #[arg(long, value_name = "P%", value_parser = parse_share, allow_negative_numbers = true,
+          conflicts_with_all = ["lambda", "resume"])]
+    target_active: Option<f64>,
+    /// Find the λ at which a code has this number of non-zeros on average.
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          conflicts_with_all = ["target_active", "lambda", "resume"])]
+    target_nonzeros: Option<f64>,
+    /// Share of the rows that is held out of training for validation [default for a matrix: 10%].
+    #[arg(long, value_name = "P%", value_parser = parse_share, allow_negative_numbers = true, conflicts_with = "resume")]
+    validation: Option<f64>,
+    /// End the training after N validations without a smaller loss, with the weights of the smallest one.
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    patience: Option<u64>,
+}
+
+impl MatrixArgs {
+    /// Whether pictures are to give patches.
+    pub fn wants_patches(&self) -> bool {
+        self.patches.is_some()
+    }
+
+    /// The target of the sparsity, if there is one.
+    fn target(&self) -> Option<Sparsity> {
+        let active = self.target_active.map(Sparsity::Active);
+        active.or(self.target_nonzeros.map(Sparsity::Nonzeros))
+    }
+
+    /// Overrides the settings by the flags, but for what depends on the matrix.
+    pub fn apply(&self, config: &mut RunConfig, has_file: bool) -> Result<(), Failure> {
+        let kind = config.data.kind();
+        let training = &mut config.training;
+        if let Some(patience) = self.patience {
+            training.patience = Some(patience);
+            training.checkpoint_every = training.valid_every;
+            // The checkpoint of the smallest loss is among these.
+            training.keep = training.keep.max(patience.saturating_add(2).min(1000) as usize);
+        }
+        config.model.layers = self.layers.unwrap_or(config.model.layers);
+        match &mut config.data {
+            DataConfig::Matrix(settings) => {
+                if settings.path.as_os_str().is_empty() {
+                    return Err("a matrix is needed: name its file with --data".into());
+                }
+                settings.tensor = self.tensor.clone().or(settings.tensor.take());
+                settings.columns |= self.columns;
+                settings.patches = self.patches.or(settings.patches);
+                settings.normalize = self.normalize.unwrap_or(settings.normalize);
+                settings.validation = self.validation.unwrap_or(settings.validation);
+            }
+            _ => self.refuse(kind)?,
+        }
+        // Those of a matrix are set when its width is known.
+        if let Some(atoms) = self.atoms
+            && (has_file || !matches!(config.data, DataConfig::Matrix(_)))
+        {
+            set_atoms(config, atoms);
+        }
+        Ok(())
+    }
+
+    /// An error if a flag is given that only a matrix has.
+    fn refuse(&self, kind: &str) -> Result<(), Failure> {
+        let flags = [
+            ("--tensor", self.tensor.is_some()),
+            ("--columns", self.columns),
+            ("--patches", self.patches.is_some()),
+            ("--normalize", self.normalize.is_some()),
+            ("--target-active", self.target_active.is_some()),
+            ("--target-nonzeros", self.target_nonzeros.is_some()),
+            ("--validation", self.validation.is_some()),
+        ];
+        match flags.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => {
+                Err(format!("{flag} is for the rows of a matrix, but the data are {kind}").into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the data if they are a matrix. Settings of a file are complete; otherwise the matrix gives the shape of the
+    /// dictionary and `λ`, and lines say so.
+    pub fn open(
+        &self,
+        config: &mut RunConfig,
+        lambda: Option<f64>,
+        has_file: bool,
+    ) -> Result<Option<Opened>, Failure> {
+        if !matches!(config.data, DataConfig::Matrix(_)) {
+            return Ok(None);
+        }
+        let data = OwnData::open(config)?;
+        if !has_file {
+            data.fit(config)?;
+            if let Some(atoms) = self.atoms {
+                set_atoms(config, atoms);
+            }
+        }
+        let opened = data.batches(config)?;
+        describe(config, &data);
+        let usual =
+            || (!has_file && lambda.is_none()).then(|| Sparsity::usual(&config.model.dictionary));
+        if let Some(target) = self.target().or_else(usual) {
+            let device = config.backend.device()?;
+            let lambda = OwnData::find_lambda(config, &opened, target, &device)?;
+            let atoms = config.model.dictionary.atoms();
+            match target {
+                Sparsity::Nonzeros(count) => {
+                    say!("λ = {lambda}, at which a code has about {count:.1} non-zeros of {atoms}");
+                }
+                Sparsity::Active(share) => {
+                    say!(
+                        "λ = {lambda}, at which about {:.1}% of the codes are not zero",
+                        100.0 * share
+                    );
+                }
+            }
+        }
+        Ok(Some(opened))
+    }
+}
+
+/// Says what is learned.
+fn describe(config: &RunConfig, data: &OwnData) {
+    let training = &config.training;
+    let (rows, atoms) = (data.rows(), config.model.dictionary.atoms());
+    let dim = config.model.dictionary.shape()[0];
+    say!(
+        "{rows} data of {dim} numbers, {atoms} atoms, {} layers, {} steps of {} data",
+        config.model.layers,
+        training.steps,
+        training.batch
+    );
+}
+
+fn set_atoms(config: &mut RunConfig, atoms: usize) {
+    match &mut config.model.dictionary {
+        DictionaryConfig::Dense(dense) => dense.atoms = atoms,
+        DictionaryConfig::Conv1d(conv) | DictionaryConfig::Conv2d(conv) => conv.atoms = atoms,
+    }
+}
+
+/// The preset for data of this kind. A line says which.
+pub fn preset_for(data: &Path, patches: bool) -> Result<Preset, Failure> {
+    let shown = data.display();
+    let io = |error: std::io::Error| -> Failure { format!("{shown}: {error}").into() };
+    let meta = std::fs::metadata(data).map_err(io)?;
+    let (preset, kind) = if patches {
+        (Preset::Vectors, "patches of pictures")
+    } else if meta.is_dir() && !Matrix::is_at(data) {
+        match holds_digits(data) {
+            true => (Preset::Digits, "digits"),
+            false => (Preset::Denoise, "pictures"),
+        }
+    } else if meta.is_file() && is_idx(data) {
+        (Preset::Digits, "digits")
+    } else {
+        (Preset::Vectors, "a matrix")
+    };
+    say!("{shown}: {kind}, so the preset is {preset}");
+    Ok(preset)
+}
+
+/// Whether a folder has a file in the format IDX.
+fn holds_digits(dir: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else { return false };
+    entries.filter_map(Result::ok).any(|entry| is_idx(&entry.path()))
+}
+
+/// Whether a file is in the format IDX, or is compressed as such files are.
+fn is_idx(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut start = [0; 3];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && (start == [0, 0, 8] || start.starts_with(&[0x1f, 0x8b]) && name.contains("idx"))
+}
+
+/// Says how good the model of a run over a matrix is.
+pub fn at_end(dir: &Path) -> Result<(), Failure> {
+    let config = RunConfig::read(&dir.join("config.toml"))?;
+    if !matches!(config.data, DataConfig::Matrix(_)) {
+        return Ok(());
+    }
+    let Some(figures) = RunFigures::read(dir)? else { return Ok(()) };
+    let atoms = config.model.dictionary.atoms();
+    let RunFigures { step, held_out, loss, fit, active } = figures;
+    let whose = if held_out { "rows held out" } else { "rows of training" };
+    say!(
+        "{whose}, step {step}: objective {loss:.5}, of which squared error {fit:.5}; {:.1} non-zeros of {atoms} ({:.1}%)",
+        active * atoms as f64,
+        100.0 * active
+    );
+    Ok(())
+}
+
+/// Parses a height and a width.
+fn parse_patches(text: &str) -> Result<[usize; 2], String> {
+    let sides = text.split_once(['x', '×']);
+    let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=4096).contains(side));
+    let size = sides.and_then(|(height, width)| Some([side(height)?, side(width)?]));
+    size.ok_or_else(|| format!("\"{text}\": must be a height and a width, 8x8 for example"))
+}
+
+/// Parses a share: a number with %, or one from 0 to 1.
+fn parse_share(text: &str) -> Result<f64, String> {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let share = match text.strip_suffix('%') {
+        Some(percent) => number(percent).map(|percent| percent / 100.0),
+        None => number(text),
+    };
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| format!("\"{text}\": must be a share, 5% or 0.05 for example"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_sizes_are_read() {
+        for (text, share) in [("5%", 0.05), ("0.25", 0.25), ("0", 0.0), ("100%", 1.0), ("1", 1.0)] {
+            assert_eq!(parse_share(text), Ok(share));
+        }
+        for text in ["5", "-1%", "many", "NaN", "%", "101%"] {
+            assert!(parse_share(text).unwrap_err().contains(text));
+        }
+        assert_eq!(parse_patches("8x12"), Ok([8, 12]));
+        for text in ["8", "0x8", "8x", "ax8", "8x9999"] {
+            assert!(parse_patches(text).unwrap_err().contains(text));
+        }
+    }
+}
