@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use burn::tensor::{Device, TensorData};
-use pudle_core::{Configured, Constraint, Pudle, PudleConfig};
+use pudle_core::{Configured, Pudle, PudleConfig};
 use pudle_data::Opened;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{Initialization, RunConfig};
 use crate::error::{Result, TrainError};
-use crate::frame::Bank;
+use crate::frame::{Bank, negative_atoms};
 use crate::import::read_atoms;
 use crate::start_data::atoms_from_data;
 
@@ -92,34 +92,22 @@ fn constrained<const D: usize, A: Configured<D>>(
     path: &Path,
 ) -> Result<Pudle<D, A>> {
     let fixed = config.training.fixed_atoms;
-    if let Some(first) = negative_atoms(&model).first() {
+    let negative = negative_atoms(&model.weights());
+    if let Some(first) = negative.first() {
         if *first < fixed {
             let reason = format!(
                 "atom {first} has numbers below zero, but it never changes and the dictionary is non-negative"
             );
             return Err(TrainError::weights(path, reason));
         }
-        let count = negative_atoms(&model).len();
-        log::warn!("{}: numbers below zero in {count} atoms become zero", path.display());
+        log::warn!(
+            "{}: numbers below zero in {} atoms become zero",
+            path.display(),
+            negative.len()
+        );
     }
     let before = model.clone();
     Ok(model.project().with_first_atoms_of(&before, fixed))
-}
-
-/// The atoms of a non-negative dictionary that have numbers below zero, in ascending order. None if the dictionary may have
-/// them.
-pub(crate) fn negative_atoms<const D: usize, A: Configured<D>>(model: &Pudle<D, A>) -> Vec<usize> {
-    let weights = model.weights().into_iter();
-    let violated = |weight: &pudle_core::Weight| match weight.constraint {
-        Constraint::NonNegativeUnitNorm { axis } => {
-            let (mut values, shape) = (weight.to_vec(), weight.values.shape().to_vec());
-            let bank = Bank { values: &mut values, shape: &shape, axis };
-            let below = |atom: &usize| bank.atom(*atom).iter().any(|value| *value < 0.0);
-            (0..shape[axis]).filter(below).collect()
-        }
-        _ => Vec::new(),
-    };
-    weights.flat_map(|weight| violated(&weight)).collect()
 }
 
 /// A model with these settings, initialised with those weights of the checkpoint in `dir` that it shares; see

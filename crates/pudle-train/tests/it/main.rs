@@ -5,4 +5,5 @@ mod config;
 mod foreign;
 mod formats;
 mod run;
+mod starts;
 mod update;
