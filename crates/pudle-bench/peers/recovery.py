@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
-M, P, HELD_OUT = 256, 1024, 2000
+M, P, HELD_OUT = 256, 1024, 1000
 
 
 def draw(rng, dictionary, count, noise):
@@ -71,7 +71,7 @@ initialization = {{ kind = "{init}" }}
 
 
 class Pudle:
-    def __init__(self, gradient="ae-ls", lam=0.4, layers=10, algorithm="ista", revive=False, init="random", rate=3e-3, window=50):
+    def __init__(self, gradient="ae-ls", lam=0.6, layers=10, algorithm="fista", revive=False, init="random", rate=3e-3, window=50):
         self.settings = dict(gradient=gradient, lam=lam, layers=layers, algorithm=algorithm, revive=str(revive).lower(), init=init,
                              rate=rate, window=window)
 
@@ -177,7 +177,7 @@ def scores(method, truth, x, z):
     recall, precision = np.mean(best > 0.9), np.mean(cosines.max(0) > 0.9)
     codes = method.encode(x)[:, cosines.argmax(1)]
     found = 0.0
-    for level in np.quantile(codes[codes > 0], np.linspace(0, 0.98, 40)) if (codes > 0).any() else []:
+    for level in np.quantile(codes[codes > 0], np.linspace(0, 0.98, 20)) if (codes > 0).any() else []:
         hit = np.sum((codes > level) & (z > 0))
         found = max(found, 2 * hit / (np.sum(codes > level) + np.sum(z > 0)))
     f1 = 2 * precision * recall / max(precision + recall, 1e-12)
@@ -191,8 +191,8 @@ METHODS = {
     "Pudle, ae-lasso, revived": lambda: Pudle("ae-lasso", revive=True),
     "Pudle, dec, revived": lambda: Pudle("dec", revive=True),
     "Pudle, 1 layer, ae-ls, revived": lambda: Pudle(layers=1, revive=True),
-    "autoencoder, L1": lambda: Autoencoder(l1=0.3),
-    "autoencoder, L1, revived": lambda: Autoencoder(l1=0.3, revive=True),
+    "autoencoder, L1": lambda: Autoencoder(l1=0.6),
+    "autoencoder, L1, revived": lambda: Autoencoder(l1=0.6, revive=True),
     "autoencoder, top-10": lambda: Autoencoder(k=10),
     "autoencoder, top-10, revived": lambda: Autoencoder(k=10, revive=True),
 }

@@ -9,7 +9,7 @@ use pudle_train::{
 
 use crate::arguments::{parse_gradient, words};
 use crate::failure::Failure;
-use crate::starts::StartArgs;
+use crate::starts::{StartArgs, explained};
 use crate::terminal::{say, stop_on_ctrl_c};
 
 #[derive(clap::Args)]
@@ -118,7 +118,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 say!("run {} with seed {seed} on {backend}", path.display());
                 Ok(dir)
             };
-            let outcome = train_at(config, place, interrupter)?;
+            let outcome = train_at(config, place, interrupter).map_err(explained)?;
             (path, outcome)
         }
     };

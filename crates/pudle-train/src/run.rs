@@ -23,7 +23,6 @@ use crate::checkpoints::{Checkpoints, SaveAlways};
 use crate::config::{Initialization, LearningRateSchedule, RunConfig, TrainingConfig};
 use crate::data::{ShiftSampler, StepLoader};
 use crate::error::{Result, TrainError};
-use crate::import::read_atoms;
 use crate::learner::Trainee;
 use crate::metrics::{Figure, MetricsFile, NoLog};
 use crate::progress::{PlainLines, Steps};
@@ -32,7 +31,7 @@ use crate::revive::Reviver;
 use crate::run_dir::{CONFIG, RunDir};
 use crate::run_weights::load;
 use crate::stability::step_above_bound;
-use crate::start::initial_model;
+use crate::start::{check_start, initial_model};
 use crate::strategy::{State, Stepwise};
 use crate::usage::Usage;
 
@@ -77,13 +76,7 @@ pub fn train_at(
     config.to_text()?;
     let device = config.backend.device()?;
     let data = config.open_data()?;
-    match &config.training.initialization {
-        Initialization::Checkpoint { dir } => drop(Checkpoint::load(dir, &device)?),
-        Initialization::File { path, tensor } => {
-            read_atoms(path, tensor.as_deref(), &config.model.dictionary)?;
-        }
-        _ => {}
-    }
+    check_start(&config, &device)?;
     if config.data.missing() == Missing::Nan {
         log::warn!(
             "batches with missing numbers run as composed operations, which are slower than the fused pass"

@@ -13,7 +13,7 @@ use pudle_data::{
 };
 use pudle_train::{
     Checkpoint, DataConfig, Initialization, Interrupter, LearningRateSchedule, Outcome, RunConfig,
-    TrainingConfig, resume, train,
+    TrainingConfig, UpdateRule, resume, train,
 };
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -169,7 +169,9 @@ fn unused_atoms_come_to_life_and_resumed_runs_are_the_same() {
     let top = "top-k:2".parse::<Proximal>().unwrap();
     let mut picked = vectors(60);
     picked.model = PudleConfig::dense(DenseConfig { dim: 12, atoms: 18 }).with_prox(top);
-    for (k, config) in [vectors(60), filters(60), picked].into_iter().enumerate() {
+    let mut noodl = picked.clone();
+    noodl.training.update = UpdateRule::Noodl;
+    for (k, config) in [vectors(60), filters(60), picked, noodl].into_iter().enumerate() {
         let mut config = useless(config, dir.path());
         let place = |name: &str| dir.path().join(format!("{name}{k}"));
         let (plain, whole, parts) = (place("plain"), place("whole"), place("parts"));
