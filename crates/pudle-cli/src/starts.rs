@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pudle_data::Missing;
-use pudle_train::{Initialization, RunConfig, shipped_names};
+use pudle_train::{Initialization, RunConfig, TrainError, shipped_names};
 
 use crate::arguments::words;
 use crate::failure::Failure;
@@ -45,6 +45,19 @@ impl StartArgs {
             config.data.set_missing(missing)?;
         }
         Ok(())
+    }
+}
+
+/// An error of a training, with a hint about the flag of the first atoms if it is about their file.
+pub fn explained(error: TrainError) -> Failure {
+    match error {
+        TrainError::SeveralTensors { .. } => {
+            format!("{error}; choose one with --init-tensor").into()
+        }
+        TrainError::Ambiguous { .. } => {
+            format!("{error}; `pudle import` it first, and give the checkpoint to --init").into()
+        }
+        error => error.into(),
     }
 }
 

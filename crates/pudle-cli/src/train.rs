@@ -10,7 +10,7 @@ use pudle_train::{
 use crate::arguments::{parse_gradient, words};
 use crate::failure::Failure;
 use crate::matrix::{MatrixArgs, at_end, preset_for};
-use crate::starts::StartArgs;
+use crate::starts::{StartArgs, explained};
 use crate::terminal::{say, stop_on_ctrl_c};
 
 #[derive(clap::Args)]
@@ -123,7 +123,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 say!("run {} with seed {seed} on {backend}", path.display());
                 Ok(dir)
             };
-            let outcome = train_opened(config, opened, place, interrupter)?;
+            let outcome =
+                train_opened(config, opened, place, interrupter).map_err(explained)?;
             (path, outcome)
         }
     };

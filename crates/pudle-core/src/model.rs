@@ -40,8 +40,8 @@ fn learned_step(step: Step, dtype: DType, device: &Device) -> Option<Param<Tenso
 }
 
 impl<const D: usize, A: Configured<D>> Pudle<D, A> {
-    /// A model with atoms drawn from `N(0, 1)` and projected onto the unit sphere, in f32. The draw
-    /// depends only on `seed`, not on the device. Banks of atoms of their own start as those of the dictionary.
+    /// A model with atoms drawn from `N(0, 1)` and projected onto the unit sphere, in f32, or onto its non-negative part. The
+    /// draw depends only on `seed`, not on the device. Banks of atoms of their own start as those of the dictionary.
     ///
     /// # Errors
     /// Returns an error if `config` is not [valid](PudleConfig::validate), or describes a dictionary of
@@ -55,7 +55,8 @@ impl<const D: usize, A: Configured<D>> Pudle<D, A> {
         let model = Self::from_data(config, TensorData::new(atoms, shape), device)?;
         let model = model.map_dictionary(A::project);
         let (analysis, decoder) = (model.analysis.map(A::project), model.decoder.map(A::project));
-        Ok(Self { analysis, decoder, ..model })
+        let model = Self { analysis, decoder, ..model };
+        Ok(if config.nonnegative { model.project() } else { model })
     }
 
     /// A model with these atoms. They keep their dtype and are not projected (see

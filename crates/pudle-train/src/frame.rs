@@ -1,6 +1,6 @@
 //! Where atoms lie in data: patches of a datum, and the numbers of an atom in a bank.
 
-use pudle_core::DictionaryConfig;
+use pudle_core::{Constraint, DictionaryConfig, Weight};
 
 /// The shape of a datum and of the atoms in it. Vectors are data of one place, whose numbers are channels. A signal is an
 /// image of height 1.
@@ -119,6 +119,24 @@ impl Bank<'_> {
         }
         squares.into_iter().map(f64::sqrt).collect()
     }
+}
+
+/// The atoms of a non-negative dictionary that have numbers below zero, in ascending order. None if the dictionary may have
+/// them.
+pub(crate) fn negative_atoms(weights: &[Weight]) -> Vec<usize> {
+    let Some((weight, axis)) = weights.iter().find_map(|weight| match weight.constraint {
+        Constraint::NonNegativeUnitNorm { axis } => Some((weight, axis)),
+        _ => None,
+    }) else {
+        return Vec::new();
+    };
+    let (mut values, shape) = (weight.to_vec(), weight.values.shape().to_vec());
+    let bank = Bank { values: &mut values, shape: &shape, axis };
+    let mut below = vec![false; shape[axis]];
+    for (index, value) in bank.values.iter().enumerate() {
+        below[bank.place(index).0] |= *value < 0.0;
+    }
+    (0..below.len()).filter(|atom| below[*atom]).collect()
 }
 
 /// The Euclidean norm.

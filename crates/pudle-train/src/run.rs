@@ -23,7 +23,6 @@ use crate::checkpoints::{Checkpoints, SaveAlways};
 use crate::config::{Initialization, LearningRateSchedule, RunConfig, TrainingConfig};
 use crate::data::{ShiftSampler, StepLoader};
 use crate::error::{Result, TrainError};
-use crate::import::read_atoms;
 use crate::learner::Trainee;
 use crate::metrics::{Best, Figure, MetricsFile, NoLog};
 use crate::normalization;
@@ -33,7 +32,7 @@ use crate::revive::Reviver;
 use crate::run_dir::{CONFIG, RunDir};
 use crate::run_weights::{load, model_of_run};
 use crate::stability::step_above_bound;
-use crate::start::initial_model;
+use crate::start::{check_start, initial_model};
 use crate::strategy::{State, Stepwise};
 use crate::usage::Usage;
 
@@ -99,13 +98,7 @@ pub fn train_opened(
         Some(data) => data,
         None => config.open_data()?,
     };
-    match &config.training.initialization {
-        Initialization::Checkpoint { dir } => drop(Checkpoint::load(dir, &device)?),
-        Initialization::File { path, tensor } => {
-            read_atoms(path, tensor.as_deref(), &config.model.dictionary)?;
-        }
-        _ => {}
-    }
+    check_start(&config, &device)?;
     if config.data.missing() == Missing::Nan {
         log::warn!(
             "batches with missing numbers run as composed operations, which are slower than the fused pass"

@@ -9,9 +9,34 @@ use pudle_data::Opened;
 use crate::checkpoint::Checkpoint;
 use crate::config::{Initialization, RunConfig};
 use crate::error::{Result, TrainError};
-use crate::frame::Bank;
+use crate::frame::{Bank, negative_atoms};
 use crate::import::read_atoms;
 use crate::start_data::atoms_from_data;
+
+/// Checks the file or checkpoint from which a run starts.
+///
+/// # Errors
+/// Returns an error if it cannot be read or does not fit the settings, or if an atom that never changes has numbers below zero
+/// in a non-negative dictionary.
+pub(crate) fn check_start(config: &RunConfig, device: &Device) -> Result<()> {
+    match &config.training.initialization {
+        Initialization::Checkpoint { dir } => Checkpoint::load(dir, device).map(drop),
+        Initialization::File { path, tensor } => {
+            let (atoms, _) = read_atoms(path, tensor.as_deref(), &config.model.dictionary)?;
+            let mut fixed = atoms.iter().take(config.training.fixed_atoms);
+            match fixed.position(|atom| atom.iter().any(|value| *value < 0.0)) {
+                Some(atom) if config.model.nonnegative => {
+                    let reason = format!(
+                        "atom {atom} (from 0) has numbers below zero, but it never changes and the dictionary is non-negative"
+                    );
+                    Err(TrainError::weights(path, reason))
+                }
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
 
 /// The model of a run before its first step. A run that goes on loads its weights from its own checkpoint afterwards.
 ///
@@ -56,7 +81,7 @@ pub(crate) fn initial_model<const D: usize, A: Configured<D>>(
                     path.display()
                 );
             }
-            constrained(with_atoms(random()?, &atoms)?, config, path)
+            Ok(constrained(with_atoms(random()?, &atoms)?, config, path))
         }
         _ => random(),
     }
@@ -75,6 +100,9 @@ fn with_atoms<const D: usize, A: Configured<D>>(
             let mut bank = Bank { values: &mut values, shape: &shape, axis: A::ATOM_AXIS };
             bank.replace(&numbers, atoms);
         }
+        if weight.constraint == Constraint::NonNegative {
+            values.iter_mut().for_each(|value| *value = value.max(0.0));
+        }
         (weight.path, TensorData::new(values, shape))
     });
     let weights: Vec<_> = weights.collect();
@@ -83,43 +111,17 @@ fn with_atoms<const D: usize, A: Configured<D>>(
 
 /// The model with its atoms on their constraint, but for those that never change. A line says if atoms of the file have
 /// numbers below zero and must not.
-///
-/// # Errors
-/// Returns an error if that is so for an atom that never changes.
 fn constrained<const D: usize, A: Configured<D>>(
     model: Pudle<D, A>,
     config: &RunConfig,
     path: &Path,
-) -> Result<Pudle<D, A>> {
-    let fixed = config.training.fixed_atoms;
-    if let Some(first) = negative_atoms(&model).first() {
-        if *first < fixed {
-            let reason = format!(
-                "atom {first} has numbers below zero, but it never changes and the dictionary is non-negative"
-            );
-            return Err(TrainError::weights(path, reason));
-        }
-        let count = negative_atoms(&model).len();
-        log::warn!("{}: numbers below zero in {count} atoms become zero", path.display());
+) -> Pudle<D, A> {
+    let negative = negative_atoms(&model.weights()).len();
+    if negative > 0 {
+        log::warn!("{}: numbers below zero in {negative} atoms become zero", path.display());
     }
     let before = model.clone();
-    Ok(model.project().with_first_atoms_of(&before, fixed))
-}
-
-/// The atoms of a non-negative dictionary that have numbers below zero, in ascending order. None if the dictionary may have
-/// them.
-pub(crate) fn negative_atoms<const D: usize, A: Configured<D>>(model: &Pudle<D, A>) -> Vec<usize> {
-    let weights = model.weights().into_iter();
-    let violated = |weight: &pudle_core::Weight| match weight.constraint {
-        Constraint::NonNegativeUnitNorm { axis } => {
-            let (mut values, shape) = (weight.to_vec(), weight.values.shape().to_vec());
-            let bank = Bank { values: &mut values, shape: &shape, axis };
-            let below = |atom: &usize| bank.atom(*atom).iter().any(|value| *value < 0.0);
-            (0..shape[axis]).filter(below).collect()
-        }
-        _ => Vec::new(),
-    };
-    weights.flat_map(|weight| violated(&weight)).collect()
+    model.project().with_first_atoms_of(&before, config.training.fixed_atoms)
 }
 
 /// A model with these settings, initialised with those weights of the checkpoint in `dir` that it shares; see

@@ -20,6 +20,7 @@ use crate::error::{Result, TrainError};
 use crate::learner::Trainee;
 use crate::metrics::{MetricsFile, StepRecord, TRAIN, VALID, mean};
 use crate::revive::Reviver;
+use crate::stability;
 use crate::usage::Usage;
 
 /// The training strategy: runs the steps `done + 1 ..= total`. An epoch of Burn is the period between
@@ -171,6 +172,10 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
         );
         model.revive_next(revival);
         self.learner.optimizer_step(GradientsParams::new());
+        // New atoms can make the dictionary's norm larger.
+        if let Some(line) = stability::line(&self.learner.model().model.valid()) {
+            log::warn!("{line}; give a smaller one, or \"auto\"");
+        }
         Ok(())
     }
 

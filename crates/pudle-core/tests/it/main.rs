@@ -4,5 +4,6 @@ mod adjoint;
 mod common;
 mod fused;
 mod gradients;
+mod masks;
 mod naive;
 mod operators;

@@ -22,6 +22,7 @@ use pudle_data::{Normalization, Sigma};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TrainError};
+use crate::frame::negative_atoms;
 use crate::network_file::NetworkFile;
 use crate::sigma::check_sigma;
 use crate::stability::step_above_bound;
@@ -145,7 +146,13 @@ fn described(file: &mut ArrayFile, network: NetworkFile, device: &Device) -> Res
         sigma: network.sigma,
         normalization: network.normalization,
     };
-    let notes = vec![format!("{} describes its network itself", file.path().display())];
+    let mut notes = vec![format!("{} describes its network itself", file.path().display())];
+    let negative = negative_atoms(&checkpoint.model.weights()).len();
+    if negative > 0 {
+        notes.push(format!(
+            "{negative} atoms have numbers below zero although the dictionary is non-negative, and are used as they are"
+        ));
+    }
     Ok(Imported { checkpoint, notes })
 }
 

@@ -6,4 +6,5 @@ mod config;
 mod foreign;
 mod formats;
 mod run;
+mod starts;
 mod update;
