@@ -87,7 +87,7 @@ pub use noise::{Sigma, add_gaussian, add_validation_noise};
 pub use noise_kinds::NoiseKinds;
 pub use noise_level::{LightNoise, NoiseLevel};
 pub use npy_header::read_npy_header;
-pub use photo::Photo;
+pub use photo::{Photo, PhotoOptions};
 pub use pictures::Pictures;
 pub use rng::{Stream, step_rng};
 pub use scene::scene;

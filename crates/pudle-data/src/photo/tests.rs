@@ -36,8 +36,8 @@ fn photos_keep_depth_alpha_profile_and_exif() {
         let back = Photo::read(&to).unwrap();
         assert_eq!((back.shape(), back.depth()), ([3, 30, 20], depth), "{name}");
         assert_eq!(back.pixels.color().has_alpha(), alpha, "{name}");
-        assert_eq!(back.profile.as_ref(), Some(&profile), "{name}");
-        assert_eq!(files::open(&to).unwrap().format(), Some(format));
+        assert_eq!(back.notes.profile.as_ref(), Some(&profile), "{name}");
+        assert_eq!(files::format_at(&to).unwrap(), format);
         assert_eq!(back.exif.is_some(), format != ImageFormat::Tiff, "{name}");
         if depth == 16 {
             let ::image::DynamicImage::ImageRgba16(pixels) = &back.pixels else { panic!("{name}") };
@@ -61,7 +61,7 @@ fn profiles_of_other_pixels_are_dropped() {
             ::image::codecs::png::PngEncoder::new(std::fs::File::create(&path).unwrap());
         encoder.set_icc_profile(profile).unwrap();
         encoder.write_image(&[7; 6], 3, 2, ::image::ExtendedColorType::L8).unwrap();
-        assert_eq!(Photo::read(&path).unwrap().profile.is_some(), kept);
+        assert_eq!(Photo::read(&path).unwrap().notes.profile.is_some(), kept);
     }
 }
 
