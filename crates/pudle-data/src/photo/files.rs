@@ -135,7 +135,11 @@ pub(super) fn plain_words(error: ImageError) -> Problem {
             "it is of a rare variant that is not read; save it again with another program".into()
         }
         ImageError::Limits(_) => "it needs too much memory".into(),
-        other => other.to_string(),
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "the file ends before the picture does".into()
+        }
+        ImageError::IoError(error) => error.to_string(),
+        _ => "its data are damaged".into(),
     })
 }
 

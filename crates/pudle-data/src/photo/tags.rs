@@ -51,7 +51,9 @@ impl TagSet {
                 || OF_TIFF.contains(&tag)
                 || matches!(tag, 282 | 283 | 296 | 700 | 33723 | 34377 | 34675);
             if keep && let Some(value) = file.find(page, tag) {
-                if stack && describes_stack(&value) {
+                if value.bytes.starts_with(b"{\"shape\"") {
+                    // tifffile's note of how the samples are stored.
+                } else if stack && describes_stack(&value) {
                     set.lost.push(tag);
                 } else {
                     set.main.push((tag, value));
@@ -139,7 +141,7 @@ impl TagSet {
 /// Whether a text describes the pages of a stack.
 fn describes_stack(value: &Value) -> bool {
     let starts = |start: &[u8]| value.bytes.starts_with(start);
-    value.kind != 2 || starts(b"<?xml") || starts(b"ImageJ=") || starts(b"{\"shape\"")
+    value.kind != 2 || starts(b"<?xml") || starts(b"ImageJ=")
 }
 
 /// The tags of a directory that a tag of another points to.

@@ -158,7 +158,9 @@ fn layout<R: Read + Seek>(file: &mut Reader<R>, page: &Directory) -> Result<Layo
     let side = |value: u64| usize::try_from(value).ok().filter(|&v| (1..1 << 31).contains(&v));
     let [width, height] = sides(file, page);
     let sizes = format!("{width} × {height} pixels");
-    let (Some(width), Some(height)) = (side(width), side(height)) else { return Err(sizes) };
+    let (Some(width), Some(height)) = (side(width), side(height)) else {
+        return Err(format!("its size, {sizes}, is not possible"));
+    };
     let equal = |values: Vec<u64>, default: u64| match values.split_first() {
         None => Ok(default),
         Some((&first, rest)) if rest.iter().all(|&v| v == first) => Ok(first),
