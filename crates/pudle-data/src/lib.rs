@@ -99,5 +99,5 @@ pub use sources::{
 pub use sparse_coding::{SparseCoding, SparseCodingConfig};
 pub use sparse_signals::{SparseSignals, SparseSignalsConfig};
 pub use strokes::stroke_digits;
-pub use whole::{WriteSeek, is_temporary, write_whole, write_whole_with};
+pub use whole::{WriteSeek, check_writable, is_temporary, write_whole, write_whole_with};
 pub use whole_pictures::WholePictures;

@@ -5,9 +5,13 @@ mod exif;
 pub(crate) mod files;
 mod frames;
 mod guard;
+mod ifd;
 mod jpeg;
 mod notes;
+mod photoshop;
+mod pixels;
 mod png;
+mod problem;
 mod sniff;
 mod tags;
 #[cfg(test)]
@@ -22,8 +26,8 @@ use image::DynamicImage;
 
 use crate::error::{DataError, Result};
 use crate::image::{ColorMode, Image, Raster, luma};
-use deep::Deep;
 use notes::Notes;
+use pixels::Pixels;
 
 /// A picture with the sample type and the channels of its file. It holds alpha, colour profile, Exif data and what else the
 /// file says of the picture, so that a changed picture can be written as the same kind of file.
@@ -53,51 +57,6 @@ pub struct PhotoOptions {
     /// Black and white: the samples that become 0 and 1. Without it, 8 and 16 bits are read in their whole range, real
     /// numbers within 0…1 or 0…255 in these, and other samples from their lowest to their highest value.
     pub range: Option<(f64, f64)>,
-}
-
-/// Samples as they are held.
-#[derive(Clone, Debug)]
-enum Pixels {
-    /// One of the eight variants of 8 or 16 bits.
-    Plain(DynamicImage),
-    /// Samples of other types, or with another range.
-    Deep(Deep),
-}
-
-/// Why a file is not read.
-#[derive(Debug)]
-enum Problem {
-    Reason(String),
-    /// It holds so many pages or frames, and none was chosen.
-    Pages(usize),
-    NoPage {
-        page: usize,
-        count: usize,
-    },
-}
-
-impl From<String> for Problem {
-    fn from(reason: String) -> Self {
-        Self::Reason(reason)
-    }
-}
-
-impl Pixels {
-    /// Samples of a pixel in the file: 1 grey, 2 with alpha, 3 colour, 4 with alpha.
-    fn stored(&self) -> usize {
-        match self {
-            Self::Plain(pixels) => usize::from(pixels.color().channel_count()),
-            Self::Deep(pixels) => pixels.stored,
-        }
-    }
-
-    /// Height and width.
-    fn sides(&self) -> [usize; 2] {
-        match self {
-            Self::Plain(pixels) => [pixels.height() as usize, pixels.width() as usize],
-            Self::Deep(pixels) => [pixels.height, pixels.width],
-        }
-    }
 }
 
 /// At this quality a stored result differs from the computed one by less than the noise that is studied.
@@ -200,12 +159,11 @@ impl Photo {
         match (mode, colors) {
             (ColorMode::Gray, 3) => {
                 let value = |c: usize, at: usize| whole.data[c * n + at];
-                let data = (0..n).map(|at| luma(value(0, at), value(1, at), value(2, at))).collect();
+                let data =
+                    (0..n).map(|at| luma(value(0, at), value(1, at), value(2, at))).collect();
                 Image { channels: 1, height, width, data }
             }
-            (ColorMode::Rgb, 1) => {
-                Image { channels: 3, height, width, data: whole.data.repeat(3) }
-            }
+            (ColorMode::Rgb, 1) => Image { channels: 3, height, width, data: whole.data.repeat(3) },
             _ => whole,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use super::tiff::ifd::Reader;
+use super::ifd::Reader;
 
 /// Removes the small copy of the picture, which would still show the noise. Returns whether there was one.
 pub(super) fn drop_thumbnail(exif: &mut Vec<u8>) -> bool {
@@ -41,7 +41,9 @@ fn thumbnail(exif: &[u8]) -> Option<(usize, (usize, usize))> {
 
 /// Writes into XMP data that the picture is upright, because it has been turned.
 pub(super) fn set_upright(xmp: &mut [u8]) {
-    for (before, after) in [("tiff:Orientation=\"", "\""), ("tiff:Orientation='", "'"), ("<tiff:Orientation>", "<")] {
+    for (before, after) in
+        [("tiff:Orientation=\"", "\""), ("tiff:Orientation='", "'"), ("<tiff:Orientation>", "<")]
+    {
         let (before, after) = (before.as_bytes(), after.as_bytes()[0]);
         for at in 0..xmp.len().saturating_sub(before.len() + 1) {
             let digit = at + before.len();

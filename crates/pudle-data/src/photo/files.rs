@@ -7,21 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use super::deep::{Deep, Range, swaps};
 use super::guard::guarded;
 use super::notes::Notes;
+use super::pixels::Pixels;
+use super::problem::{Header, MOST_BYTES, Problem, limits, plain_words};
 use super::sniff::{end_of_jpeg, unread};
-use super::{
-    JPEG_QUALITY, Photo, PhotoOptions, Pixels, Problem, frames, highest, is_gray, jpeg, png, tiff,
-    webp,
-};
+use super::{JPEG_QUALITY, Photo, PhotoOptions, frames, highest, is_gray, jpeg, png, tiff, webp};
 use crate::error::{DataError, Result};
 use crate::image::{ColorMode, Image};
-
-/// A file whose pixels need more bytes than this counts as damaged.
-pub(super) const MOST_BYTES: u64 = 16 << 30;
 
 /// Most bytes of pixels that a byte of a JPEG file can give: a block of 64 samples takes a bit at least, and a sample of
 /// colour may stand for 16 pixels.
@@ -32,13 +28,6 @@ const MOST_OF_PNG: u64 = 1_032 * 24;
 
 /// Most files whose remarks are said when they are read as data.
 const MOST_REMARKS: usize = 20;
-
-/// What is known of a picture from its header.
-pub(crate) struct Header {
-    /// Height and width as it is shown.
-    pub sides: [usize; 2],
-    pub colored: bool,
-}
 
 /// Opens a file, and recognises its format by content.
 fn open(path: &Path) -> Result<(BufReader<File>, ImageFormat)> {
@@ -102,44 +91,6 @@ pub(crate) fn header(path: &Path, any_page: bool) -> Result<Header> {
 fn without_panic<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
     guarded(read).unwrap_or_else(|| {
         Err(DataError::decode(path, "the decoder fails on it; save it again with another program"))
-    })
-}
-
-impl Problem {
-    fn of(self, path: &Path) -> DataError {
-        match self {
-            Self::Reason(reason) => DataError::decode(path, reason),
-            Self::Pages(count) => DataError::Pages { path: path.to_owned(), count },
-            Self::NoPage { page, count } => {
-                let reason = match count {
-                    1 => format!("has one page, so there is no page {page}"),
-                    _ => format!("has no page {page}, only pages 1 to {count}"),
-                };
-                DataError::format(path, reason)
-            }
-        }
-    }
-}
-
-/// The limits of decoders.
-pub(super) fn limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MOST_BYTES);
-    limits
-}
-
-/// A decoder's error without names of types.
-pub(super) fn plain_words(error: ImageError) -> Problem {
-    Problem::Reason(match error {
-        ImageError::Unsupported(_) => {
-            "it is of a rare variant that is not read; save it again with another program".into()
-        }
-        ImageError::Limits(_) => "it needs too much memory".into(),
-        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "the file ends before the picture does".into()
-        }
-        ImageError::IoError(error) => error.to_string(),
-        _ => "its data are damaged".into(),
     })
 }
 
@@ -271,16 +222,16 @@ impl Photo {
         if let Some(Range { low, high }) = range
             && !(low < high && (high - low).is_finite())
         {
-            return Err(DataError::range("range", format!("{low},{high}"), "two numbers, the lower first"));
+            return Err(DataError::range(
+                "range",
+                format!("{low},{high}"),
+                "two numbers, the lower first",
+            ));
         }
         let Decoded { mut pixels, orientation, mut notes } = match format {
             ImageFormat::Tiff => {
                 let found = tiff::read(file, options.page).map_err(|problem| problem.of(path))?;
-                Decoded {
-                    pixels: found.pixels,
-                    orientation: found.orientation,
-                    notes: found.notes,
-                }
+                Decoded { pixels: found.pixels, orientation: found.orientation, notes: found.notes }
             }
             _ => read_still(file, format, path, options.page)?,
         };

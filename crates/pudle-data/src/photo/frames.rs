@@ -6,8 +6,7 @@ use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{AnimationDecoder, DynamicImage, Frames, ImageDecoder, ImageFormat};
 
-use super::Problem;
-use super::files::{limits, plain_words};
+use super::problem::{Problem, limits, plain_words};
 
 /// The frame of this number, counted from 1, as it is shown.
 pub(super) fn read<R: BufRead + Seek>(

@@ -41,7 +41,8 @@ fn segments(bytes: &[u8]) -> Vec<(u8, &[u8])> {
 pub(super) fn frame_size(bytes: &[u8]) -> Option<[usize; 3]> {
     let frame = |marker| matches!(marker, 0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf);
     let (_, body) = segments(bytes).into_iter().find(|(marker, _)| frame(*marker))?;
-    let two = |at: usize| Some(usize::from(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?])));
+    let two =
+        |at: usize| Some(usize::from(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?])));
     Some([two(3)?, two(1)?, usize::from(*body.get(5)?)])
 }
 
@@ -71,7 +72,10 @@ pub(super) fn read(bytes: &[u8], end: usize, notes: &mut Notes) {
         }
     }
     if follows {
-        notes.lost.push("what follows the picture in the file, such as a gain map, a second picture or a video".into());
+        notes.lost.push(
+            "what follows the picture in the file, such as a gain map, a second picture or a video"
+                .into(),
+        );
         let lists = [&b"hdrgm"[..], b"photos/1.0/container", b"photos/1.0/camera"];
         let mentions = |xmp: &Vec<u8>| {
             lists.iter().any(|name| xmp.windows(name.len()).any(|window| window == *name))
@@ -122,31 +126,4 @@ pub(super) fn write(notes: &Notes, lost: &mut Vec<String>) -> Vec<u8> {
         own.iter().for_each(|(marker, body)| add(*marker, &[body]));
     }
     bytes
-}
-
-/// Photoshop's data without small copies of the picture, and whether there were any. `None` if the data are damaged.
-pub(super) fn without_thumbnails(data: &[u8]) -> Option<(Vec<u8>, bool)> {
-    let (mut kept, mut dropped, mut at) = (Vec::new(), false, 0);
-    while at < data.len() {
-        if data[at..].iter().all(|&b| b == 0) {
-            break;
-        }
-        let rest = &data[at..];
-        let id = u16::from_be_bytes([*rest.get(4)?, *rest.get(5)?]);
-        let name = (usize::from(*rest.get(6)?) + 2) & !1;
-        let length = rest.get(6 + name..10 + name)?;
-        let length = u32::from_be_bytes(length.try_into().ok()?) as usize;
-        let end = (10 + name).checked_add(length)?;
-        let whole = rest.get(..end)?;
-        if matches!(id, 0x0409 | 0x040c) {
-            dropped = true;
-        } else {
-            kept.extend(whole);
-            if length % 2 == 1 {
-                kept.push(0);
-            }
-        }
-        at += end + length % 2;
-    }
-    Some((kept, dropped))
 }

@@ -5,7 +5,7 @@ use image::metadata::Orientation;
 
 use super::deep::swaps;
 use super::exif::{drop_thumbnail, set_upright};
-use super::jpeg;
+use super::photoshop::without_thumbnails;
 use super::tags::{self, TagSet};
 
 /// Pixels per unit.
@@ -51,7 +51,7 @@ impl Notes {
     /// The notes of a page.
     pub(super) fn of_tiff(mut set: TagSet, extra: Option<u64>) -> Self {
         let mut notes = Self { extra, ..Self::default() };
-        let bytes = |value: Option<super::tiff::ifd::Value>| value.map(|value| value.bytes);
+        let bytes = |value: Option<super::ifd::Value>| value.map(|value| value.bytes);
         notes.profile = bytes(set.take(34675));
         notes.xmp = bytes(set.take(700));
         if let Some(photoshop) = set.take(34377) {
@@ -62,8 +62,7 @@ impl Notes {
         if let (Some(x), Some(y)) = (side(&mut set, 282), side(&mut set, 283)) {
             let unit = unit.saturating_sub(1).min(2) as u8;
             let says = x.is_finite() && y.is_finite() && x > 0.0 && y > 0.0;
-            notes.density =
-                Some(Density { unit, x, y }).filter(|_| says && (unit > 0 || x != y));
+            notes.density = Some(Density { unit, x, y }).filter(|_| says && (unit > 0 || x != y));
         }
         notes.lost.extend(tags::names(&set.lost));
         set.lost.clear();
@@ -73,7 +72,7 @@ impl Notes {
 
     /// Keeps data of Photoshop without small copies of the picture.
     pub(super) fn set_photoshop(&mut self, data: &[u8]) {
-        match jpeg::without_thumbnails(data) {
+        match without_thumbnails(data) {
             Some((kept, dropped)) => {
                 self.photoshop = Some(kept).filter(|kept| !kept.is_empty());
                 if dropped {

@@ -55,7 +55,9 @@ pub(super) fn read<R: Read + Seek>(mut file: R, notes: &mut Notes) -> std::io::R
             continue;
         }
         match &name {
-            b"acTL" => frames = data.get(..4).map_or(0, |b| u32::from_be_bytes([b[0], b[1], b[2], b[3]])),
+            b"acTL" => {
+                frames = data.get(..4).map_or(0, |b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+            }
             b"pHYs" => notes.density = density(&data),
             b"iTXt" if data.starts_with(XMP) => match xmp(&data) {
                 Some(xmp) => notes.xmp = Some(xmp),
@@ -77,7 +79,8 @@ fn keeps(name: &[u8; 4]) -> bool {
         b"zTXt", b"iTXt", b"tIME", b"sTER", b"oFFs", b"sCAL",
     ];
     // A small fourth letter: safe to copy.
-    KNOWN.contains(&name) || (name[0].is_ascii_lowercase() && name[3].is_ascii_lowercase() && name != b"sPLT")
+    KNOWN.contains(&name)
+        || (name[0].is_ascii_lowercase() && name[3].is_ascii_lowercase() && name != b"sPLT")
 }
 
 fn crc(name: &[u8; 4], data: &[u8]) -> u32 {

@@ -6,7 +6,7 @@ use tiff::encoder::{DirectoryEncoder, TiffEncoder, TiffKind, TiffKindStandard};
 use tiff::tags::{Tag, Type};
 use tiff::{Directory as Written, TiffResult};
 
-use super::tiff::ifd::{Directory, Reader, Value};
+use super::ifd::{Directory, Reader, Value};
 
 /// Tags of pages that describe the picture, and that Exif data can hold as well.
 const DESCRIPTIVE: [u16; 8] = [270, 271, 272, 305, 306, 315, 316, 33432];
@@ -19,7 +19,8 @@ const OF_TIFF: [u16; 16] = [
 const STRUCTURE: [u16; 55] = [
     254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 274, 277, 278, 279, 280, 281, 282,
     283, 284, 288, 289, 292, 293, 296, 297, 317, 320, 322, 323, 324, 325, 330, 332, 334, 338, 339,
-    340, 341, 347, 512, 513, 514, 529, 530, 531, 532, 700, 34016, 34377, 34665, 34675, 34853, 59932,
+    340, 341, 347, 512, 513, 514, 529, 530, 531, 532, 700, 34016, 34377, 34665, 34675, 34853,
+    59932,
 ];
 /// Tags of Exif data that point elsewhere, or that the pixels themselves say.
 const POINTERS: [u16; 1] = [0xa005];

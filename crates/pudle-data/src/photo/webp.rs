@@ -29,7 +29,9 @@ pub(super) fn read<R: Read + Seek>(mut file: R, notes: &mut Notes) -> std::io::R
                 notes.xmp = Some(xmp);
             }
             b"VP8 " | b"VP8L" | b"VP8X" | b"ALPH" | b"ANIM" | b"ICCP" | b"EXIF" => {}
-            name => notes.lost.push(format!("the chunk {}", String::from_utf8_lossy(name).escape_default())),
+            name => notes
+                .lost
+                .push(format!("the chunk {}", String::from_utf8_lossy(name).escape_default())),
         }
     }
     if length > end + 1 {

@@ -11,7 +11,8 @@ use image::{DynamicImage, ImageEncoder, ImageError, ImageFormat};
 use super::deep::Kind;
 use super::files::{describes, format_at};
 use super::notes::Density;
-use super::{Photo, Pixels, jpeg, png, tiff};
+use super::pixels::Pixels;
+use super::{Photo, jpeg, png, tiff};
 use crate::error::{DataError, Result};
 use crate::image::Image;
 use crate::whole::write_whole_with;
@@ -322,7 +323,8 @@ fn divided(pixels: &DynamicImage) -> DynamicImage {
             for pixel in $buffer.pixels_mut() {
                 let (alpha, colors) = pixel.0.split_last_mut().expect("alpha");
                 for color in colors.iter_mut().filter(|_| *alpha > 0) {
-                    let value = (u64::from(*color) * $white + u64::from(*alpha) / 2) / u64::from(*alpha);
+                    let value =
+                        (u64::from(*color) * $white + u64::from(*alpha) / 2) / u64::from(*alpha);
                     *color = value.min($white) as _;
                 }
             }

@@ -7,24 +7,14 @@ use std::io::{Cursor, Read, Seek};
 
 use tiff::decoder::{Decoder, Limits};
 
-use super::ifd::{Directory, Reader, Value};
-use super::{Layout, damaged};
+use super::layout::{Layout, damaged, unpacked};
+use crate::photo::ifd::{Directory, Reader, Value};
 use crate::photo::jpeg::frame_size;
-use crate::photo::files::MOST_BYTES;
+use crate::photo::problem::MOST_BYTES;
 
 /// Samples as they are stored, unpacked to 1, 2, 4 or 8 bytes in the byte order of this machine, interleaved.
 pub(super) struct Samples {
     pub bytes: Vec<u8>,
-}
-
-/// Bytes that a sample of so many bits is unpacked to.
-pub(super) fn unpacked(bits: u64) -> usize {
-    match bits {
-        0..=8 => 1,
-        9..=16 => 2,
-        17..=32 => 4,
-        _ => 8,
-    }
 }
 
 /// A strip or a tile.
@@ -174,8 +164,9 @@ fn decode<R: Read + Seek>(
     let single = part.to_tiff(layout, &bytes, tables.filter(|_| compression == 7));
     drop(bytes);
     let mut plain = vec![0; needed];
-    let mut decoder =
-        Decoder::new(Cursor::new(single)).map_err(|e| plain_words(&e))?.with_limits(Limits::unlimited());
+    let mut decoder = Decoder::new(Cursor::new(single))
+        .map_err(|e| plain_words(&e))?
+        .with_limits(Limits::unlimited());
     decoder.read_image_bytes(&mut plain).map_err(|e| plain_words(&e))?;
     Ok(plain)
 }

@@ -2,10 +2,11 @@
 
 use std::io::{Read, Seek};
 
-use super::ifd::{Directory, Reader};
-use super::{Layout, Samples, damaged, kind, plain};
-use crate::photo::Pixels;
+use super::chunks::Samples;
+use super::layout::{Layout, damaged, kind};
 use crate::photo::deep::{Deep, plain8, plain16};
+use crate::photo::ifd::{Directory, Reader};
+use crate::photo::pixels::Pixels;
 
 /// The pixels of stored samples.
 pub(super) fn pixels<R: Read + Seek>(
@@ -22,7 +23,12 @@ pub(super) fn pixels<R: Read + Seek>(
     match (layout.photometric, layout.bits) {
         (1 | 2, 8) => return Ok(Pixels::Plain(plain8(layout.samples, w, h, samples.bytes))),
         (1 | 2, 16) => {
-            return Ok(Pixels::Plain(plain16(layout.samples, w, h, wide(layout, &samples.bytes).collect())));
+            return Ok(Pixels::Plain(plain16(
+                layout.samples,
+                w,
+                h,
+                wide(layout, &samples.bytes).collect(),
+            )));
         }
         _ => {}
     }
@@ -111,4 +117,13 @@ fn ycbcr(values: &mut [u16]) {
             *sample = value.round().clamp(0.0, 255.0) as u16;
         }
     }
+}
+
+/// The pixels of unsigned samples of up to 16 bits.
+fn plain(layout: &Layout, stored: usize, samples: Vec<u16>) -> Pixels {
+    let (w, h) = (layout.width as u32, layout.height as u32);
+    Pixels::Plain(match layout.bits {
+        0..=8 => plain8(stored, w, h, samples.into_iter().map(|v| v as u8).collect()),
+        _ => plain16(stored, w, h, samples),
+    })
 }

@@ -6,9 +6,9 @@ use tiff::encoder::{DirectoryEncoder, Rational, TiffEncoder, TiffKind};
 use tiff::tags::{Tag, Type};
 use tiff::{Directory, TiffResult};
 
-use crate::photo::Pixels;
 use crate::photo::deep::Kind;
 use crate::photo::notes::{Density, Notes};
+use crate::photo::pixels::Pixels;
 use crate::photo::tags::TagSet;
 
 /// Files of more bytes are written as BigTIFF.
@@ -85,7 +85,8 @@ impl Page<'_> {
         let formats = vec![self.kind.format(); self.stored];
         directory.write_tag(Tag::SampleFormat, formats.as_slice())?;
         directory.write_tag(Tag::Compression, 1u16)?;
-        directory.write_tag(Tag::PhotometricInterpretation, if self.stored < 3 { 1u16 } else { 2 })?;
+        directory
+            .write_tag(Tag::PhotometricInterpretation, if self.stored < 3 { 1u16 } else { 2 })?;
         directory.write_tag(Tag::SamplesPerPixel, self.stored as u16)?;
         directory.write_tag(Tag::PlanarConfiguration, 1u16)?;
         if self.stored % 2 == 0 {

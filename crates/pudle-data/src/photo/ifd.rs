@@ -8,7 +8,7 @@ const MOST_PAGES: usize = 100_000;
 
 /// Where the values of a tag lie.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::photo) struct Entry {
+pub(super) struct Entry {
     kind: u16,
     at: u64,
     length: u64,
@@ -16,7 +16,7 @@ pub(in crate::photo) struct Entry {
 
 /// The values of a tag, in the byte order of this machine.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::photo) struct Value {
+pub(super) struct Value {
     /// The type of TIFF: 1 byte, 2 text, 3 short, 4 long, 5 ratio and so on.
     pub kind: u16,
     pub bytes: Vec<u8>,
@@ -24,7 +24,7 @@ pub(in crate::photo) struct Value {
 
 impl Value {
     /// The values, if they are whole numbers of no sign.
-    pub(in crate::photo) fn numbers(&self) -> Vec<u64> {
+    pub(super) fn numbers(&self) -> Vec<u64> {
         let size = unit(self.kind).0;
         let wide = |b: &[u8]| {
             let mut wide = [0; 8];
@@ -39,7 +39,7 @@ impl Value {
     }
 
     /// The values, if they are ratios.
-    pub(in crate::photo) fn ratios(&self) -> Vec<f64> {
+    pub(super) fn ratios(&self) -> Vec<f64> {
         if self.kind != 5 {
             return Vec::new();
         }
@@ -62,7 +62,7 @@ fn unit(kind: u16) -> (usize, usize) {
 
 /// A directory: its tags, and the place of the next one, or 0.
 #[derive(Clone, Debug, Default)]
-pub(in crate::photo) struct Directory {
+pub(super) struct Directory {
     pub tags: BTreeMap<u16, Entry>,
     pub next: u64,
     /// Where the place of the next one is written.
@@ -70,7 +70,7 @@ pub(in crate::photo) struct Directory {
 }
 
 /// Reads directories.
-pub(in crate::photo) struct Reader<R> {
+pub(super) struct Reader<R> {
     file: R,
     big: bool,
     pub little: bool,
@@ -81,7 +81,7 @@ pub(in crate::photo) struct Reader<R> {
 const CUT: &str = "the file ends before the picture does";
 
 impl<R: Read + Seek> Reader<R> {
-    pub(in crate::photo) fn new(mut file: R) -> Result<Self, String> {
+    pub(super) fn new(mut file: R) -> Result<Self, String> {
         let length = file.seek(SeekFrom::End(0)).map_err(|e| e.to_string())?;
         let mut reader = Self { file, big: false, little: true, length, first: 0 };
         let order = reader.bytes(0, 2)?;
@@ -102,7 +102,7 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// Bytes of the file.
-    pub(in crate::photo) fn bytes(&mut self, at: u64, length: u64) -> Result<Vec<u8>, String> {
+    pub(super) fn bytes(&mut self, at: u64, length: u64) -> Result<Vec<u8>, String> {
         if at.checked_add(length).is_none_or(|end| end > self.length) {
             return Err(CUT.into());
         }
@@ -125,7 +125,7 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
-    pub(in crate::photo) fn directory(&mut self, at: u64) -> Result<Directory, String> {
+    pub(super) fn directory(&mut self, at: u64) -> Result<Directory, String> {
         let (head, size, wide) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
         let count = self.number(at, head)?;
         if count > 65_535 {
@@ -150,7 +150,7 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// The directories of the file, one after the other, and whether a further one is damaged.
-    pub(in crate::photo) fn directories(&mut self) -> Result<(Vec<Directory>, bool), String> {
+    pub(super) fn directories(&mut self) -> Result<(Vec<Directory>, bool), String> {
         let mut all = vec![self.directory(self.first)?];
         let mut seen = HashSet::from([self.first]);
         loop {
@@ -169,7 +169,7 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// The values of an entry.
-    pub(in crate::photo) fn value(&mut self, entry: Entry) -> Result<Value, String> {
+    pub(super) fn value(&mut self, entry: Entry) -> Result<Value, String> {
         let mut bytes = self.bytes(entry.at, entry.length)?;
         if self.little != cfg!(target_endian = "little") {
             bytes.chunks_exact_mut(unit(entry.kind).1).for_each(<[u8]>::reverse);
@@ -178,23 +178,18 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// The values of a tag, if the directory has it.
-    pub(in crate::photo) fn find(&mut self, of: &Directory, tag: u16) -> Option<Value> {
+    pub(super) fn find(&mut self, of: &Directory, tag: u16) -> Option<Value> {
         let entry = *of.tags.get(&tag)?;
         self.value(entry).ok()
     }
 
     /// The whole numbers of a tag. There are none if the tag is missing.
-    pub(in crate::photo) fn numbers(&mut self, of: &Directory, tag: u16) -> Vec<u64> {
+    pub(super) fn numbers(&mut self, of: &Directory, tag: u16) -> Vec<u64> {
         self.find(of, tag).map(|value| value.numbers()).unwrap_or_default()
     }
 
     /// The first whole number of a tag, or `default`.
-    pub(in crate::photo) fn first_number(
-        &mut self,
-        of: &Directory,
-        tag: u16,
-        default: u64,
-    ) -> u64 {
+    pub(super) fn first_number(&mut self, of: &Directory, tag: u16, default: u64) -> u64 {
         self.numbers(of, tag).first().copied().unwrap_or(default)
     }
 }
