@@ -67,6 +67,15 @@ pub(super) struct Directory {
     pub next: u64,
     /// Where the place of the next one is written.
     pub next_at: u64,
+    /// Bytes that it takes.
+    bytes: u64,
+}
+
+impl Directory {
+    /// Bytes of the values of a tag.
+    pub(super) fn length(&self, tag: u16) -> u64 {
+        self.tags.get(&tag).map_or(0, |entry| entry.length)
+    }
 }
 
 /// Reads directories.
@@ -146,19 +155,22 @@ impl<R: Read + Seek> Reader<R> {
         }
         let next_at = start + count * size;
         let next = self.number(next_at, wide).unwrap_or(0);
-        Ok(Directory { tags, next, next_at })
+        Ok(Directory { tags, next, next_at, bytes: count * size })
     }
 
     /// The directories of the file, one after the other, and whether a further one is damaged.
     pub(super) fn directories(&mut self) -> Result<(Vec<Directory>, bool), String> {
         let mut all = vec![self.directory(self.first)?];
         let mut seen = HashSet::from([self.first]);
+        // Directories that lie in each other would take for ever.
+        let mut left = self.length.saturating_mul(2);
         loop {
             let next = all[all.len() - 1].next;
             if next == 0 {
                 return Ok((all, false));
             }
-            if !seen.insert(next) || all.len() >= MOST_PAGES {
+            left = left.saturating_sub(all[all.len() - 1].bytes);
+            if !seen.insert(next) || all.len() >= MOST_PAGES || left == 0 {
                 return Ok((all, true));
             }
             match self.directory(next) {

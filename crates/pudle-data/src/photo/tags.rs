@@ -25,6 +25,9 @@ const STRUCTURE: [u16; 55] = [
 /// Tags of Exif data that point elsewhere, or that the pixels themselves say.
 const POINTERS: [u16; 1] = [0xa005];
 
+/// Most bytes of Exif data that are kept.
+const MOST: u64 = 1 << 26;
+
 /// Tags and their values.
 pub(super) type Values = Vec<(u16, Value)>;
 
@@ -149,8 +152,15 @@ fn describes_stack(value: &Value) -> bool {
 fn below<R: Read + Seek>(file: &mut Reader<R>, of: &Directory, tag: u16) -> Values {
     let Some(&at) = file.numbers(of, tag).first() else { return Vec::new() };
     let Ok(found) = file.directory(at) else { return Vec::new() };
-    let tags = found.tags.keys().filter(|tag| !POINTERS.contains(tag));
-    tags.filter_map(|&tag| Some((tag, file.find(&found, tag)?))).collect()
+    let mut left = MOST;
+    let mut values = Vec::new();
+    for &tag in found.tags.keys().filter(|tag| !POINTERS.contains(tag)) {
+        left = left.saturating_sub(found.length(tag));
+        if left > 0 {
+            values.extend(file.find(&found, tag).map(|value| (tag, value)));
+        }
+    }
+    values
 }
 
 fn write_values<W: Write + Seek, K: TiffKind>(

@@ -47,10 +47,19 @@ pub(super) fn read<R: Read + Seek>(
         tables: file.find(page, 347),
     };
     check(file.length, layout, size)?;
-    let chunks = chunks(layout);
-    if places.offsets.len() < chunks.len() || places.lengths.len() < chunks.len() {
+    let [columns, rows] = layout.chunk;
+    let planes = if layout.planar { layout.samples } else { 1 };
+    let count = layout.width.div_ceil(columns).saturating_mul(layout.height.div_ceil(rows));
+    let count = count.saturating_mul(planes);
+    if places.offsets.len() < count || places.lengths.len() < count {
         return Err("parts of the picture are missing".into());
     }
+    let stored =
+        places.lengths[..count].iter().fold(0u64, |sum, &length| sum.saturating_add(length));
+    if stored > file.length.saturating_mul(2) {
+        return Err(damaged());
+    }
+    let chunks = chunks(layout);
     let pixel = layout.samples * size;
     let mut bytes = vec![0; layout.height * layout.width * pixel];
     for (index, chunk) in chunks.iter().enumerate() {
@@ -82,10 +91,13 @@ fn check(length: u64, layout: &Layout, size: usize) -> Result<(), String> {
         7 => 4000,
         _ => 1 << 20,
     };
-    let bits = layout.bits * (layout.samples * layout.width) as u64;
-    let needed = bits.div_ceil(8).saturating_mul(layout.height as u64);
-    // Colour that is stored once for several pixels.
-    if needed / ratio > length.saturating_mul(3) {
+    let fits = |width: usize, height: usize| {
+        let bits = layout.bits.saturating_mul((layout.samples * width) as u64);
+        let needed = bits.div_ceil(8).saturating_mul(height as u64);
+        // Colour may be stored once for several pixels.
+        needed / ratio <= length.saturating_mul(3)
+    };
+    if !fits(layout.width, layout.height) || !fits(columns, rows) {
         return Err(format!("{length} bytes cannot hold {sides}"));
     }
     Ok(())
