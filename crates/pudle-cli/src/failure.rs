@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use pudle_core::BackendError;
+use pudle_data::DataError;
 use pudle_experiments::ExperimentError;
 use pudle_explain::ExplainError;
 use pudle_train::TrainError;
@@ -21,6 +22,9 @@ pub fn message(error: &(dyn Error + 'static)) -> String {
 
 /// The hint for an error. It is given here because libraries do not know the flags of the command line.
 fn hint(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(DataError::Pages { .. }) = error.downcast_ref::<DataError>() {
+        return Some("choose it with --page".into());
+    }
     if let Some(error) = error.downcast_ref::<TrainError>() {
         return match error {
             TrainError::RunExists(dir) => Some(format!(

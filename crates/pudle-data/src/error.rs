@@ -32,6 +32,14 @@ pub enum DataError {
         /// The decoder's reason.
         reason: String,
     },
+    /// A file holds several pages or frames, and none was chosen.
+    #[error("{}: holds {count} pages or frames, of which one has to be chosen", path.display())]
+    Pages {
+        /// The picture's file.
+        path: PathBuf,
+        /// Their number.
+        count: usize,
+    },
     /// A file exists but breaks its format, or a picture cannot be stored in the requested format.
     #[error("{}: {reason}", path.display())]
     Format {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::cache::Cache;
 use crate::error::{DataError, Result};
 use crate::image::{ColorMode, Image};
-use crate::photo::files::{has_color, is_picture};
+use crate::photo::files::header;
+use crate::photo::write::is_picture;
 use crate::pictures::Pictures;
 use crate::walk::{Found, files};
 
@@ -34,12 +35,25 @@ pub struct ImageFolder {
 impl ImageFolder {
     /// Finds the pictures of `dir` and reads their headers, but not their pixels.
     ///
-    /// Files without a valid header are skipped. A warning counts them and names up to three.
+    /// Files without a valid header are skipped, and those with several pages or frames. A warning counts them and names up to
+    /// three.
     ///
     /// # Errors
     /// [`DataError::Io`] if `dir` does not exist, [`DataError::NotAFolder`] if it is not a folder,
     /// [`DataError::NoImages`] if it holds no readable picture.
     pub fn open(dir: &Path, color: ColorMode) -> Result<Self> {
+        Self::find(dir, color, false)
+    }
+
+    /// [`open`](Self::open) that also accepts files with several pages or frames, for callers that choose one.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn open_with_pages(dir: &Path, color: ColorMode) -> Result<Self> {
+        Self::find(dir, color, true)
+    }
+
+    fn find(dir: &Path, color: ColorMode, any_page: bool) -> Result<Self> {
         let meta = std::fs::metadata(dir).map_err(|e| DataError::io(dir, e))?;
         if !meta.is_dir() {
             return Err(DataError::NotAFolder { path: dir.to_owned() });
@@ -47,9 +61,9 @@ impl ImageFolder {
         let Found { paths: named, mut unreadable } = files(dir, is_picture);
         let (mut paths, mut colored) = (Vec::new(), false);
         for path in named {
-            match has_color(&path) {
-                Ok(c) => {
-                    colored |= c;
+            match header(&path, any_page) {
+                Ok(header) => {
+                    colored |= header.colored;
                     paths.push(path);
                 }
                 Err(e) => unreadable.push(e.to_string()),

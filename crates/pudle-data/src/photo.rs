@@ -1,10 +1,24 @@
 //! Pictures as files hold them.
 
+mod deep;
+mod exif;
 pub(crate) mod files;
+mod frames;
 mod guard;
+mod ifd;
+mod jpeg;
+mod notes;
+mod photoshop;
+mod pixels;
+mod png;
+mod problem;
 mod sniff;
+mod tags;
 #[cfg(test)]
 mod tests;
+mod tiff;
+mod webp;
+pub(crate) mod write;
 
 use std::ops::{Deref, DerefMut};
 
@@ -12,25 +26,37 @@ use image::DynamicImage;
 
 use crate::error::{DataError, Result};
 use crate::image::{ColorMode, Image, Raster, luma};
+use notes::Notes;
+use pixels::Pixels;
 
-/// A picture with the depth (8 or 16 bits) and the channels of its file. It holds alpha, colour profile and
-/// Exif data, so that a changed picture can be written as the same kind of file.
+/// A picture with the sample type and the channels of its file. It holds alpha, colour profile, Exif data and what else the
+/// file says of the picture, so that a changed picture can be written as the same kind of file.
 ///
 /// The picture is upright: the orientation of the Exif data has been applied. Pixels are read and
-/// changed in windows, as [`Image`]s in \[0, 1\] ([`Raster`]), without alpha. A colour file
-/// whose three channels are equal everywhere counts as grey.
+/// changed in windows, as [`Image`]s with 0 black and 1 white ([`Raster`]), without alpha. Samples of 8 and 16 bits lie in
+/// \[0, 1\]; of other types, [`PhotoOptions::range`] or the file's values decide what is 0 and 1, and values may lie
+/// outside. A colour file whose three channels are equal everywhere counts as grey.
 #[derive(Clone, Debug)]
 pub struct Photo {
-    /// One of the eight variants of 8 or 16 bits.
-    pixels: DynamicImage,
+    pixels: Pixels,
     /// Whether the file has three equal channels.
     gray: bool,
-    /// ICC colour profile.
-    profile: Option<Vec<u8>>,
-    /// Exif data, without their orientation.
-    exif: Option<Vec<u8>>,
+    /// What the file says of the picture.
+    notes: Notes,
+    /// What its user should know.
+    remarks: Vec<String>,
     /// Quality of a JPEG file that is written, 1 to 100.
     jpeg_quality: u8,
+}
+
+/// How a picture is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PhotoOptions {
+    /// The page of a TIFF file or the frame of an animation, counted from 1. Without it, a file with several is an error.
+    pub page: Option<usize>,
+    /// Black and white: the samples that become 0 and 1. Without it, 8 and 16 bits are read in their whole range, real
+    /// numbers within 0…1 or 0…255 in these, and other samples from their lowest to their highest value.
+    pub range: Option<(f64, f64)>,
 }
 
 /// At this quality a stored result differs from the computed one by less than the noise that is studied.
@@ -77,15 +103,21 @@ impl Photo {
             1 => DynamicImage::new_luma8(width, height),
             _ => DynamicImage::new_rgb8(width, height),
         };
-        let mut photo =
-            Self { pixels, gray: false, profile: None, exif: None, jpeg_quality: JPEG_QUALITY };
+        let mut photo = Self {
+            pixels: Pixels::Plain(pixels),
+            gray: false,
+            notes: Notes::default(),
+            remarks: Vec::new(),
+            jpeg_quality: JPEG_QUALITY,
+        };
         photo.put(0, 0, image);
         Ok(photo)
     }
 
-    /// Samples of a pixel in the file: 1 grey, 2 with alpha, 3 colour, 4 with alpha.
-    fn stored(&self) -> usize {
-        usize::from(self.pixels.color().channel_count())
+    /// What the user of the picture should know: the range of unusual samples, or that the data fill little of their range.
+    /// Each is the rest of a sentence that begins with the file's name.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// Sets the quality of JPEG files that are written, from 1 to 100. It is 95 by default.
@@ -96,68 +128,88 @@ impl Photo {
     /// A number that is equal for equal pixels, and most likely different for others.
     pub fn checksum(&self) -> u64 {
         let mut hasher = std::hash::DefaultHasher::new();
-        std::hash::Hasher::write(&mut hasher, self.pixels.as_bytes());
+        match &self.pixels {
+            Pixels::Plain(pixels) => std::hash::Hasher::write(&mut hasher, pixels.as_bytes()),
+            Pixels::Deep(pixels) => {
+                for value in &pixels.samples {
+                    std::hash::Hasher::write_u64(&mut hasher, value.to_bits());
+                }
+            }
+        }
         std::hash::Hasher::finish(&hasher)
     }
 
-    /// Bits of a sample, 8 or 16.
+    /// Bits of a sample: 8, 16, 32 or 64.
     pub fn depth(&self) -> u8 {
-        let color = self.pixels.color();
-        8 * (color.bytes_per_pixel() / color.channel_count())
+        match &self.pixels {
+            Pixels::Plain(pixels) => {
+                let color = pixels.color();
+                8 * (color.bytes_per_pixel() / color.channel_count())
+            }
+            Pixels::Deep(pixels) => 8 * pixels.kind.bytes() as u8,
+        }
     }
 
     /// The whole picture.
     pub(crate) fn to_image(&self, mode: ColorMode) -> Image {
-        let (height, width) = (self.pixels.height() as usize, self.pixels.width() as usize);
-        let stored = self.stored();
-        let channels = match mode {
-            ColorMode::Gray => 1,
-            ColorMode::Rgb => 3,
-            ColorMode::AsIs => 1 + 2 * usize::from(stored > 2),
-        };
-        let data = with_samples!(&self.pixels, deref, |samples, Depth| {
-            let white = f32::from(Depth::MAX);
-            let pixels = samples.chunks_exact(stored);
-            let value = |pixel: &[Depth], c: usize| f32::from(pixel[c]) / white;
-            match (stored > 2, channels) {
-                (true, 1) => pixels.map(|p| luma(value(p, 0), value(p, 1), value(p, 2))).collect(),
-                (colored, _) => (0..channels)
-                    .flat_map(|c| {
-                        let from = if colored { c } else { 0 };
-                        samples.chunks_exact(stored).map(move |p| f32::from(p[from]) / white)
-                    })
-                    .collect(),
+        let [height, width] = self.pixels.sides();
+        let colors = if self.pixels.stored() < 3 { 1 } else { 3 };
+        let whole = self.part(colors, [0, 0, height, width]);
+        let n = height * width;
+        match (mode, colors) {
+            (ColorMode::Gray, 3) => {
+                let value = |c: usize, at: usize| whole.data[c * n + at];
+                let data =
+                    (0..n).map(|at| luma(value(0, at), value(1, at), value(2, at))).collect();
+                Image { channels: 1, height, width, data }
             }
-        });
-        Image { channels, height, width, data }
+            (ColorMode::Rgb, 1) => Image { channels: 3, height, width, data: whole.data.repeat(3) },
+            _ => whole,
+        }
+    }
+
+    /// The first channels of a window.
+    fn part(&self, channels: usize, [top, left, h, w]: [usize; 4]) -> Image {
+        let stored = self.pixels.stored();
+        match &self.pixels {
+            Pixels::Plain(pixels) => {
+                let width = pixels.width() as usize;
+                with_samples!(pixels, deref, |samples, Depth| {
+                    let white = f32::from(Depth::MAX);
+                    Image::from_fn(channels, h, w, |c, y, x| {
+                        f32::from(samples[((top + y) * width + left + x) * stored + c]) / white
+                    })
+                })
+            }
+            Pixels::Deep(pixels) => pixels.window(channels, [top, left, h, w]),
+        }
     }
 }
 
 impl Raster for Photo {
     fn shape(&self) -> [usize; 3] {
-        let channels = if self.gray || self.stored() < 3 { 1 } else { 3 };
-        [channels, self.pixels.height() as usize, self.pixels.width() as usize]
+        let channels = if self.gray || self.pixels.stored() < 3 { 1 } else { 3 };
+        let [height, width] = self.pixels.sides();
+        [channels, height, width]
     }
 
     fn window(&self, top: usize, left: usize, h: usize, w: usize) -> Image {
         let [channels, height, width] = self.shape();
         assert!(top + h <= height && left + w <= width, "a window of the picture");
-        let stored = self.stored();
-        with_samples!(&self.pixels, deref, |samples, Depth| {
-            let white = f32::from(Depth::MAX);
-            Image::from_fn(channels, h, w, |c, y, x| {
-                f32::from(samples[((top + y) * width + left + x) * stored + c]) / white
-            })
-        })
+        self.part(channels, [top, left, h, w])
     }
 
     fn put(&mut self, top: usize, left: usize, part: &Image) {
         let [channels, height, width] = self.shape();
         assert!(top + part.height <= height && left + part.width <= width, "within the picture");
         assert_eq!(part.channels, channels, "channels");
-        let stored = self.stored();
+        let stored = self.pixels.stored();
         let colors = if stored < 3 { 1 } else { 3 };
-        with_samples!(&mut self.pixels, deref_mut, |samples, Depth| {
+        let pixels = match &mut self.pixels {
+            Pixels::Plain(pixels) => pixels,
+            Pixels::Deep(pixels) => return pixels.put([top, left], part),
+        };
+        with_samples!(pixels, deref_mut, |samples, Depth| {
             let white = f32::from(Depth::MAX);
             for y in 0..part.height {
                 for x in 0..part.width {
@@ -173,10 +225,27 @@ impl Raster for Photo {
 }
 
 /// Whether a picture has three channels that are equal everywhere.
-fn is_gray(pixels: &DynamicImage) -> bool {
+fn is_gray(pixels: &Pixels) -> bool {
+    let pixels = match pixels {
+        Pixels::Plain(pixels) => pixels,
+        Pixels::Deep(pixels) => return pixels.is_gray(),
+    };
     let stored = usize::from(pixels.color().channel_count());
     stored > 2
         && with_samples!(pixels, deref, |samples, Depth| {
             samples.chunks_exact(stored).all(|p| p[0] == p[1] && p[1] == p[2])
         })
+}
+
+/// The highest sample but alpha of a picture of 16 bits; `None` for one of 8 bits.
+fn highest(pixels: &DynamicImage) -> Option<u16> {
+    let color = pixels.color();
+    let stored = usize::from(color.channel_count());
+    let colors = if stored < 3 { 1 } else { 3 };
+    if usize::from(color.bytes_per_pixel()) == stored {
+        return None;
+    }
+    with_samples!(pixels, deref, |samples, Depth| {
+        samples.chunks_exact(stored).flat_map(|pixel| &pixel[..colors]).map(|&v| u16::from(v)).max()
+    })
 }

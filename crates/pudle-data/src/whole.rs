@@ -70,6 +70,27 @@ pub fn write_whole_with(
     Ok(())
 }
 
+/// Checks that [`write_whole`] could write a file to `path`, so that this is known before the work for it. A temporary file is
+/// made and removed.
+///
+/// # Errors
+/// Returns the error of the operating system: the folder is missing or cannot be written, the name is too long, or `path` is a
+/// folder.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Ok(found) if !found.is_file() => return Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let file = tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(folder);
+    file.map(drop).map_err(|e| io::Error::from(e.kind()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +105,18 @@ mod tests {
         assert!(write_whole(&path.join("below"), b"x").is_err());
         assert!(write_whole(dir.path(), b"x").is_err());
         assert!(write_whole(&dir.path().join("missing/file"), b"x").is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("file"), "").unwrap();
+        assert!(check_writable(&at("new")).is_ok() && check_writable(&at("file")).is_ok());
+        for name in ["", "file/below", "missing/new", &"x".repeat(300)] {
+            assert!(check_writable(&at(name)).is_err(), "{name}");
+        }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

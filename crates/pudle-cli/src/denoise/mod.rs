@@ -1,6 +1,7 @@
 //! `pudle denoise`.
 
 mod noise;
+mod outputs;
 mod plan;
 
 use std::collections::HashMap;
@@ -9,16 +10,17 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use pudle_data::{Image, Photo, Raster, add_gaussian, scene};
+use pudle_data::{Image, Photo, PhotoOptions, Raster, add_gaussian, scene};
 use pudle_train::{Denoiser, ShiftCount};
 use serde::Serialize;
 
 use crate::arguments::BackendArg;
-use crate::failure::Failure;
+use crate::failure::{Failure, message};
 use crate::shipped;
 use crate::terminal::{note, say, say_json};
 use noise::{Noise, SigmaArg, strength};
-use plan::{Plan, check_file, is_taken, plan, same_file};
+use outputs::{check_output, check_panel, check_replaced, make_folder_of};
+use plan::{Existing, Plan, check_file, plan, same_file};
 
 /// Width and height of the generated scene.
 const SCENE: (usize, usize) = (480, 320);
@@ -33,8 +35,8 @@ const SHIFTS: usize = 16;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Pictures or folders of pictures to denoise: PNG, JPEG, TIFF or WebP, grey or colour, 8 or 16 bits. Without a
-    /// path, a scene with noise is generated and denoised.
+    /// Pictures or folders of pictures to denoise: PNG, JPEG, TIFF or WebP, grey or colour, 8 or 16 bits, TIFF also of real
+    /// and signed numbers and of 32 and 64 bits. Without a path, a scene with noise is generated and denoised.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Checkpoint directory, run directory, or name of a shipped checkpoint: denoise-gray (default for grey pictures),
@@ -68,9 +70,20 @@ pub struct Args {
     /// PICTURE-denoised in the folder and format of PICTURE. For the generated scene, the default is no output file.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
+    /// Page of a TIFF file or frame of an animation, counted from 1. A file with several is refused without it.
+    #[arg(long, value_name = "N", requires = "paths",
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    page: Option<usize>,
+    /// Samples that are black and white, such as 0,4095 for 12 bits. Samples outside stay outside [default: all of 8 and 16
+    /// bits; 0,1 or 0,255 for real numbers that lie there; otherwise the lowest and highest sample].
+    #[arg(long, value_name = "LOW,HIGH", requires = "paths", allow_hyphen_values = true, value_parser = range)]
+    range: Option<(f64, f64)>,
     /// Replace existing files.
     #[arg(long)]
     force: bool,
+    /// Leave out pictures whose output file exists, so that a second run goes on with what is missing.
+    #[arg(long, requires = "paths", conflicts_with = "force")]
+    skip_existing: bool,
     /// File for a panel that shows the noisy and the denoised picture, and the clean one if it is known, side by side.
     /// Only for a single picture. For the generated scene the default is pudle-denoise.png, which is replaced.
     #[arg(long, value_name = "FILE")]
@@ -116,7 +129,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let report = session.scene()?;
         return session.say(&report);
     }
-    let plans = plan(&args.paths, args.output.as_deref(), args.force)?;
+    let existing = match (args.force, args.skip_existing) {
+        (true, _) => Existing::Replace,
+        (_, true) => Existing::Skip,
+        _ => Existing::Refuse,
+    };
+    let plans = plan(&args.paths, args.output.as_deref(), existing)?;
+    if plans.is_empty() {
+        note!("nothing to do: every output file exists");
+        return Ok(());
+    }
     if let Some(panel) = &args.panel {
         let [plan] = plans.as_slice() else {
             let (panel, count) = (panel.display(), plans.len());
@@ -137,7 +159,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             // The other pictures do not depend on this one.
             Err(error) => {
                 failed += 1;
-                note!("error: {}", error.to_string().replace('\n', " "));
+                note!("error: {}", message(&*error));
             }
         }
     }
@@ -226,8 +248,13 @@ impl Session {
     }
 
     fn picture(&mut self, plan: &Plan) -> Result<Report, Failure> {
-        let mut photo = Photo::read(&plan.input)?;
+        check_output(&plan.output)?;
+        let options = PhotoOptions { page: self.args.page, range: self.args.range };
+        let mut photo = Photo::read_with(&plan.input, &options)?;
         let name = plan.input.display().to_string();
+        for remark in photo.remarks() {
+            log::warn!("{name}: {remark}; --range sets black and white");
+        }
         let [_, height, width] = photo.shape();
         let whole = |photo: &Photo| photo.window(0, 0, height, width);
         let mut panel = None;
@@ -252,7 +279,10 @@ impl Session {
         };
         make_folder_of(&plan.output)?;
         // Encoding a picture again costs quality, which nobody asked for if nothing or little is removed.
-        if photo.checksum() != before || !Photo::copy(&plan.input, &plan.output)? {
+        let copied = photo.checksum() == before
+            && self.args.page.is_none()
+            && Photo::copy(&plan.input, &plan.output)?;
+        if !copied {
             if report.sigma.is_some_and(|sigma| sigma < FAINT) {
                 photo.set_jpeg_quality(100);
             }
@@ -339,36 +369,18 @@ impl Session {
     }
 }
 
-/// Returns an error if writing `path` would replace a file without `force`.
-fn check_replaced(path: &Path, force: bool) -> Result<(), Failure> {
-    if !force && is_taken(path) {
-        return Err(format!("{}: exists; replace it with --force", path.display()).into());
+/// Parses the value of `--range`.
+fn range(text: &str) -> Result<(f64, f64), String> {
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
+    match text.split_once(',').map(|(low, high)| (number(low), number(high))) {
+        Some((Some(low), Some(high))) if low < high => Ok((low, high)),
+        _ => Err(format!("\"{text}\" is not two numbers, the lower first, such as 0,4095")),
     }
-    Ok(())
-}
-
-/// Returns an error if the panel cannot be written, or if it has the same path as the estimate.
-fn check_panel(panel: &Path, output: Option<&Path>) -> Result<(), Failure> {
-    if output.is_some_and(|output| same_file(output, panel)) {
-        return Err(
-            format!("{}: the estimate and the panel have the same path", panel.display()).into()
-        );
-    }
-    check_file(panel)
 }
 
 /// The path as text for the report.
 fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
-}
-
-/// Creates the folder of an output file, with the folders above it.
-fn make_folder_of(path: &Path) -> Result<(), Failure> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    if folder.as_os_str().is_empty() || folder.is_dir() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()).into())
 }
 
 /// A progress bar in megapixels. It is hidden if stderr is not a terminal.

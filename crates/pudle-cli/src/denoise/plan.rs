@@ -1,10 +1,10 @@
 //! Input and output files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pudle_data::{ColorMode, ImageFolder, Photo};
+use pudle_data::{ColorMode, ImageFolder, Photo, check_writable};
 
 use crate::failure::Failure;
 
@@ -18,6 +18,15 @@ pub struct Plan {
     pub output: PathBuf,
 }
 
+/// What is done about output files that exist.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Existing {
+    Refuse,
+    Replace,
+    /// Their pictures are left out.
+    Skip,
+}
+
 /// Lists the pictures among files and folders, with an output file for each. Without `output`, it is in the folder
 /// of the picture. For a single picture, `output` is the file. For several pictures, `output` is a folder, in which
 /// pictures keep their subfolders.
@@ -25,9 +34,13 @@ pub struct Plan {
 /// Output files of an earlier run in a folder are skipped.
 ///
 /// # Errors
-/// Returns an error if a path cannot be read or written, if two pictures have the same output file, or, without
-/// `force`, if an output file exists.
-pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec<Plan>, Failure> {
+/// Returns an error if a path cannot be read or written, if two pictures have the same output file, or if an output file
+/// exists and that is refused.
+pub fn plan(
+    paths: &[PathBuf],
+    output: Option<&Path>,
+    existing: Existing,
+) -> Result<Vec<Plan>, Failure> {
     // Each picture with its path in an output folder.
     let mut pictures = Vec::new();
     let mut folders = false;
@@ -39,7 +52,7 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
             continue;
         }
         folders = true;
-        let folder = ImageFolder::open(path, ColorMode::AsIs)?;
+        let folder = ImageFolder::open_with_pages(path, ColorMode::AsIs)?;
         let earlier = |picture: &Path| {
             picture.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(SUFFIX))
         };
@@ -72,6 +85,7 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
         check_folder(folder)?;
     }
     let mut plans = Vec::new();
+    let mut checked = HashSet::new();
     let mut sources: HashMap<PathBuf, PathBuf> = HashMap::new();
     for (input, place) in pictures {
         let output = match (into_folder, output) {
@@ -87,11 +101,18 @@ pub fn plan(paths: &[PathBuf], output: Option<&Path>, force: bool) -> Result<Vec
             )
             .into());
         }
-        check_file(&output)?;
+        if existing == Existing::Skip && is_taken(&output) {
+            continue;
+        }
+        check_name(&output)?;
+        let folder = output.parent().unwrap_or(Path::new(""));
+        if checked.insert(folder.to_path_buf()) {
+            check_folder(folder)?;
+        }
         plans.push(Plan { input, output });
     }
     let taken: Vec<_> = plans.iter().filter(|plan| is_taken(&plan.output)).collect();
-    if let (Some(first), false) = (taken.first(), force) {
+    if let (Some(first), Existing::Refuse) = (taken.first(), existing) {
         let others = match taken.len() {
             1 => String::new(),
             n => format!(" (and {} more)", n - 1),
@@ -114,18 +135,30 @@ fn names_folder(path: &Path) -> bool {
 
 /// Returns an error if no picture can be written to a path, in a folder that may not exist yet.
 pub fn check_file(path: &Path) -> Result<(), Failure> {
-    Photo::check_path(Path::new(path.file_name().unwrap_or_default()))?;
+    check_name(path)?;
     check_folder(path.parent().unwrap_or(Path::new("")))
 }
 
-/// Returns an error if a folder does not exist and cannot be created.
+/// Returns an error if a path is not one for a picture.
+fn check_name(path: &Path) -> Result<(), Failure> {
+    Photo::check_path(Path::new(path.file_name().unwrap_or_default()))?;
+    if path.is_dir() {
+        return Err(format!("{}: is a folder, not a file to write", path.display()).into());
+    }
+    Ok(())
+}
+
+/// Returns an error if a folder cannot be written, or does not exist and cannot be created.
 fn check_folder(folder: &Path) -> Result<(), Failure> {
     let here = |path: &Path| path.as_os_str().is_empty() || path.exists();
     let existing = folder.ancestors().find(|path| here(path)).unwrap_or(Path::new(""));
-    if existing.as_os_str().is_empty() || existing.is_dir() {
-        return Ok(());
+    if !existing.as_os_str().is_empty() && !existing.is_dir() {
+        return Err(format!("{}: not a folder", existing.display()).into());
     }
-    Err(format!("{}: not a folder", existing.display()).into())
+    check_writable(&existing.join("picture")).map_err(|error| {
+        let name = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
+        format!("{}: cannot be written: {error}", name.display()).into()
+    })
 }
 
 /// Whether two paths lead to the same file, which need not exist.
@@ -189,9 +222,10 @@ mod tests {
         }
         fs::create_dir(root.join("out")).unwrap();
         let plan = |paths: &[&str], output: Option<&str>, force| {
+            let existing = if force { Existing::Replace } else { Existing::Refuse };
             let paths: Vec<_> = paths.iter().map(|path| root.join(path)).collect();
             let output = output.map(|out| root.join(out));
-            plan(&paths, output.as_deref(), force).map(|plans| {
+            plan(&paths, output.as_deref(), existing).map(|plans| {
                 let relative = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
                 plans.iter().map(|p| relative(&p.output)).collect::<Vec<_>>()
             })
@@ -217,5 +251,30 @@ mod tests {
         assert_eq!(plan(&["in"], Some("x/y"), false).unwrap(), ["x/y/b.jpg", "x/y/deep/c.tif"]);
         assert!(plan(&["in"], Some("a.png/y"), false).is_err());
         assert!(plan(&["missing"], None, true).unwrap_err().to_string().contains("missing"));
+    }
+    #[test]
+    fn a_second_run_goes_on_with_what_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["in/a.png", "in/b.png", "out/a.png"] {
+            write(&at(name));
+        }
+        let plans = plan(&[at("in")], Some(&at("out")), Existing::Skip).unwrap();
+        let outputs: Vec<_> = plans.into_iter().map(|plan| plan.output).collect();
+        assert_eq!(outputs, [at("out/b.png")]);
+        write(&at("out/b.png"));
+        assert_eq!(plan(&[at("in")], Some(&at("out")), Existing::Skip).unwrap(), []);
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_an_output_is_found_before_the_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        write(&at("in/a.png"));
+        fs::create_dir_all(at("out/a.png")).unwrap();
+        for existing in [Existing::Refuse, Existing::Replace, Existing::Skip] {
+            let error = plan(&[at("in")], Some(&at("out")), existing).unwrap_err().to_string();
+            assert!(error.contains("is a folder"), "{error}");
+        }
     }
 }

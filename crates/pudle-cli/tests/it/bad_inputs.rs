@@ -2,7 +2,7 @@
 //!
 //! The table in `docs/bad-inputs.md` is what this test sees. `PUDLE_BLESS=1 cargo test …` writes it anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +26,17 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "denoise cut.jpg",
             "denoise cut.png",
             "denoise nothing",
+            "denoise animation.png",
+            "denoise stack.tif",
+            "denoise stack.tif --page 3",
+            "denoise picture.png --page 2",
+            "denoise picture.png --page 0",
+            "denoise nan.tif",
+            "denoise bands.tif",
+            "denoise raw.tif",
+            "denoise lab.tif",
+            "denoise picture.png --range 1,0",
+            "denoise picture.png --range wide",
             "denoise picture.png --sigma -1",
             "denoise picture.png --sigma 0",
             "denoise picture.png --sigma 300",
@@ -38,7 +49,12 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "denoise picture.png --tile wide",
             "denoise picture.png -o picture.bmp",
             "denoise picture.png -o picture.png",
+            "denoise picture.png -o text.png/out.png",
+            "denoise pictures -o folders",
+            "denoise picture.png --skip-existing --force",
             "denoise picture.png --panel out.png -o out.png",
+            "denoise picture.png -o pictures --panel pictures/picture.png",
+            "denoise picture.png -o out.png --panel picture.png --force",
             "denoise pictures --panel panel.png",
             "denoise picture.png --checkpoint missing",
             "denoise picture.png --checkpoint pictures",
@@ -146,6 +162,14 @@ fn folder(dir: &Path) {
     for name in ["text.png", "text.safetensors"] {
         write(name, b"this is no file of that kind, but some words");
     }
+    fs::create_dir_all(dir.join("folders/a.png")).unwrap();
+    write("animation.png", b"GIF89a and so on");
+    let page: &[(u16, u32)] = &[(258, 8)];
+    write("stack.tif", &tiff(&[page, page]));
+    write("bands.tif", &tiff(&[&[(258, 8), (277, 5)]]));
+    write("raw.tif", &tiff(&[&[(258, 8), (50706, 1)]]));
+    write("lab.tif", &tiff(&[&[(258, 8), (262, 8), (277, 3)]]));
+    write("nan.tif", &tiff(&[&[(258, 32), (339, 3)]]));
     write("page.jpg", b"<!DOCTYPE html><html><title>404</title></html>");
     write("phone.jpg", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic and so on");
     write(
@@ -184,6 +208,24 @@ fn folder(dir: &Path) {
         "import --dictionary matrix.safetensors --prox soft --lambda 0.1 --step 0.1 --layers 3 -o vectors",
     );
     assert!(status.status.success(), "{status:?}");
+}
+
+/// A little-endian TIFF file whose pages have one pixel and these tags. As a real number, the pixel is no number.
+fn tiff(pages: &[&[(u16, u32)]]) -> Vec<u8> {
+    let mut bytes = b"II*\0\x10\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff".to_vec();
+    for (k, page) in pages.iter().enumerate() {
+        let fixed = [(256, 1), (257, 1), (262, 1), (273, 8), (277, 1), (279, 8)];
+        let tags: BTreeMap<u16, u32> = fixed.into_iter().chain(page.iter().copied()).collect();
+        bytes.extend((tags.len() as u16).to_le_bytes());
+        for (tag, value) in tags {
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend([4, 0, 1, 0, 0, 0]);
+            bytes.extend(value.to_le_bytes());
+        }
+        let next = if k + 1 < pages.len() { bytes.len() as u32 + 4 } else { 0 };
+        bytes.extend(next.to_le_bytes());
+    }
+    bytes
 }
 
 fn pudle(dir: &Path, line: &str) -> std::process::Output {

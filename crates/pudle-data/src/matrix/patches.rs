@@ -3,14 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use image::ImageDecoder;
-use image::metadata::Orientation;
-
 use super::rows::Rows;
 use crate::error::{DataError, Result};
 use crate::folder::ImageFolder;
 use crate::image::ColorMode;
-use crate::photo::files::open as open_picture;
+use crate::photo::files::header;
 
 /// All patches of the pictures in a folder, in grey and with values in \[0, 1\], each less its own mean. A patch is a vector,
 /// row by row. Patches overlap: every position in a picture has one.
@@ -32,7 +29,7 @@ impl Patches {
         let (mut starts, mut across) = (vec![0], Vec::new());
         let mut small = 0;
         for path in folder.paths() {
-            let [rows, columns] = size(path)?;
+            let [rows, columns] = header(path, false)?.sides;
             let down = (rows + 1).saturating_sub(height);
             let along = (columns + 1).saturating_sub(width);
             small += usize::from(down * along == 0);
@@ -60,21 +57,6 @@ impl Patches {
         let picture = self.starts.partition_point(|start| *start <= row) - 1;
         (picture, row - self.starts[picture])
     }
-}
-
-/// Height and width of a picture as it is shown, from its header.
-fn size(path: &Path) -> Result<[usize; 2]> {
-    let mut decoder = open_picture(path)?.into_decoder().map_err(|e| DataError::decode(path, e))?;
-    let (width, height) = decoder.dimensions();
-    let turned = matches!(
-        decoder.orientation().unwrap_or(Orientation::NoTransforms),
-        Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH
-    );
-    let (height, width) = if turned { (width, height) } else { (height, width) };
-    Ok([height as usize, width as usize])
 }
 
 impl Rows for Patches {

@@ -1,70 +1,89 @@
-//! Reading and writing picture files.
+//! Reading picture files.
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek, Write};
-use std::path::Path;
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::PngEncoder;
-use image::codecs::tiff::{TiffDecoder, TiffEncoder};
-use image::codecs::webp::WebPEncoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
+use super::deep::{Deep, Range, swaps};
 use super::guard::guarded;
-use super::sniff::{broken_jpeg, unread};
-use super::{JPEG_QUALITY, Photo, is_gray};
+use super::notes::Notes;
+use super::pixels::Pixels;
+use super::problem::{Header, MOST_BYTES, Problem, limits, plain_words};
+use super::sniff::{end_of_jpeg, unread};
+use super::{JPEG_QUALITY, Photo, PhotoOptions, frames, highest, is_gray, jpeg, png, tiff, webp};
 use crate::error::{DataError, Result};
 use crate::image::{ColorMode, Image};
-use crate::whole::{write_whole, write_whole_with};
-
-/// Most bytes of Exif data that fit into a segment of a JPEG file.
-const MOST_JPEG_EXIF: usize = 65_527;
-
-/// A file whose pixels need more bytes than this counts as damaged.
-const MOST_BYTES: u64 = 16 << 30;
 
 /// Most bytes of pixels that a byte of a JPEG file can give: a block of 64 samples takes a bit at least, and a sample of
 /// colour may stand for 16 pixels.
 const MOST_OF_JPEG: u64 = 2_000;
 
-/// Opens a picture file and recognises its format by content.
-///
-/// The reader is built without a path: with a path it would fall back on the extension.
-pub(crate) fn open(path: &Path) -> Result<ImageReader<BufReader<File>>> {
+/// Most bytes of pixels that a byte of a PNG file can give: Deflate gives 1,032, and a byte can hold 8 pixels of 3 bytes.
+const MOST_OF_PNG: u64 = 1_032 * 24;
+
+/// Most files whose remarks are said when they are read as data.
+const MOST_REMARKS: usize = 20;
+
+/// Opens a file, and recognises its format by content.
+fn open(path: &Path) -> Result<(BufReader<File>, ImageFormat)> {
     let failed = |e| DataError::io(path, e);
     // Opening a pipe would wait for a writer.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
         return Err(DataError::decode(path, "not a regular file"));
     }
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = BufReader::new(File::open(path).map_err(failed)?);
+    let format = recognise(&mut file, path)?;
+    Ok((file, format))
+}
+
+/// The format of a file by its content.
+fn recognise<R: Read + Seek>(file: &mut R, path: &Path) -> Result<ImageFormat> {
+    let failed = |e| DataError::io(path, e);
     let mut head = Vec::new();
-    Read::by_ref(&mut file).take(64).read_to_end(&mut head).map_err(failed)?;
+    Read::by_ref(file).take(64).read_to_end(&mut head).map_err(failed)?;
     file.rewind().map_err(failed)?;
     if let Some(what) = unread(&head) {
         return Err(DataError::decode(path, what));
     }
-    let mut reader = ImageReader::new(BufReader::new(file))
-        .with_guessed_format()
-        .map_err(|e| DataError::io(path, e))?;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MOST_BYTES);
-    reader.limits(limits);
-    match reader.format() {
-        Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Tiff | ImageFormat::WebP) => {
-            Ok(reader)
-        }
-        Some(other) => Err(DataError::decode(path, format!("its content is {other:?}"))),
-        None => Err(DataError::decode(path, "its content is of no known picture format")),
+    if [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|start| head.starts_with(*start)) {
+        return Ok(ImageFormat::Tiff);
+    }
+    match image::guess_format(&head) {
+        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) => Ok(format),
+        _ => Err(DataError::decode(path, "its content is of no known picture format")),
     }
 }
 
-/// Whether a picture is in colour, from its header.
-pub(crate) fn has_color(path: &Path) -> Result<bool> {
+/// The format of a picture file by its content.
+pub(super) fn format_at(path: &Path) -> Result<ImageFormat> {
+    Ok(open(path)?.1)
+}
+
+/// Size and colour of a picture, from its header. `any_page` allows files with several pages or frames.
+pub(crate) fn header(path: &Path, any_page: bool) -> Result<Header> {
     without_panic(path, || {
-        let decoder = open(path)?.into_decoder().map_err(|e| DataError::decode(path, e))?;
-        Ok(decoder.color_type().has_color())
+        let (mut file, format) = open(path)?;
+        if format == ImageFormat::Tiff {
+            return tiff::header(file, any_page).map_err(|problem| problem.of(path));
+        }
+        let frames = count_frames(&mut file, format, &mut Notes::default())
+            .map_err(|e| DataError::io(path, e))?;
+        if frames > 1 && !any_page {
+            return Err(Problem::Pages(frames as usize).of(path));
+        }
+        file.rewind().map_err(|e| DataError::io(path, e))?;
+        let mut decoder =
+            ImageReader::with_format(file, format).into_decoder().map_err(|e| words(path, e))?;
+        let (width, height) = decoder.dimensions();
+        let turned = swaps(decoder.orientation().unwrap_or(Orientation::NoTransforms));
+        let (height, width) = if turned { (width, height) } else { (height, width) };
+        let sides = [height as usize, width as usize];
+        Ok(Header { sides, colored: decoder.color_type().has_color() })
     })
 }
 
@@ -75,287 +94,231 @@ fn without_panic<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> 
     })
 }
 
+fn words(path: &Path, error: ImageError) -> DataError {
+    plain_words(error).of(path)
+}
+
+/// Reads the notes of PNG and WebP files. Returns the number of frames of an animation, or 0.
+fn count_frames<R: Read + Seek>(
+    file: &mut R,
+    format: ImageFormat,
+    notes: &mut Notes,
+) -> std::io::Result<u32> {
+    match format {
+        ImageFormat::Png => png::read(file, notes),
+        ImageFormat::WebP => webp::read(file, notes),
+        _ => Ok(0),
+    }
+}
+
+/// What a decoder gives.
+struct Decoded {
+    pixels: Pixels,
+    orientation: Orientation,
+    notes: Notes,
+}
+
+/// Reads a PNG, JPEG or WebP file.
+fn read_still<R: BufRead + Seek>(
+    mut file: R,
+    format: ImageFormat,
+    path: &Path,
+    page: Option<usize>,
+) -> Result<Decoded> {
+    let failed = |e| DataError::io(path, e);
+    let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
+    let mut notes = Notes::default();
+    if format == ImageFormat::Jpeg {
+        // The decoder fills what is missing with grey.
+        let mut bytes = Vec::new();
+        file.rewind().map_err(failed)?;
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        let end = end_of_jpeg(&bytes).map_err(|reason| DataError::decode(path, reason))?;
+        jpeg::read(&bytes, end, &mut notes);
+    }
+    let frames = count_frames(&mut file, format, &mut notes).map_err(failed)? as usize;
+    match (page, frames) {
+        (None, 2..) => return Err(Problem::Pages(frames).of(path)),
+        (Some(page), _) if page == 0 || page > frames.max(1) => {
+            return Err(Problem::NoPage { page, count: frames.max(1) }.of(path));
+        }
+        (Some(_), 2..) => notes.lost.push(format!("the other {} frames", frames - 1)),
+        _ => {}
+    }
+    file.rewind().map_err(failed)?;
+    let mut reader = ImageReader::with_format(&mut file, format);
+    reader.limits(limits());
+    let mut decoder = reader.into_decoder().map_err(|e| words(path, e))?;
+    // Exif data that cannot be read do not prevent reading the pixels.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    notes.profile = decoder.icc_profile().unwrap_or(None);
+    notes.set_exif(decoder.exif_metadata().unwrap_or(None));
+    let (width, height) = decoder.dimensions();
+    if decoder.total_bytes() > MOST_BYTES {
+        return Err(DataError::decode(path, format!("{width} × {height} pixels are too many")));
+    }
+    let ratio = match format {
+        ImageFormat::Jpeg => MOST_OF_JPEG,
+        ImageFormat::Png => MOST_OF_PNG,
+        _ => u64::MAX,
+    };
+    if decoder.total_bytes() / ratio > length {
+        let reason = format!("{length} bytes cannot hold {width} × {height} pixels");
+        return Err(DataError::decode(path, reason));
+    }
+    let pixels = match page {
+        Some(page) if frames > 1 => {
+            drop(decoder);
+            file.rewind().map_err(failed)?;
+            frames::read(file, format, page, frames).map_err(|problem| problem.of(path))?
+        }
+        _ => DynamicImage::from_decoder(decoder).map_err(|e| words(path, e))?,
+    };
+    Ok(Decoded { pixels: Pixels::Plain(pixels), orientation, notes })
+}
+
 impl Photo {
-    /// Reads a PNG, JPEG, TIFF or WebP file, whichever it is by its content. Samples of 32 bits are
-    /// brought to 16.
+    /// Reads a PNG, JPEG, TIFF or WebP file, whichever it is by its content.
+    ///
+    /// # Errors
+    /// Those of [`read_with`](Self::read_with).
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::read_with(path, &PhotoOptions::default())
+    }
+
+    /// Reads a PNG, JPEG, TIFF or WebP file, whichever it is by its content, with options.
     ///
     /// # Errors
     /// [`DataError::Io`] if the file cannot be opened, [`DataError::Decode`] if its content is not
-    /// a picture, is damaged, ends early, or makes the decoder panic.
-    pub fn read(path: &Path) -> Result<Self> {
-        without_panic(path, || Self::read_unguarded(path))
+    /// a picture, is damaged, ends early, holds samples that are not finite, or makes the decoder panic,
+    /// [`DataError::Pages`] if it has several pages or frames and the options choose none, [`DataError::Format`] if it has no such
+    /// page, [`DataError::Range`] if the range of the options is empty or not finite.
+    pub fn read_with(path: &Path, options: &PhotoOptions) -> Result<Self> {
+        without_panic(path, || {
+            let (file, format) = open(path)?;
+            Self::decode_as(file, format, path, options)
+        })
     }
 
-    fn read_unguarded(path: &Path) -> Result<Self> {
-        let damaged = |e| DataError::decode(path, e);
-        let reader = open(path)?;
-        let format = reader.format();
-        if format == Some(ImageFormat::Jpeg) {
-            // The decoder fills what is missing with grey.
-            let bytes = std::fs::read(path).map_err(|e| DataError::io(path, e))?;
-            if let Some(reason) = broken_jpeg(&bytes) {
-                return Err(DataError::decode(path, reason));
-            }
-        }
-        let mut decoder = reader.into_decoder().map_err(damaged)?;
-        // Exif data that cannot be read do not prevent reading the pixels.
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let mut profile = decoder.icc_profile().unwrap_or(None);
-        if format == Some(ImageFormat::Tiff) {
-            // The reader's limits refuse a profile that is larger than the pixels.
-            let file = File::open(path).map_err(|e| DataError::io(path, e))?;
-            let unlimited = TiffDecoder::new(BufReader::new(file));
-            profile = unlimited.and_then(|mut decoder| decoder.icc_profile()).unwrap_or(None);
-        }
-        let mut exif = decoder.exif_metadata().unwrap_or(None);
-        if let Some(exif) = &mut exif {
-            // The orientation is applied here and must not be applied again.
-            let _ = Orientation::remove_from_exif_chunk(exif);
-        }
-        if decoder.total_bytes() > MOST_BYTES {
-            let (width, height) = decoder.dimensions();
-            return Err(DataError::decode(path, format!("{width} × {height} pixels are too many")));
-        }
-        let length = std::fs::metadata(path).map_err(|e| DataError::io(path, e))?.len();
-        if format == Some(ImageFormat::Jpeg) && decoder.total_bytes() / MOST_OF_JPEG > length {
-            let (width, height) = decoder.dimensions();
-            let reason = format!("{length} bytes cannot hold {width} × {height} pixels");
-            return Err(DataError::decode(path, reason));
-        }
-        let mut pixels = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-        pixels.apply_orientation(orientation);
-        if pixels.width() == 0 || pixels.height() == 0 {
-            let sides = format!("{} × {} pixels", pixels.width(), pixels.height());
-            return Err(DataError::decode(path, sides));
-        }
-        let color = pixels.color();
-        if color.bytes_per_pixel() / color.channel_count() > 2 {
-            pixels = match color.has_alpha() {
-                true => DynamicImage::ImageRgba16(pixels.into_rgba16()),
-                false => DynamicImage::ImageRgb16(pixels.into_rgb16()),
-            };
-        }
-        // A profile of another colour space than the pixels', CMYK for example, would be wrong.
-        let found = profile.is_some();
-        profile = profile.filter(|profile| describes(profile, pixels.color().has_color()));
-        if found && profile.is_none() {
-            log::warn!(
-                "{}: the colour profile does not fit the pixels and is dropped",
-                path.display()
-            );
-        }
-        let jpeg_quality = JPEG_QUALITY;
-        Ok(Self { gray: is_gray(&pixels), pixels, profile, exif, jpeg_quality })
-    }
-
-    /// Checks that a picture can be written to `path`.
+    /// Reads a picture from the bytes of a file, as [`read_with`](Self::read_with) does. `name` is what errors call it.
     ///
     /// # Errors
-    /// [`DataError::Format`] if the extension is of no format that can be written, [`DataError::Io`] or
-    /// [`DataError::NotAFolder`] if the folder does not exist.
-    pub fn check_path(path: &Path) -> Result<()> {
-        format_of(path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder {
-            let meta = std::fs::metadata(folder).map_err(|e| DataError::io(folder, e))?;
-            if !meta.is_dir() {
-                return Err(DataError::NotAFolder { path: folder.to_owned() });
-            }
-        }
-        Ok(())
+    /// Those of [`read_with`](Self::read_with).
+    pub fn decode(bytes: &[u8], name: &Path, options: &PhotoOptions) -> Result<Self> {
+        without_panic(name, || {
+            let mut file = Cursor::new(bytes);
+            let format = recognise(&mut file, name)?;
+            Self::decode_as(file, format, name, options)
+        })
     }
 
-    /// Writes a PNG, JPEG (quality 95), TIFF or WebP (lossless) file, by the extension of `path`. The file is
-    /// written completely or not at all. Depth, alpha, profile and Exif data are written if the
-    /// format can hold them; a warning names what it cannot hold.
-    ///
-    /// # Errors
-    /// [`DataError::Format`] for another extension or a picture that is too large for the format,
-    /// [`DataError::Io`] if the folder is missing or cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let format = format_of(path)?;
-        let mut failed = None;
-        let written = write_whole_with(path, |file| {
-            self.encode_to(file, format, path).map_err(|error| {
-                let kind = match &error {
-                    image::ImageError::IoError(error) => error.kind(),
-                    _ => std::io::ErrorKind::InvalidData,
-                };
-                if !matches!(error, image::ImageError::IoError(_)) {
-                    failed = Some(error.to_string());
-                }
-                std::io::Error::from(kind)
-            })
-        });
-        match (failed, written) {
-            (Some(reason), _) => {
-                Err(DataError::format(path, format!("cannot be encoded: {reason}")))
-            }
-            (None, written) => written.map_err(|e| DataError::io(path, e)),
-        }
-    }
-
-    /// Copies the file `from` to `to`, byte for byte, if `to` has the extension of its format. Returns whether it did.
-    ///
-    /// # Errors
-    /// [`DataError::Io`] if a file cannot be read or written.
-    pub fn copy(from: &Path, to: &Path) -> Result<bool> {
-        if open(from)?.format() != Some(format_of(to)?) {
-            return Ok(false);
-        }
-        let bytes = std::fs::read(from).map_err(|e| DataError::io(from, e))?;
-        write_whole(to, &bytes).map_err(|e| DataError::io(to, e))?;
-        Ok(true)
-    }
-
-    /// The pixels in the nearest form that the format can hold. What it cannot hold is added to `lost`.
-    fn pixels_for(
-        &self,
-        format: ImageFormat,
-        lost: &mut Vec<&'static str>,
-    ) -> Cow<'_, DynamicImage> {
-        let color = self.pixels.color();
-        let (alpha, colored) = (color.has_alpha(), color.has_color());
-        let deep = self.depth() == 16;
-        let converted = match format {
-            ImageFormat::Jpeg if deep || alpha => {
-                lost.extend(deep.then_some("16 bits"));
-                lost.extend(alpha.then_some("alpha"));
-                match colored {
-                    true => DynamicImage::ImageRgb8(self.pixels.to_rgb8()),
-                    false => DynamicImage::ImageLuma8(self.pixels.to_luma8()),
-                }
-            }
-            ImageFormat::WebP if deep => {
-                lost.push("16 bits");
-                match (colored, alpha) {
-                    (true, true) => DynamicImage::ImageRgba8(self.pixels.to_rgba8()),
-                    (true, false) => DynamicImage::ImageRgb8(self.pixels.to_rgb8()),
-                    (false, true) => DynamicImage::ImageLumaA8(self.pixels.to_luma_alpha8()),
-                    (false, false) => DynamicImage::ImageLuma8(self.pixels.to_luma8()),
-                }
-            }
-            // Nothing is lost here: the file gets three equal channels.
-            ImageFormat::Tiff if alpha && !colored => match deep {
-                true => DynamicImage::ImageRgba16(self.pixels.to_rgba16()),
-                false => DynamicImage::ImageRgba8(self.pixels.to_rgba8()),
-            },
-            _ => return Cow::Borrowed(&self.pixels),
-        };
-        Cow::Owned(converted)
-    }
-
-    fn encode_to<W: Write + Seek>(
-        &self,
-        file: W,
+    fn decode_as<R: BufRead + Seek>(
+        file: R,
         format: ImageFormat,
         path: &Path,
-    ) -> image::ImageResult<()> {
-        let mut lost = Vec::new();
-        let pixels = &*self.pixels_for(format, &mut lost);
-        let fits = |profile: &&Vec<u8>| describes(profile, pixels.color().has_color());
-        let profile = self.profile.as_ref().filter(fits);
-        if profile.is_none() && self.profile.is_some() {
-            lost.push("a grey profile beside alpha");
+        options: &PhotoOptions,
+    ) -> Result<Self> {
+        let range = options.range.map(|(low, high)| Range { low, high });
+        if let Some(Range { low, high }) = range
+            && !(low < high && (high - low).is_finite())
+        {
+            return Err(DataError::range(
+                "range",
+                format!("{low},{high}"),
+                "two numbers, the lower first",
+            ));
         }
-        let most = match format {
-            ImageFormat::Tiff => 0,
-            ImageFormat::Jpeg => MOST_JPEG_EXIF,
-            _ => usize::MAX,
+        let Decoded { mut pixels, orientation, mut notes } = match format {
+            ImageFormat::Tiff => {
+                let found = tiff::read(file, options.page).map_err(|problem| problem.of(path))?;
+                Decoded { pixels: found.pixels, orientation: found.orientation, notes: found.notes }
+            }
+            _ => read_still(file, format, path, options.page)?,
         };
-        let exif = self.exif.as_ref().filter(|exif| exif.len() <= most);
-        if exif.is_none() && self.exif.is_some() {
-            lost.push(if most == 0 { "Exif data" } else { "so much Exif data" });
+        let mut remarks = Vec::new();
+        pixels = match pixels {
+            Pixels::Plain(mut plain) => {
+                plain.apply_orientation(orientation);
+                let plain = at_most_16_bits(plain);
+                if range.is_none() {
+                    remarks.extend(highest(&plain).and_then(few_bits));
+                }
+                match range {
+                    Some(range) => Pixels::Deep(Deep::from_plain(&plain, range)),
+                    None => Pixels::Plain(plain),
+                }
+            }
+            Pixels::Deep(deep) => {
+                let mut deep = deep.oriented(orientation);
+                remarks.extend(deep.settle(range));
+                Pixels::Deep(deep)
+            }
+        };
+        notes.turn(orientation);
+        let [height, width] = pixels.sides();
+        if height == 0 || width == 0 {
+            return Err(DataError::decode(path, format!("{width} × {height} pixels")));
         }
-        if !lost.is_empty() {
-            let lost = lost.join(" or ");
-            log::warn!("{}: a {format:?} file cannot hold {lost}: dropped", path.display());
+        // A profile of another colour space than the pixels', CMYK for example, would be wrong.
+        if notes.profile.as_ref().is_some_and(|profile| !describes(profile, pixels.stored() > 2)) {
+            notes.profile = None;
+            notes.lost.push("the colour profile, which does not fit the pixels".into());
         }
-        let metadata = Metadata { profile, exif };
-        match format {
-            ImageFormat::Png => encode_with(PngEncoder::new(file), pixels, metadata),
-            ImageFormat::Tiff => encode_with(TiffEncoder::new(file), pixels, metadata),
-            ImageFormat::WebP => encode_with(WebPEncoder::new_lossless(file), pixels, metadata),
-            _ => encode_with(
-                JpegEncoder::new_with_quality(file, self.jpeg_quality),
-                pixels,
-                metadata,
-            ),
-        }
+        let gray = is_gray(&pixels);
+        Ok(Self { gray, pixels, notes, remarks, jpeg_quality: JPEG_QUALITY })
     }
 }
 
-/// What is written beside the pixels.
-struct Metadata<'a> {
-    profile: Option<&'a Vec<u8>>,
-    exif: Option<&'a Vec<u8>>,
+/// Pixels of 8 or 16 bits.
+fn at_most_16_bits(pixels: DynamicImage) -> DynamicImage {
+    let color = pixels.color();
+    if color.bytes_per_pixel() / color.channel_count() <= 2 {
+        return pixels;
+    }
+    match color.has_alpha() {
+        true => DynamicImage::ImageRgba16(pixels.into_rgba16()),
+        false => DynamicImage::ImageRgb16(pixels.into_rgb16()),
+    }
 }
 
-fn encode_with(
-    mut encoder: impl ImageEncoder,
-    pixels: &DynamicImage,
-    metadata: Metadata<'_>,
-) -> image::ImageResult<()> {
-    if let Some(profile) = metadata.profile {
-        encoder.set_icc_profile(profile.clone()).map_err(image::ImageError::Unsupported)?;
-    }
-    if let Some(exif) = metadata.exif {
-        encoder.set_exif_metadata(exif.clone()).map_err(image::ImageError::Unsupported)?;
-    }
-    pixels.write_with_encoder(encoder)
+/// What to say of samples of 16 bits that use few of them.
+fn few_bits(highest: u16) -> Option<String> {
+    let bits = 16 - highest.leading_zeros();
+    (9..=14).contains(&bits).then(|| {
+        format!(
+            "its values reach {highest} of 65535: data of {bits} bits in a file of 16 look so, and are shown at 1/{} of \
+             their brightness",
+            1u32 << (16 - bits)
+        )
+    })
 }
 
 /// Whether the header of a profile names the colour space of colour (or grey) pixels.
-fn describes(profile: &[u8], colored: bool) -> bool {
+pub(super) fn describes(profile: &[u8], colored: bool) -> bool {
     profile.get(16..20) == Some(if colored { b"RGB " } else { b"GRAY" })
 }
 
-/// The format of a file by its extension.
-fn format_of(path: &Path) -> Result<ImageFormat> {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-    match extension.to_ascii_lowercase().as_str() {
-        "png" => Ok(ImageFormat::Png),
-        "jpg" | "jpeg" | "jpe" | "jfif" => Ok(ImageFormat::Jpeg),
-        "tif" | "tiff" => Ok(ImageFormat::Tiff),
-        "webp" => Ok(ImageFormat::WebP),
-        _ => {
-            let reason = "pictures are written as .png, .jpg, .tif or .webp; choose one of these";
-            Err(DataError::format(path, reason))
-        }
+/// Says the remarks of a picture that is read as data, once for each file.
+fn remark_once(path: &Path, remarks: &[String]) {
+    static SAID: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+    if remarks.is_empty() {
+        return;
+    }
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let said = said.get_or_insert_default();
+    if said.len() < MOST_REMARKS && said.insert(path.to_owned()) {
+        remarks.iter().for_each(|remark| log::warn!("{}: {remark}", path.display()));
     }
 }
 
-/// Whether a file has the extension of a picture.
-pub(crate) fn is_picture(path: &Path) -> bool {
-    format_of(path).is_ok()
-}
-
 impl Image {
-    /// Reads a picture file as [`Photo::read`] does, with values in \[0, 1\]. Alpha is dropped, not composited.
+    /// Reads a picture file as [`Photo::read`] does, with 0 black and 1 white. Alpha is dropped, not composited.
     ///
     /// # Errors
     /// Those of [`Photo::read`].
     pub fn read(path: &Path, mode: ColorMode) -> Result<Self> {
-        Ok(Photo::read(path)?.to_image(mode))
-    }
-
-    /// Writes an 8-bit file as [`Photo::write`] does. Values are clipped to \[0, 1\] and rounded.
-    ///
-    /// # Errors
-    /// Those of [`Photo::write`], and [`DataError::Shape`] for a picture with neither one nor three channels.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        Photo::from_image(self)?.write(path)
-    }
-
-    /// The bytes of an 8-bit PNG file. Values are clipped to \[0, 1\] and rounded.
-    ///
-    /// # Errors
-    /// [`DataError::Shape`] for a picture with neither one nor three channels.
-    pub fn to_png(&self) -> Result<Vec<u8>> {
-        let mut bytes = Cursor::new(Vec::new());
-        Photo::from_image(self)?
-            .encode_to(&mut bytes, ImageFormat::Png, Path::new("PNG"))
-            .map_err(|e| DataError::format(Path::new("PNG"), format!("cannot be encoded: {e}")))?;
-        Ok(bytes.into_inner())
+        let photo = Photo::read(path)?;
+        remark_once(path, photo.remarks());
+        Ok(photo.to_image(mode))
     }
 }

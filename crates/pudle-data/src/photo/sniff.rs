@@ -63,10 +63,10 @@ fn text(head: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// Why the bytes of a JPEG file cannot be read whole; `None` if they look whole. A decoder would fill what is missing
+/// Where the first picture of a JPEG file ends, or why its bytes cannot be read whole. A decoder would fill what is missing
 /// with grey.
-pub(super) fn broken_jpeg(bytes: &[u8]) -> Option<&'static str> {
-    const CUT: Option<&str> = Some("the file ends before the picture does");
+pub(super) fn end_of_jpeg(bytes: &[u8]) -> Result<usize, &'static str> {
+    const CUT: Result<usize, &str> = Err("the file ends before the picture does");
     let mut at = 2;
     let mut in_scan = false;
     loop {
@@ -84,24 +84,24 @@ pub(super) fn broken_jpeg(bytes: &[u8]) -> Option<&'static str> {
                 at += 1;
                 continue;
             }
-            0xd9 if in_scan => return None,
+            0xd9 if in_scan => return Ok(at + 1),
             0xd9 => return CUT,
             0xd8 => {
                 at += 1;
                 continue;
             }
             0xc3 | 0xc5..=0xc7 | 0xcb | 0xcd..=0xcf => {
-                return Some("a lossless JPEG, which is not read; convert it to PNG or TIFF");
+                return Err("a lossless JPEG, which is not read; convert it to PNG or TIFF");
             }
             0xc9 | 0xca => {
-                return Some("a JPEG with arithmetic coding, which is not read; convert it to PNG");
+                return Err("a JPEG with arithmetic coding, which is not read; convert it to PNG");
             }
             _ => {}
         }
         let Some(length) = bytes.get(at + 1..at + 3) else { return CUT };
         let length = usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
         if matches!(marker, 0xc0..=0xc2) && bytes.get(at + 3).is_some_and(|&bits| bits != 8) {
-            return Some("a JPEG of 12 bits, which is not read; convert it to PNG or TIFF");
+            return Err("a JPEG of 12 bits, which is not read; convert it to PNG or TIFF");
         }
         in_scan |= marker == 0xda;
         at += 1 + length;
@@ -139,9 +139,9 @@ mod tests {
         let pixels = ::image::ImageBuffer::from_fn(40, 30, |x, y| ::image::Luma([(x * y) as u8]));
         pixels.write_to(&mut bytes, ::image::ImageFormat::Jpeg).unwrap();
         let bytes = bytes.into_inner();
-        assert_eq!(broken_jpeg(&bytes), None);
+        assert_eq!(end_of_jpeg(&bytes), Ok(bytes.len()));
         for length in 2..bytes.len() {
-            assert!(broken_jpeg(&bytes[..length]).is_some(), "{length} of {}", bytes.len());
+            assert!(end_of_jpeg(&bytes[..length]).is_err(), "{length} of {}", bytes.len());
         }
     }
 }
