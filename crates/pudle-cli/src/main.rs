@@ -4,6 +4,7 @@
 mod arguments;
 mod bench;
 mod checkpoint;
+mod codes;
 mod denoise;
 mod evaluate;
 mod experiment;
@@ -47,6 +48,10 @@ enum Command {
     Explain(explain::Args),
     /// Measure the speed and memory of the unrolled network on this machine.
     Bench(bench::Args),
+    /// Write the codes of data: of a matrix, of pictures or of signals.
+    Encode(codes::EncodeArgs),
+    /// Write the data that belong to codes.
+    Decode(codes::DecodeArgs),
     /// Show the settings of a checkpoint.
     Info(checkpoint::InfoArgs),
     /// Write a checkpoint's weights, or its whole network, in another format.
@@ -69,6 +74,8 @@ fn main() -> ExitCode {
         Command::Experiment(args) => experiment::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Encode(args) => codes::encode(&args),
+        Command::Decode(args) => codes::decode(&args),
         Command::Info(args) => checkpoint::info(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),

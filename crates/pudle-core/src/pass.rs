@@ -67,6 +67,21 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         self.valid().autoencode(x, noise).slice(extent.map(|length| 0..length))
     }
 
+    /// The code `z_T` and its reconstruction `D z_T`, without a graph, in one pass, for data of any extent: `x` is reflected
+    /// as [`reconstruct`](Self::reconstruct) does. The code is that of the reflected data, and the reconstruction has the
+    /// extent of `x`. `noise` is that of the data.
+    ///
+    /// # Panics
+    /// Panics if `x` has other channels, or another dimension, than the atoms.
+    pub fn encode_and_decode(&self, x: Tensor<D>, noise: &Noise) -> (Tensor<D>, Tensor<D>) {
+        let extent = x.dims();
+        let model = self.valid();
+        let x = model.centred(reflect_to(x.inner(), self.dictionary().covering(extent)));
+        let step = model.step_size(x.dims());
+        let Pass { code, reconstruction } = model.pass(&x, &step, noise, 0);
+        (code, model.restored(reconstruction).slice(extent.map(|length| 0..length)))
+    }
+
     /// `D z_T` of data that the atoms cover.
     pub(crate) fn autoencode(&self, x: Tensor<D>, noise: &Noise) -> Tensor<D> {
         let x = self.centred(x);

@@ -147,6 +147,9 @@ pub enum TrainError {
     /// A checkpoint or another input is not suitable.
     #[error("{0}")]
     Unsuitable(String),
+    /// The caller ended the work.
+    #[error("interrupted")]
+    Interrupted,
     /// Burn's Learner stopped.
     #[error("training stopped: {0}")]
     Learner(String),

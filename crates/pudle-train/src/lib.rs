@@ -12,6 +12,7 @@ mod atoms;
 mod blend;
 mod checkpoint;
 mod checkpoints;
+mod codes;
 mod config;
 mod data;
 mod denoiser;
@@ -53,6 +54,7 @@ mod weights_file;
 
 pub use atoms::atoms_picture;
 pub use checkpoint::Checkpoint;
+pub use codes::{CodeStats, Coded, Coder, DataOptions, Visit, decode_file, encode_file};
 pub use config::{
     Initialization, LearningRateSchedule, Preset, RunConfig, TrainingConfig, Versions,
 };

@@ -111,8 +111,9 @@ impl Array {
         }
         let (rows, width) = if columns { (rest, first) } else { (first, rest) };
         let in_rows = self.fortran == columns || rows == 1 || width == 1;
+        let datum = if columns { vec![width] } else { self.shape[1..].to_vec() };
         let array = if in_rows { self } else { self.transposed(rows, width)? };
-        Ok(Table { array, rows, width })
+        Ok(Table { array, rows, width, datum })
     }
 
     /// A copy whose element `(r, c)` follows `(r, c − 1)`, of an array in which it follows `(r − 1, c)`.
@@ -152,6 +153,8 @@ pub(super) struct Table {
     array: Array,
     rows: usize,
     width: usize,
+    /// The axes of a row.
+    datum: Vec<usize>,
 }
 
 impl Rows for Table {
@@ -165,6 +168,10 @@ impl Rows for Table {
 
     fn read(&self, first: usize, out: &mut [f32]) -> Result<()> {
         self.array.read_numbers((first * self.width) as u64, out)
+    }
+
+    fn datum_shape(&self) -> Vec<usize> {
+        self.datum.clone()
     }
 
     fn file(&self, _row: usize) -> (&Path, usize) {

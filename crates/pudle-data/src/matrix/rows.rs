@@ -17,6 +17,11 @@ pub trait Rows: Send + Sync {
     /// Numbers of a row, at least 1.
     fn width(&self) -> usize;
 
+    /// The shape of a row: one axis, or those after the first of an array with more.
+    fn datum_shape(&self) -> Vec<usize> {
+        vec![self.width()]
+    }
+
     /// Reads the rows from `first` on, as many as fill `out`. `NaN` stands for a missing number.
     ///
     /// # Errors

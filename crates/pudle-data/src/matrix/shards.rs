@@ -145,6 +145,10 @@ impl Rows for Matrix {
         self.shards[0].width()
     }
 
+    fn datum_shape(&self) -> Vec<usize> {
+        self.shards[0].datum_shape()
+    }
+
     fn read(&self, first: usize, out: &mut [f32]) -> Result<()> {
         let (mut row, mut out) = (first, out);
         while !out.is_empty() {

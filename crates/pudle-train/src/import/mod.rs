@@ -26,6 +26,8 @@ use crate::network_file::NetworkFile;
 use crate::sigma::check_sigma;
 use crate::stability::step_above_bound;
 use crate::weights_file::array_name;
+pub(crate) use npz::archive_text;
+
 use array::Array;
 pub(crate) use atoms::read_atoms;
 use file::ArrayFile;

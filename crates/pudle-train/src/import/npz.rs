@@ -20,6 +20,16 @@ const TIGHTEST: u64 = 100;
 /// The largest array that is not one of numbers, but a text.
 const LONGEST_TEXT: u64 = 1 << 20;
 
+/// The bytes of a text in an archive of arrays; `None` if the file is no such archive, or holds no text of this name.
+pub(crate) fn archive_text(path: &Path, name: &str) -> Result<Option<Vec<u8>>> {
+    let mut start = [0; 2];
+    let mut file = File::open(path).map_err(TrainError::io(path))?;
+    match file.read(&mut start).map_err(TrainError::io(path))? {
+        2 if &start == b"PK" => Npz::open(path)?.text(path, name),
+        _ => Ok(None),
+    }
+}
+
 /// An open archive.
 pub(super) struct Npz {
     archive: ZipArchive<BufReader<File>>,

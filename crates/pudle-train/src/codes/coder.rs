@@ -1,0 +1,330 @@
+//! Codes of batches, and data from codes.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use pudle_core::{
+    Algorithm, AnyPudle, Configured, DictionaryConfig, ModelVisitor, Noise, Pudle, PudleConfig,
+    Step,
+};
+use pudle_data::Normalization;
+
+use crate::checkpoint::Checkpoint;
+use crate::error::{Result, TrainError};
+use crate::sigma::check_sigma;
+use crate::stability::step_above_bound;
+
+/// Encodes and decodes with a checkpoint, without a graph.
+///
+/// The shape of data is `[b, m]` for vectors, `[b, C, n]` for signals and `[b, C, H, W]` for pictures, and that of codes
+/// `[b, p]`, `[b, p, n']` and `[b, p, H', W']`.
+#[derive(Clone, Debug)]
+pub struct Coder {
+    model: AnyPudle,
+    normalization: Normalization,
+    noise: Noise,
+    device: Device,
+}
+
+/// The codes of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Coded {
+    /// Shape of the codes.
+    pub shape: Vec<usize>,
+    /// The codes.
+    pub code: Vec<f32>,
+    /// `x̂ = D z`, in the shape of the data.
+    pub reconstruction: Vec<f32>,
+}
+
+impl Coder {
+    /// Encodes with the settings of a checkpoint.
+    ///
+    /// # Errors
+    /// Returns an error if the settings do not fit the weights, which those of a checkpoint do.
+    pub fn new(checkpoint: Checkpoint, device: &Device) -> Result<Self> {
+        let normalization = Normalization::none();
+        let (model, device) = (checkpoint.model, device.clone());
+        let coder = Self { model, normalization, noise: Noise::Unknown, device };
+        coder.with_known_step()
+    }
+
+    /// The same coder with another number of layers, at least 1.
+    ///
+    /// # Errors
+    /// Returns an error if thresholds are learned for each layer.
+    pub fn with_layers(self, layers: usize) -> Result<Self> {
+        let config = self.config();
+        if config.threshold.is_learned()
+            && config.threshold.varies_over_layers()
+            && layers != config.layers
+        {
+            let range =
+                format!("{}: its thresholds are learned for each of these layers", config.layers);
+            return Err(TrainError::range("layers", layers, range));
+        }
+        let config = config.clone().with_layers(layers);
+        self.with_config(config)
+    }
+
+    /// The same coder with another iteration in its layers.
+    ///
+    /// # Errors
+    /// Returns an error if the model does not allow it.
+    pub fn with_algorithm(self, algorithm: Algorithm) -> Result<Self> {
+        let config = self.config().clone().with_algorithm(algorithm);
+        self.with_config(config)
+    }
+
+    /// The same coder for data with noise of this standard deviation, on the scale 0 … 255, between 0.01 and 255.
+    ///
+    /// # Errors
+    /// Returns an error if it is out of range, or if no threshold depends on the noise.
+    pub fn with_sigma(self, sigma: f32) -> Result<Self> {
+        check_sigma("sigma", sigma)?;
+        if !self.depends_on_noise() {
+            let reason = "the thresholds of this model do not depend on the noise, so a noise level has no effect";
+            return Err(TrainError::Unsuitable(reason.into()));
+        }
+        Ok(Self { noise: Noise::Same(f64::from(sigma)), ..self })
+    }
+
+    /// The settings of the model.
+    pub fn config(&self) -> &PudleConfig {
+        self.model.config()
+    }
+
+    /// Whether the thresholds depend on the noise of the data.
+    pub fn depends_on_noise(&self) -> bool {
+        self.config().threshold.depends_on_noise()
+    }
+
+    /// The normalisation of the data.
+    pub fn normalization(&self) -> &Normalization {
+        &self.normalization
+    }
+
+    /// Number of atoms.
+    pub fn atoms(&self) -> usize {
+        self.config().dictionary.atoms()
+    }
+
+    /// Number of axes of a datum: 1 for vectors, 2 for signals and 3 for pictures.
+    pub fn axes(&self) -> usize {
+        self.config().dictionary.shape().len() - 1
+    }
+
+    /// The numbers of a vector, or the channels of a signal or picture.
+    pub fn channels(&self) -> usize {
+        match self.config().dictionary {
+            DictionaryConfig::Dense(dense) => dense.dim,
+            _ => self.config().dictionary.shape()[1],
+        }
+    }
+
+    /// The shape of the code of a datum of this shape, both without the batch. Signals and pictures are reflected at the
+    /// end of each axis until the atoms cover them.
+    ///
+    /// # Errors
+    /// Returns an error if the atoms do not fit the datum.
+    pub fn code_shape(&self, datum: &[usize]) -> Result<Vec<usize>> {
+        let misfit = || {
+            let atoms = self.config().dictionary.shape();
+            TrainError::Unsuitable(format!(
+                "data of shape {datum:?} do not fit atoms of shape {atoms:?}"
+            ))
+        };
+        if datum.len() != self.axes() || datum[0] != self.channels() || datum.contains(&0) {
+            return Err(misfit());
+        }
+        self.model.clone().visit(ShapeOf { datum }).ok_or_else(misfit)
+    }
+
+    /// The shape of the data whose code has this shape, both without the batch.
+    ///
+    /// # Errors
+    /// Returns an error if no code of the model has this shape.
+    pub fn datum_shape(&self, code: &[usize]) -> Result<Vec<usize>> {
+        let config = self.config().dictionary;
+        if code.len() != self.axes() || code[0] != self.atoms() || code.contains(&0) {
+            let reason = format!("codes of shape {code:?} do not belong to {} atoms", self.atoms());
+            return Err(TrainError::Unsuitable(reason));
+        }
+        let (atoms, stride) = (config.shape(), config.stride().unwrap_or(1));
+        let mut shape = vec![self.channels()];
+        shape.extend((1..code.len()).map(|axis| (code[axis] - 1) * stride + atoms[axis + 1]));
+        Ok(shape)
+    }
+
+    /// Encodes a batch of data of this shape, as [`Coder`] describes it. The data are normalised first, and the
+    /// reconstruction is on their scale.
+    ///
+    /// # Errors
+    /// Returns an error if the atoms do not fit the data, or if the layers diverge.
+    ///
+    /// # Panics
+    /// Panics if there are more or fewer numbers than the shape says.
+    pub fn encode(&self, data: &[f32], shape: &[usize]) -> Result<Coded> {
+        let code_shape = self.code_shape(&shape[1..])?;
+        let width: usize = shape[1..].iter().product();
+        let mut x = data.to_vec();
+        let factors: Vec<f32> =
+            x.chunks_exact_mut(width).map(|datum| self.normalization.apply(datum)).collect();
+        let data = TensorData::new(x, shape.to_vec());
+        let work = Encode { data, noise: &self.noise, device: &self.device };
+        let (mut code, mut reconstruction) = self.model.clone().visit(work);
+        if code.iter().chain(&reconstruction).any(|value| !value.is_finite()) {
+            let cause = step_above_bound(&self.model)
+                .unwrap_or_else(|| "the data are too large, or the weights do not fit".into());
+            return Err(TrainError::Unsuitable(format!("the codes are not finite: {cause}")));
+        }
+        let codes = code.chunks_exact_mut(code_shape.iter().product());
+        for ((factor, code), datum) in
+            factors.iter().zip(codes).zip(reconstruction.chunks_exact_mut(width))
+        {
+            if *factor != 1.0 {
+                code.iter_mut().chain(&mut *datum).for_each(|value| *value *= factor);
+            }
+            self.normalization.undo(datum);
+        }
+        let shape = [&shape[..1], &code_shape].concat();
+        Ok(Coded { shape, code, reconstruction })
+    }
+
+    /// Data `D z` of a batch of codes of this shape, on the scale before normalisation. They have the shape `datum`, which
+    /// the codes' atoms cover, and are cropped to it.
+    ///
+    /// # Errors
+    /// Returns an error if the shapes do not fit each other.
+    ///
+    /// # Panics
+    /// Panics if there are more or fewer numbers than the shape says.
+    pub fn decode(&self, code: &[f32], shape: &[usize], datum: &[usize]) -> Result<Vec<f32>> {
+        if self.code_shape(datum)? != shape[1..] {
+            let reason = format!(
+                "codes of shape {:?} are not those of data of shape {datum:?}",
+                &shape[1..]
+            );
+            return Err(TrainError::Unsuitable(reason));
+        }
+        let code = TensorData::new(code.to_vec(), shape.to_vec());
+        let covered = self.datum_shape(&shape[1..])?;
+        let mut data = self.model.clone().visit(Decode {
+            code,
+            covered: &covered,
+            datum,
+            device: &self.device,
+        });
+        let width: usize = datum.iter().product();
+        data.chunks_exact_mut(width).for_each(|datum| self.normalization.undo(datum));
+        Ok(data)
+    }
+
+    fn with_config(self, config: PudleConfig) -> Result<Self> {
+        let model = self.model.visit(With { config })?;
+        Ok(Self { model, ..self })
+    }
+
+    /// The step size of vectors is the same for all of them, so it is computed once.
+    fn with_known_step(self) -> Result<Self> {
+        let config = self.config();
+        let DictionaryConfig::Dense(_) = config.dictionary else { return Ok(self) };
+        match (config.step, crate::network_file::step(&self.model)) {
+            (Step::Auto, Some(step)) => {
+                let config = config.clone().with_step(step);
+                self.with_config(config)
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+/// A shape of rank `D`: a batch of `count` data.
+fn with_batch<const D: usize>(count: usize, datum: &[usize]) -> [usize; D] {
+    std::array::from_fn(|axis| if axis == 0 { count } else { datum[axis - 1] })
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32")
+}
+
+struct ShapeOf<'a> {
+    datum: &'a [usize],
+}
+
+impl ModelVisitor for ShapeOf<'_> {
+    type Output = Option<Vec<usize>>;
+
+    fn visit<const D: usize, A: Configured<D>>(
+        self,
+        model: Option<Pudle<D, A>>,
+        _: fn(Pudle<D, A>) -> AnyPudle,
+    ) -> Self::Output {
+        let model = model?;
+        let dictionary = model.dictionary();
+        let extent = dictionary.covering(with_batch(1, self.datum));
+        Some(dictionary.code_shape(extent)?[1..].to_vec())
+    }
+}
+
+struct Encode<'a> {
+    data: TensorData,
+    noise: &'a Noise,
+    device: &'a Device,
+}
+
+impl ModelVisitor for Encode<'_> {
+    type Output = (Vec<f32>, Vec<f32>);
+
+    fn visit<const D: usize, A: Configured<D>>(
+        self,
+        model: Option<Pudle<D, A>>,
+        _: fn(Pudle<D, A>) -> AnyPudle,
+    ) -> Self::Output {
+        let model = model.expect("a coder has a model");
+        let x = Tensor::<D>::from_data(self.data, self.device);
+        let (code, reconstruction) = model.encode_and_decode(x, self.noise);
+        (values(code), values(reconstruction))
+    }
+}
+
+struct Decode<'a> {
+    code: TensorData,
+    /// Shape of the data that the codes cover, without the batch.
+    covered: &'a [usize],
+    /// Shape of the data.
+    datum: &'a [usize],
+    device: &'a Device,
+}
+
+impl ModelVisitor for Decode<'_> {
+    type Output = Vec<f32>;
+
+    fn visit<const D: usize, A: Configured<D>>(
+        self,
+        model: Option<Pudle<D, A>>,
+        _: fn(Pudle<D, A>) -> AnyPudle,
+    ) -> Self::Output {
+        let model = model.expect("a coder has a model");
+        let code = Tensor::<D>::from_data(self.code, self.device);
+        let count = code.dims()[0];
+        let data = model.valid().decode(code, with_batch(count, self.covered));
+        values(data.slice(with_batch::<D>(count, self.datum).map(|length| 0..length)))
+    }
+}
+
+struct With {
+    config: PudleConfig,
+}
+
+impl ModelVisitor for With {
+    type Output = Result<AnyPudle>;
+
+    fn visit<const D: usize, A: Configured<D>>(
+        self,
+        model: Option<Pudle<D, A>>,
+        wrap: fn(Pudle<D, A>) -> AnyPudle,
+    ) -> Self::Output {
+        let model = model.expect("a coder has a model");
+        Ok(wrap(model.with_config(self.config)?))
+    }
+}
