@@ -45,6 +45,10 @@ pub struct EncodeArgs {
     /// Iteration of a layer: ista or fista [default: that of the checkpoint].
     #[arg(long, value_name = "A", value_parser = words::<Algorithm>())]
     algorithm: Option<Algorithm>,
+    /// Write the solution of the lasso, to which the layers converge, instead of the codes of the layers. For a matrix of atoms
+    /// with soft or relu and one λ for each atom. It takes less time than the many layers of a close approximation.
+    #[arg(long, conflicts_with_all = ["layers", "algorithm", "sigma"])]
+    exact: bool,
     /// Standard deviation of the noise in the data on the scale 0 … 255, from 0.01 to 255, for thresholds that depend on it.
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     sigma: Option<f32>,
@@ -124,6 +128,9 @@ pub fn encode(args: &EncodeArgs) -> Result<(), Failure> {
     };
     if let Some(algorithm) = args.algorithm {
         coder = coder.with_algorithm(algorithm)?;
+    }
+    if args.exact {
+        coder = coder.exact()?;
     }
     match args.sigma {
         Some(sigma) => coder = coder.with_sigma(sigma)?,

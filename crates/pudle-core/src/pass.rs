@@ -78,7 +78,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let model = self.valid();
         let x = model.centred(reflect_to(x.inner(), self.dictionary().covering(extent)));
         let step = model.step_size(x.dims());
-        let Pass { code, reconstruction } = model.pass(&x, &step, noise, 0);
+        let Pass { code, reconstruction } = model.pass(&x, None, &step, noise, 0);
         (code, model.restored(reconstruction).slice(extent.map(|length| 0..length)))
     }
 

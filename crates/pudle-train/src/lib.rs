@@ -25,6 +25,7 @@ mod files;
 mod frame;
 mod import;
 mod learner;
+mod learning;
 mod load;
 mod metrics;
 mod moments;
@@ -64,6 +65,7 @@ pub use evaluate::{Evaluation, ImageScore, Protocol, Scored, Scoring, evaluate};
 pub use export::{ExportOptions, Format};
 pub use figures::RunFigures;
 pub use import::{ImportOptions, Imported, import_dictionary};
+pub use learning::DictionaryLearning;
 pub use metrics::StepRecord;
 pub use own_data::{OwnData, Sparsity};
 /// Settings of the training data, and noise levels.

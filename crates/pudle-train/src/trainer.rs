@@ -98,6 +98,11 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         self.trainee.model.valid()
     }
 
+    /// Continues with another learning rate, above 0.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.update.learning_rate = learning_rate;
+    }
+
     /// Continues with other settings of the model; see [`Pudle::with_config`].
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod coder;
 mod decode;
 mod files;
 mod input;
+mod lasso;
 mod stats;
 mod writer;
 

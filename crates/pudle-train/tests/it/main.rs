@@ -1,6 +1,7 @@
 //! The integration tests of this crate as one program, so that Burn is linked once.
 
 mod checkpoint;
+mod codes;
 mod config;
 mod foreign;
 mod formats;
