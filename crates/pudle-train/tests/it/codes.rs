@@ -272,7 +272,7 @@ fn what_a_model_does_not_allow_is_refused() {
     assert!(coder(&vectors()).with_sigma(25.0).is_err());
     let shape = ConvConfig { atoms: 4, channels: 1, size: 5, stride: 2 };
     let filters = PudleConfig::conv2d(shape).with_step(0.1);
-    let blind = coder(&filters.with_threshold(learned(true, Some(25.0))));
+    let blind = coder(&filters.clone().with_threshold(learned(true, Some(25.0))));
     let x = rows(1, 81);
     let nonzeros = |coder: Coder| {
         let code = coder.encode(&x, &[1, 1, 9, 9]).unwrap().code;
