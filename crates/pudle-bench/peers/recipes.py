@@ -1,6 +1,6 @@
 """Runs the recipes of docs/python.md in a temporary folder, in their order, and compares the network in PyTorch with Pudle.
 
-    pip install numpy safetensors torch scikit-learn onnx onnxruntime matplotlib
+    pip install numpy scipy safetensors torch scikit-learn onnx onnxruntime matplotlib
     cargo build --release --workspace
     python recipes.py --programs ../../../target/release
 """

@@ -104,6 +104,34 @@ const COMMANDS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "Codes",
+        &[
+            "encode missing rows.npy -o new.npz",
+            "encode vectors missing.npy -o new.npz",
+            "encode vectors picture.png -o new.npz",
+            "encode vectors nothing -o new.npz",
+            "encode vectors wide.npy -o new.npz",
+            "encode vectors nan.npy -o new.npz",
+            "encode vectors rows.npy -o new.txt",
+            "encode vectors rows.npy -o rows.npy --force",
+            "encode vectors rows.npy -o wide.npy",
+            "encode vectors rows.npy -o missing/new.npy",
+            "encode vectors rows.npy -o new.npz --layers 0",
+            "encode vectors rows.npy -o new.npz --sigma 25",
+            "encode vectors rows.npy -o new.npz --exact --layers 3",
+            "encode denoise-gray pictures -o new.npy",
+            "encode denoise-gray picture.png -o new.npy --sigma 0",
+            "encode denoise-gray picture.png -o new.npy --exact",
+            "encode denoise-gray picture.png -o new.npy --columns",
+            "encode denoise-gray rows.npy -o new.npy",
+            "decode vectors missing.npy -o new.npy",
+            "decode vectors wide.npy -o new.npy",
+            "decode vectors nan.npy -o new.npy",
+            "decode vectors codes.npy -o new.png",
+            "decode denoise-gray codes.npy -o new.png",
+        ],
+    ),
+    (
         "Training",
         &[
             "train",
@@ -187,6 +215,11 @@ fn folder(dir: &Path) {
     let numbers = |count: usize| -> Vec<u8> {
         (0..count).flat_map(|i| ((i % 7) as f32 / 7.0 - 0.4).to_le_bytes()).collect()
     };
+    write("rows.npy", &array("5, 4", &numbers(20)));
+    write("codes.npy", &array("5, 6", &numbers(30)));
+    write("wide.npy", &array("5, 9", &numbers(45)));
+    let nan = f32::NAN.to_le_bytes();
+    write("nan.npy", &array("5, 4", &[&numbers(13)[..], &nan[..], &numbers(6)[..]].concat()));
     let tensors = |name: &str, tensors: &[(&str, Dtype, Vec<usize>, Vec<u8>)]| {
         let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
             (*name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
@@ -226,6 +259,13 @@ fn tiff(pages: &[&[(u16, u32)]]) -> Vec<u8> {
         bytes.extend(next.to_le_bytes());
     }
     bytes
+}
+
+/// An array of NumPy.
+fn array(shape: &str, bytes: &[u8]) -> Vec<u8> {
+    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}\n");
+    let length = (text.len() as u16).to_le_bytes();
+    [&b"\x93NUMPY\x01\0"[..], &length[..], text.as_bytes(), bytes].concat()
 }
 
 fn pudle(dir: &Path, line: &str) -> std::process::Output {

@@ -95,9 +95,9 @@ impl<'a> Row<'a> {
             }
             self.gather();
             self.descend(tolerance);
-            exact = self.solve_support(b);
+            exact = !joined && self.solve_support(b);
             self.update_gradient(b);
-            if !exact {
+            if !exact && !joined {
                 tolerance *= 0.1;
             }
         }
@@ -223,6 +223,18 @@ impl<'a> Row<'a> {
     }
 }
 
+/// `⟨a, b⟩`, in several sums at once.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let ((a, rest), (b, more)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        for k in 0..8 {
+            sums[k] += a[k] * b[k];
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().zip(more).map(|(x, y)| x * y).sum::<f64>()
+}
+
 /// Solves `A x = b` for a symmetric `A`, whose lower half becomes its Cholesky factor; `b` becomes `x`. Returns whether `A` is
 /// positive definite, beyond rounding.
 fn cholesky_solve(a: &mut [f64], b: &mut [f64]) -> bool {
@@ -233,10 +245,10 @@ fn cholesky_solve(a: &mut [f64], b: &mut [f64]) -> bool {
         let row = &mut row[..n];
         for j in 0..i {
             let other = &above[j * n..][..n];
-            let sum: f64 = row[..j].iter().zip(&other[..j]).map(|(x, y)| x * y).sum();
+            let sum = dot(&row[..j], &other[..j]);
             row[j] = (row[j] - sum) / other[j];
         }
-        let pivot = diagonal - row[..i].iter().map(|x| x * x).sum::<f64>();
+        let pivot = diagonal - dot(&row[..i], &row[..i]);
         if !(pivot > LEAST_PIVOT * diagonal) {
             return false;
         }
