@@ -5,6 +5,7 @@ mod arguments;
 mod bench;
 mod checkpoint;
 mod denoise;
+mod devices;
 mod evaluate;
 mod experiment;
 mod explain;
@@ -45,6 +46,8 @@ enum Command {
     Explain(explain::Args),
     /// Measure the speed and memory of the unrolled network on this machine.
     Bench(bench::Args),
+    /// List the backends of this build, and their devices.
+    Devices(devices::Args),
     /// Show the settings of a checkpoint.
     Info(checkpoint::InfoArgs),
     /// Write a checkpoint's weights, or its whole network, in another format.
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Experiment(args) => experiment::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Devices(args) => devices::run(&args),
         Command::Info(args) => checkpoint::info(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),

@@ -7,7 +7,7 @@ use pudle_train::{
     Interrupter, LearningRateSchedule, Outcome, Preset, RunConfig, RunDir, UpdateRule, train_at,
 };
 
-use crate::arguments::{parse_gradient, words};
+use crate::arguments::{DeviceArg, parse_gradient, words};
 use crate::failure::Failure;
 use crate::terminal::{say, stop_on_ctrl_c};
 
@@ -57,6 +57,8 @@ pub struct Args {
     /// Backend that computes. Each backend is a cargo feature; a default build has flex, which runs on the CPU.
     #[arg(long, value_name = "B", value_parser = words::<Backend>())]
     backend: Option<Backend>,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Implementation of the unrolled network: fused kernels (flex only), composed of Burn's operations, or auto, which
     /// prefers fused kernels. Results differ only by rounding.
     #[arg(long, value_name = "K", value_parser = words::<Kernels>())]
@@ -79,6 +81,7 @@ pub struct Args {
 pub struct Stopped;
 
 pub fn run(args: Args) -> Result<(), Failure> {
+    args.device.choose();
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter)?;
     let (dir, outcome) = match &args.resume {

@@ -2,6 +2,7 @@
 
 mod bad_inputs;
 mod cli;
+mod devices;
 mod experiment;
 mod explain;
 mod formats;
