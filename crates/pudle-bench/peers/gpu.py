@@ -5,8 +5,7 @@
 
 PyTorch runs eager and compiled (`torch.compile`, left out with --no-compile or where it does not work). A ratio is
 PyTorch's time, or memory, over ours. The script prints the cards and the versions, a table in Markdown, and the
-launches of kernels. Without a GPU, `--torch-device cpu` with `--backend wgpu` on a software driver shows that the
-script works; its times then say nothing.
+launches of kernels. Without a GPU, `--torch-device cpu --backend flex --quick` shows that the script works.
 """
 
 import argparse
@@ -144,7 +143,7 @@ def ratio(theirs, ours):
 def compare(args, name, flags):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "bench.safetensors"
-        ours = pudle(args, flags, "fused", path)
+        ours = pudle(args, flags, "auto", path)
         file = load_file(path)
     composed = None if args.no_composed or "--recompute" in flags else pudle(args, flags, "composed")
     sides = {"eager": pytorch(args, flags, ours["layers"], file, False)}
@@ -173,7 +172,7 @@ def compare(args, name, flags):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pudle", required=True, help="the command, built with the backend")
-    parser.add_argument("--backend", choices=["wgpu", "cuda"], default="wgpu")
+    parser.add_argument("--backend", choices=["wgpu", "cuda", "flex"], default="wgpu")
     parser.add_argument("--device", type=int, help="number of Pudle's device: see `pudle devices`")
     parser.add_argument("--torch-device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--repetitions", type=int, default=20)
