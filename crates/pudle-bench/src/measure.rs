@@ -1,13 +1,16 @@
 //! Measurement of time and memory of a workload.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use burn::tensor::{Tensor, TensorData};
 use pudle_core::{
     Backend, Configured, ConvDictionary2d, DenseDictionary, GradientEstimator, Kernels, Pudle,
+    count_launches,
 };
 use serde::Serialize;
 
+use crate::device::{DeviceWork, device_peak_mib};
 use crate::memory::{forget_peak, peak_mib, resident_mib};
 use crate::workload::{Case, Workload, WorkloadError};
 
@@ -42,6 +45,8 @@ pub struct Measurement {
     /// Peak increase of the resident memory in a training step, or in a forward pass for the case `image`, in MiB. `None`
     /// if the system does not report it.
     pub peak_mib: Option<f64>,
+    /// Work and memory of the device; `None` on the CPU.
+    pub device: Option<DeviceWork>,
 }
 
 /// Runs a workload once to warm up and then `repetitions` times. Returns time and memory, and the results
@@ -89,6 +94,7 @@ fn run<const D: usize, A: Configured<D>>(
         estimate
     };
     let steps = workload.case != Case::Image;
+    let (mut step_launches, mut longer_launches) = (BTreeMap::new(), BTreeMap::new());
     let before = forget_peak().then(resident_mib).flatten();
     let (step_ms, peak_mib) = if steps {
         let device = device.clone().autodiff();
@@ -103,6 +109,12 @@ fn run<const D: usize, A: Configured<D>>(
         };
         let (code, gradient) = step();
         let peak = peak_since(before);
+        step_launches = count_launches(step).1;
+        if !step_launches.is_empty() {
+            let longer = workload.longer().model::<D, A>(&device)?;
+            let step = || longer.objective(x.clone(), x.clone(), noise).loss.backward();
+            longer_launches = count_launches(step).1;
+        }
         results.push(("code", code.into_data()));
         results.extend(gradient.map(|gradient| ("gradient", gradient.into_data())));
         (Some(median(repetitions, step)), peak)
@@ -110,7 +122,9 @@ fn run<const D: usize, A: Configured<D>>(
         forward();
         (None, peak_since(before))
     };
+    let device_peak_mib = device_peak_mib(device);
     results.push(("reconstruction", forward().into_data()));
+    let forward_launches = count_launches(forward).1;
     let forward_ms = median(repetitions, forward);
     let code = match workload.case {
         Case::Image => {
@@ -134,6 +148,10 @@ fn run<const D: usize, A: Configured<D>>(
         forward_ms,
         step_ms,
         peak_mib,
+        device: DeviceWork::new(
+            [forward_launches, step_launches, longer_launches],
+            device_peak_mib,
+        ),
     };
     Ok((measurement, results))
 }

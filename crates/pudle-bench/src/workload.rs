@@ -232,6 +232,13 @@ impl Workload {
         Ok(Self { case: Case::Dense, config, batch, shifts: 1, inputs, trained: None })
     }
 
+    /// The same workload with one more layer, with the initial values of weights per layer.
+    pub(crate) fn longer(&self) -> Self {
+        let layers = self.config.layers + 1;
+        let config = self.config.clone().with_layers(layers);
+        Self { config, trained: None, ..self.clone() }
+    }
+
     /// Creates the model, with all weights of the trained model that fit its settings.
     ///
     /// # Errors

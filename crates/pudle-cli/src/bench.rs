@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pudle_bench::{Case, Measurement, Size, Trained, Workload, measure};
+use pudle_bench::{Case, DeviceWork, Measurement, Size, Trained, Workload, measure};
 use pudle_core::{GradientEstimator, Kernels};
 
 use crate::arguments::{BackendArg, parse_gradient, words};
@@ -63,7 +63,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let backend = args.backend.backend;
-    let device = backend.device()?;
+    let device = args.backend.device()?;
     let size = Size {
         batch: args.batch,
         layers: args.layers,
@@ -111,8 +111,26 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(peak) = measured.peak_mib {
         say!("memory  {peak:>9.1} MiB");
     }
+    if let Some(work) = &measured.device {
+        say_device(work);
+    }
     if let Some(path) = &args.save {
         say!("wrote {}", path.display());
     }
     Ok(())
+}
+
+/// Prints the work of a GPU.
+fn say_device(work: &DeviceWork) {
+    let DeviceWork { forward_launches, step_launches, layer_launches, kernels, peak_mib } = work;
+    say!("device  {forward_launches} launches forward, {step_launches} in a step");
+    if let Some(layer) = layer_launches {
+        say!("        {layer} launches for one more layer of a step");
+    }
+    for (kernel, count) in kernels {
+        say!("        {count:>6} {kernel}");
+    }
+    if let Some(peak) = peak_mib {
+        say!("        {peak:.1} MiB of memory held at the peak");
+    }
 }

@@ -65,7 +65,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    let denoiser = load_denoiser(&args.checkpoint, &args.backend.backend.device()?)?;
+    let denoiser = load_denoiser(&args.checkpoint, &args.backend.device()?)?;
     let denoiser = args.backend.set(denoiser)?.with_shifts(args.shifts)?;
     for &sigma in &args.sigma {
         Scoring::new(sigma).check()?;

@@ -9,7 +9,7 @@ use pudle_experiments::{
     GradientDynamics, Initialisation, perform,
 };
 
-use crate::arguments::words;
+use crate::arguments::{DeviceArg, words};
 use crate::failure::Failure;
 use crate::terminal::{say, say_json};
 
@@ -53,6 +53,8 @@ struct Common {
     /// Backend: flex (CPU), ndarray, wgpu or cuda. Each is a cargo feature; flex is the default one.
     #[arg(long, value_name = "B", default_value_t, value_parser = words::<Backend>())]
     backend: Backend,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 /// The flags of an experiment: a preset, and a flag for every setting that replaces the preset's.
@@ -133,7 +135,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Args::GradientDynamics(flags) => run_one(flags),
         Args::DictionaryRecovery(flags) => run_one(flags),
         Args::Baselines(BaselineFlags { flags, save_data: Some(dir) }) => {
-            let device = flags.common.backend.device()?;
+            let device = flags.common.device.open(flags.common.backend)?;
             for path in flags.experiment.save_data(&dir, &device)? {
                 say!("wrote {}", path.display());
             }
@@ -149,6 +151,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 fn run_one<E: Experiment>(flags: Flags<E>) -> Result<(), Failure> {
     let Flags { common, preset, experiment } = flags;
+    common.device.choose();
     let dir = common.out.unwrap_or_else(|| format!("runs/{}-{preset}", E::NAME).into());
     let summary = perform(&experiment, &dir, common.backend)?;
     if common.json {

@@ -96,7 +96,7 @@ fn parse_pixel(text: &str) -> Result<[usize; 2], String> {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let args = &args;
-    let device = args.backend.backend.device()?;
+    let device = args.backend.device()?;
     let (mut checkpoint, mut config) = load_run(&args.run, &device)?;
     if let Some(kernels) = args.backend.kernels {
         checkpoint.model = checkpoint.model.with_kernels(kernels)?;

@@ -67,5 +67,6 @@ fn hint(error: &(dyn Error + 'static)) -> Option<String> {
             Some(format!("build it with `cargo run --release --features {backend} -- …`"))
         }
         BackendError::NoDevice(_) => None,
+        BackendError::NoSuchDevice { .. } => Some("`pudle devices` lists them".into()),
     }
 }

@@ -6,6 +6,7 @@ mod bench;
 mod checkpoint;
 mod codes;
 mod denoise;
+mod devices;
 mod evaluate;
 mod experiment;
 mod explain;
@@ -52,6 +53,8 @@ enum Command {
     Encode(codes::EncodeArgs),
     /// Write the data that belong to codes.
     Decode(codes::DecodeArgs),
+    /// List the backends of this build, and their devices.
+    Devices(devices::Args),
     /// Show the settings of a checkpoint.
     Info(checkpoint::InfoArgs),
     /// Write a checkpoint's weights, or its whole network, in another format.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Encode(args) => codes::encode(&args),
         Command::Decode(args) => codes::decode(&args),
+        Command::Devices(args) => devices::run(&args),
         Command::Info(args) => checkpoint::info(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),

@@ -7,7 +7,7 @@ use pudle_train::{
     Interrupter, LearningRateSchedule, Outcome, Preset, RunConfig, RunDir, UpdateRule, train_opened,
 };
 
-use crate::arguments::{parse_gradient, words};
+use crate::arguments::{DeviceArg, parse_gradient, words};
 use crate::failure::Failure;
 use crate::matrix::{MatrixArgs, at_end, preset_for};
 use crate::starts::{StartArgs, explained};
@@ -64,6 +64,8 @@ pub struct Args {
     matrix: MatrixArgs,
     #[command(flatten)]
     starts: StartArgs,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Implementation of the unrolled network: fused kernels (flex only), composed of Burn's operations, or auto, which
     /// prefers fused kernels. Results differ only by rounding.
     #[arg(long, value_name = "K", value_parser = words::<Kernels>())]
@@ -86,6 +88,7 @@ pub struct Args {
 pub struct Stopped;
 
 pub fn run(args: Args) -> Result<(), Failure> {
+    args.device.choose();
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter)?;
     let (dir, outcome) = match &args.resume {

@@ -1,6 +1,8 @@
 //! The choice of a device at run time, among the backends that were compiled in.
 
-use burn::tensor::Device;
+use std::sync::OnceLock;
+
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use strum::IntoEnumIterator;
 use thiserror::Error;
@@ -34,14 +36,34 @@ pub enum Backend {
 
 impl Default for Backend {
     fn default() -> Self {
-        let compiled = |backend: &Backend| match backend {
-            Backend::Flex => cfg!(feature = "flex"),
-            Backend::Ndarray => cfg!(feature = "ndarray"),
-            Backend::Wgpu => cfg!(feature = "wgpu"),
-            Backend::Cuda => cfg!(feature = "cuda"),
-        };
-        Backend::iter().find(compiled).unwrap_or(Backend::Flex)
+        Backend::iter().find(|backend| backend.is_compiled()).unwrap_or(Backend::Flex)
     }
+}
+
+/// The number of the device that this process uses.
+static NUMBER: OnceLock<usize> = OnceLock::new();
+
+/// Lets every [`Backend::device`] of this process be device `number` of its backend, counted from 0. A run does not store
+/// the number: the same run may continue on another machine. Returns `false` if another number was chosen before.
+pub fn choose_device(number: usize) -> bool {
+    *NUMBER.get_or_init(|| number) == number
+}
+
+/// A device of a backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceInfo {
+    /// The backend.
+    pub backend: Backend,
+    /// Number of the device, counted from 0.
+    pub number: usize,
+    /// The name that the device gives itself.
+    pub name: String,
+    /// The driver and the language of kernels, if the backend tells.
+    pub driver: Option<String>,
+    /// Memory of the device in bytes, if the backend tells.
+    pub memory: Option<u64>,
+    /// The largest buffer in bytes, if it has a limit.
+    pub largest_buffer: Option<u64>,
 }
 
 /// A backend that cannot be used.
@@ -53,44 +75,112 @@ pub enum BackendError {
     /// The backend finds no device.
     #[error("backend \"{0}\" finds no device on this machine")]
     NoDevice(Backend),
+    /// There are fewer devices than the chosen number.
+    #[error("device {number} of backend \"{backend}\": there are {count}, counted from 0")]
+    NoSuchDevice {
+        /// The backend.
+        backend: Backend,
+        /// The chosen number.
+        number: usize,
+        /// How many devices there are.
+        count: usize,
+    },
 }
 
 impl Backend {
-    /// The backend's default device, without autodiff.
+    /// Whether the backend is compiled in.
+    pub fn is_compiled(self) -> bool {
+        match self {
+            Backend::Flex => cfg!(feature = "flex"),
+            Backend::Ndarray => cfg!(feature = "ndarray"),
+            Backend::Wgpu => cfg!(feature = "wgpu"),
+            Backend::Cuda => cfg!(feature = "cuda"),
+        }
+    }
+
+    /// The device of [`choose_device`], or the backend's default device, without autodiff.
     ///
     /// # Errors
-    /// Returns an error if the backend is not compiled in, or finds no device.
+    /// Returns an error if the backend is not compiled in, finds no device, or has no device of the chosen number.
     pub fn device(self) -> Result<Device, BackendError> {
+        let mut devices = self.devices()?;
+        match NUMBER.get() {
+            Some(&number) if number >= devices.len() => {
+                Err(BackendError::NoSuchDevice { backend: self, number, count: devices.len() })
+            }
+            Some(&number) => Ok(devices.swap_remove(number)),
+            None => Ok(self.preferred().unwrap_or_else(|| devices.swap_remove(0))),
+        }
+    }
+
+    /// All devices of the backend, at least one.
+    ///
+    /// # Errors
+    /// Returns an error if the backend is not compiled in or finds no device.
+    pub fn devices(self) -> Result<Vec<Device>, BackendError> {
         match self {
             #[cfg(feature = "flex")]
-            Backend::Flex => Ok(Device::flex()),
+            Backend::Flex => Ok(vec![Device::flex()]),
             #[cfg(feature = "ndarray")]
-            Backend::Ndarray => Ok(Device::ndarray()),
+            #[allow(deprecated, reason = "Burn has a successor, flex, which is the default here")]
+            Backend::Ndarray => Ok(vec![Device::ndarray()]),
             #[cfg(feature = "wgpu")]
-            Backend::Wgpu => present(self, burn::tensor::DeviceType::Wgpu, || {
-                Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)
-            }),
+            Backend::Wgpu => present(self, burn::tensor::DeviceType::Wgpu),
             #[cfg(feature = "cuda")]
-            Backend::Cuda => present(self, burn::tensor::DeviceType::Cuda, || {
-                Device::cuda(burn::tensor::DeviceIndex::Default)
-            }),
+            Backend::Cuda => present(self, burn::tensor::DeviceType::Cuda),
             #[allow(unreachable_patterns, reason = "reached where a feature is off")]
             other => Err(BackendError::NotCompiled(other)),
         }
     }
+
+    /// The device that the backend itself prefers; `None` if it has no preference.
+    fn preferred(self) -> Option<Device> {
+        match self {
+            #[cfg(feature = "wgpu")]
+            Backend::Wgpu => Some(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda => Some(Device::cuda(burn::tensor::DeviceIndex::Default)),
+            _ => None,
+        }
+    }
+
+    /// What the backend's devices are. Opens each of them.
+    ///
+    /// # Errors
+    /// Returns an error if the backend is not compiled in or finds no device.
+    pub fn list(self) -> Result<Vec<DeviceInfo>, BackendError> {
+        let info = |(number, device)| {
+            let adapter = pudle_kernels::adapter(&Tensor::<1>::zeros([1], &device));
+            match adapter {
+                Some(adapter) => DeviceInfo {
+                    backend: self,
+                    number,
+                    name: adapter.name,
+                    driver: Some(adapter.driver),
+                    memory: adapter.memory,
+                    largest_buffer: Some(adapter.largest_buffer),
+                },
+                None => DeviceInfo {
+                    backend: self,
+                    number,
+                    name: "CPU".into(),
+                    driver: None,
+                    memory: None,
+                    largest_buffer: None,
+                },
+            }
+        };
+        Ok(self.devices()?.into_iter().enumerate().map(info).collect())
+    }
 }
 
-/// The device, once the backend has listed at least one: opening a missing one panics.
+/// The devices, at least one.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-fn present(
-    backend: Backend,
-    kind: burn::tensor::DeviceType,
-    open: impl FnOnce() -> Device,
-) -> Result<Device, BackendError> {
+fn present(backend: Backend, kind: burn::tensor::DeviceType) -> Result<Vec<Device>, BackendError> {
     // Drivers may panic while they are probed; that is as good as no device.
     let devices = std::panic::catch_unwind(|| Device::enumerate(kind).into_vec());
     match devices {
-        Ok(devices) if !devices.is_empty() => Ok(open()),
+        Ok(devices) if !devices.is_empty() => Ok(devices),
         _ => Err(BackendError::NoDevice(backend)),
     }
 }

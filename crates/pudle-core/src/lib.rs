@@ -58,7 +58,7 @@ mod weight;
 mod weights;
 
 pub use any::{AnyPudle, ModelVisitor};
-pub use backend::{Backend, BackendError};
+pub use backend::{Backend, BackendError, DeviceInfo, choose_device};
 pub use config::PudleConfig;
 pub use dictionary::{
     Configured, ConvConfig, ConvDictionary, ConvDictionary1d, ConvDictionary2d, Convolution,
@@ -73,6 +73,7 @@ pub use model::Pudle;
 pub use noise::Noise;
 pub use objective::{Objective, ShiftedWindows};
 pub use proximal::{Group, Hard, Proximal, Relu, Soft, TopK};
+pub use pudle_kernels::count_launches;
 pub use step::{Step, StepSize};
 pub use threshold::{Constant, Continuation, Decaying, Learned, Threshold, ThresholdConfig};
 pub use tying::WeightTying;

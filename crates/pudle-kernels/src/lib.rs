@@ -66,7 +66,10 @@ pub use geometry::Geometry;
 #[cfg(feature = "flex")]
 pub use op::FlexTape;
 #[cfg(feature = "burn")]
-pub use op::{Network, NetworkGradients, TapedBackend, UnrolledBackend, supports};
+pub use op::{
+    Adapter, Network, NetworkGradients, TapedBackend, UnrolledBackend, adapter, count_launches,
+    supports,
+};
 pub use plan::Plan;
 pub use real::Real;
 pub use settings::{Extrapolation, Problem, Shrinkage, Unrolling};

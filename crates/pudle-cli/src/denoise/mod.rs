@@ -119,7 +119,7 @@ struct Report {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let mut session = Session {
-        device: args.backend.backend.device()?,
+        device: args.backend.device()?,
         denoisers: HashMap::new(),
         noise: Noise::new(args.sigma, args.strength, args.add_noise || args.paths.is_empty())?,
         args,

@@ -3,6 +3,7 @@
 mod bad_inputs;
 mod cli;
 mod codes;
+mod devices;
 mod experiment;
 mod explain;
 mod formats;

@@ -4,14 +4,18 @@
 //! if it implements [`UnrolledBackend`] and [`TapedBackend`], in a file of its own here, and is named in
 //! `border.rs`: in the list of the extension, and in [`supports`].
 
+mod adapter;
 mod autodiff;
 mod border;
 #[cfg(feature = "flex")]
 mod flex;
+mod launches;
 mod network;
 mod shifted;
 
+pub use adapter::{Adapter, adapter};
 pub use border::{NetworkGradients, TapedBackend, UnrolledBackend, supports};
 #[cfg(feature = "flex")]
 pub use flex::FlexTape;
+pub use launches::count_launches;
 pub use network::Network;
