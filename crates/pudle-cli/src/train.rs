@@ -126,8 +126,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 say!("run {} with seed {seed} on {backend}", path.display());
                 Ok(dir)
             };
-            let outcome =
-                train_opened(config, opened, place, interrupter).map_err(explained)?;
+            let outcome = train_opened(config, opened, place, interrupter).map_err(explained)?;
             (path, outcome)
         }
     };
