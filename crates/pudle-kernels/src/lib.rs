@@ -16,8 +16,10 @@
 //! `√T`-th layer only.
 //!
 //! A result does not depend on the number of threads: work is divided by shape, and every sum has one order.
-//! If many codes are not zero, a tile of positions or a group of data is computed as if no code were zero.
-//! The limits for this are constants, so that a result does not depend on measured times either.
+//! Neighbouring positions are worked on together, over the union of their supports, where that takes less
+//! time. An atom that is active nearly everywhere in a tile of positions is multiplied as if all its codes were
+//! active, and so is a group of data with many codes. The limits for this are constants, so that a result does
+//! not depend on measured times either.
 //!
 //! With the feature `burn`, `Network` is the pass as an operation of Burn with its backward pass, in `f32`
 //! and `f64`, on the backends that have one. With the feature `flex`, this is the `flex` backend.

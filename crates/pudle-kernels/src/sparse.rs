@@ -230,8 +230,10 @@ mod tests {
     #[test]
     fn unions_hold_every_place_once() {
         let rows = [[0.0, 1.0, 0.0, 0.0], [0.0, 2.0, 0.0, -1.0], [3.0, 0.0, 0.0, 0.0]];
-        let mut sparse = Sparse::new(4);
-        rows.iter().for_each(|row: &[f64; 4]| drop(sparse.push_support(row)));
+        let mut sparse = Sparse::<f64>::new(4);
+        for row in &rows {
+            sparse.push_support(row);
+        }
         let mut index = sparse.index_buffer();
         for (range, expected) in [(0..0, vec![]), (0..2, vec![1, 3]), (0..3, vec![0, 1, 3])] {
             assert_eq!(sparse.union_size(range.clone()), expected.len());
