@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read, Seek, Write};
 
-use tiff::encoder::{DirectoryEncoder, TiffEncoder, TiffKind, TiffKindStandard};
+use tiff::encoder::{DirectoryEncoder, TiffEncoder, TiffKind};
 use tiff::tags::{Tag, Type};
 use tiff::{Directory as Written, TiffResult};
 
