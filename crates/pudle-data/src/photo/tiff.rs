@@ -40,6 +40,9 @@ pub(super) fn read<R: Read + Seek>(file: R, page: Option<usize>) -> Result<Found
     if page.is_none() && pages.len() > 1 {
         notes.lost.push(format!("{} small copies or masks", pages.len() - 1));
     }
+    if chosen.tags.contains_key(&330) {
+        notes.lost.push("small copies below the page".into());
+    }
     if broken {
         notes.lost.push("a further page, whose directory is damaged".into());
     }
