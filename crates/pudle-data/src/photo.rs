@@ -239,13 +239,13 @@ fn is_gray(pixels: &Pixels) -> bool {
 
 /// The highest sample but alpha of a picture of 16 bits; `None` for one of 8 bits.
 fn highest(pixels: &DynamicImage) -> Option<u16> {
-    let color = pixels.color();
-    let stored = usize::from(color.channel_count());
-    let colors = if stored < 3 { 1 } else { 3 };
-    if usize::from(color.bytes_per_pixel()) == stored {
-        return None;
+    match pixels {
+        DynamicImage::ImageLuma16(buffer) => buffer.iter().copied().max(),
+        DynamicImage::ImageRgb16(buffer) => buffer.iter().copied().max(),
+        DynamicImage::ImageLumaA16(buffer) => buffer.pixels().map(|p| p.0[0]).max(),
+        DynamicImage::ImageRgba16(buffer) => {
+            buffer.pixels().map(|p| p.0[0].max(p.0[1]).max(p.0[2])).max()
+        }
+        _ => None,
     }
-    with_samples!(pixels, deref, |samples, Depth| {
-        samples.chunks_exact(stored).flat_map(|pixel| &pixel[..colors]).map(|&v| u16::from(v)).max()
-    })
 }

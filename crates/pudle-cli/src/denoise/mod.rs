@@ -253,7 +253,7 @@ impl Session {
         let mut photo = Photo::read_with(&plan.input, &options)?;
         let name = plan.input.display().to_string();
         for remark in photo.remarks() {
-            log::warn!("{name}: {remark}; --range sets black and white");
+            log::warn!("{name}: {remark} (see --range)");
         }
         let [_, height, width] = photo.shape();
         let whole = |photo: &Photo| photo.window(0, 0, height, width);

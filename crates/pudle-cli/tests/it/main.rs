@@ -8,3 +8,4 @@ mod experiment;
 mod explain;
 mod formats;
 mod starts;
+mod pictures;

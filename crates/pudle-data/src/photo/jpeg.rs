@@ -59,15 +59,14 @@ pub(super) fn read(bytes: &[u8], end: usize, notes: &mut Notes) {
             0xe1 if body.starts_with(XMP) => notes.xmp = Some(body[XMP.len()..].to_vec()),
             0xe1 if body.starts_with(MORE_XMP) => own.push((marker, body.to_vec())),
             0xe2 if body.starts_with(b"ICC_PROFILE\0") => {}
+            0xe2 if body.starts_with(b"MPF\0") && follows => {}
             0xe2 if body.starts_with(b"MPF\0") => {
-                if !follows {
-                    notes.lost.push("a list of further pictures (MPF)".into());
-                }
+                notes.lost.push("a list of further pictures (MPF)".into());
             }
             0xed if body.starts_with(PHOTOSHOP) => photoshop.extend(&body[PHOTOSHOP.len()..]),
             0xee => {}
             0xfe => own.push((marker, body.to_vec())),
-            0xe0..=0xef => notes.lost.push(format!("data of a program (APP{})", marker - 0xe0)),
+            0xe1..=0xef => notes.lost.push(format!("data of a program (APP{})", marker - 0xe0)),
             _ => {}
         }
     }

@@ -38,7 +38,7 @@ fn photos_keep_depth_alpha_profile_and_exif() {
         photo.write(&to).unwrap();
         let back = Photo::read(&to).unwrap();
         assert_eq!((back.shape(), back.depth()), ([3, 30, 20], depth), "{name}");
-        assert_eq!((back.pixels.stored() % 2 == 0), alpha, "{name}");
+        assert_eq!(back.pixels.stored().is_multiple_of(2), alpha, "{name}");
         assert_eq!(back.notes.profile.as_ref(), Some(&profile), "{name}");
         assert_eq!(files::format_at(&to).unwrap(), format);
         assert_eq!(back.notes.exif.is_some(), format != ImageFormat::Tiff, "{name}");

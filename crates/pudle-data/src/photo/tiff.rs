@@ -29,6 +29,7 @@ pub(super) fn read<R: Read + Seek>(file: R, page: Option<usize>) -> Result<Found
     let mut file = Reader::new(file)?;
     let (pages, broken) = file.directories()?;
     refuse_raw(&mut file, &pages)?;
+    refuse_hidden(&mut file, &pages)?;
     let number = choose(&mut file, &pages, page)?;
     let chosen = &pages[number];
     let layout = layout(&mut file, chosen)?;
@@ -38,6 +39,9 @@ pub(super) fn read<R: Read + Seek>(file: R, page: Option<usize>) -> Result<Found
     let mut notes = Notes::of_tiff(set, layout.extra);
     if page.is_none() && pages.len() > 1 {
         notes.lost.push(format!("{} small copies or masks", pages.len() - 1));
+    }
+    if chosen.tags.contains_key(&330) {
+        notes.lost.push("small copies below the page".into());
     }
     if broken {
         notes.lost.push("a further page, whose directory is damaged".into());
@@ -55,6 +59,7 @@ pub(super) fn header<R: Read + Seek>(file: R, any_page: bool) -> Result<Header, 
     let mut file = Reader::new(file)?;
     let (pages, _) = file.directories()?;
     refuse_raw(&mut file, &pages)?;
+    refuse_hidden(&mut file, &pages)?;
     let number = match choose(&mut file, &pages, None) {
         Err(Problem::Pages(_)) if any_page => 0,
         number => number?,
@@ -93,6 +98,22 @@ fn refuse_raw<R: Read + Seek>(file: &mut Reader<R>, pages: &[Directory]) -> Resu
                  that is not read, as in a camera's raw file; develop it to TIFF"
             ));
         }
+    }
+    Ok(())
+}
+
+/// Refuses a stack that has one page for many pictures: ImageJ and tifffile write such files, and say so in the description.
+fn refuse_hidden<R: Read + Seek>(file: &mut Reader<R>, pages: &[Directory]) -> Result<(), String> {
+    let Some(text) = file.find(&pages[0], 270) else { return Ok(()) };
+    let text = String::from_utf8_lossy(&text.bytes);
+    let count = text.lines().find_map(|line| line.strip_prefix("images=")?.trim().parse().ok());
+    let images = count.filter(|_| text.starts_with("ImageJ=")).unwrap_or(1);
+    let truncated = text.starts_with("{\"shape\"") && text.contains("\"truncated\": true");
+    if images > pages.len() || truncated {
+        return Err(
+            "a stack of several pictures with a page for the first one only; write a page for each"
+                .into(),
+        );
     }
     Ok(())
 }

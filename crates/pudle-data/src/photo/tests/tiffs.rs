@@ -207,6 +207,9 @@ fn one_page_of_several_has_to_be_chosen() {
         let error = read(missing).unwrap_err().to_string();
         assert!(error.contains("only pages 1 to 3"), "{error}");
     }
+    // A stack with a single page.
+    let text: Vec<u32> = b"ImageJ=1.53\nimages=5\n".iter().map(|&b| u32::from(b)).collect();
+    assert!(refused(&tiff(&[page(10).with(270, 2, &text)])).contains("stack"));
     // Small copies are not pictures.
     let file = tiff(&[page(10).with(254, 4, &[1]), page(20)]);
     let photo = decode(&file).unwrap();

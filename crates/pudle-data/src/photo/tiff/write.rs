@@ -89,7 +89,7 @@ impl Page<'_> {
             .write_tag(Tag::PhotometricInterpretation, if self.stored < 3 { 1u16 } else { 2 })?;
         directory.write_tag(Tag::SamplesPerPixel, self.stored as u16)?;
         directory.write_tag(Tag::PlanarConfiguration, 1u16)?;
-        if self.stored % 2 == 0 {
+        if self.stored.is_multiple_of(2) {
             directory.write_tag(Tag::ExtraSamples, notes.extra.unwrap_or(2) as u16)?;
         }
         describe(&mut directory, notes)?;
