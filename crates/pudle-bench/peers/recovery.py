@@ -4,7 +4,8 @@
     /tmp/peers/bin/python crates/pudle-bench/peers/recovery.py --seconds 120
 
 Data are x = D z + n in 256 dimensions: 1,024 random atoms of unit norm, 4 to 16 of them in a datum (drawn evenly), codes from 1 to 2, and
-Gaussian noise whose norm is on average half of that of D z. All methods learn 1,024 atoms from the same file and get the same time of the
+Gaussian noise whose norm is on average half of that of D z. `--dim 64` has a quarter of it all: 256 atoms, 1 to 4 of them in a datum. All
+methods learn as many atoms as there are from the same file and get the same time of the
 processor (user and system, all threads), which other programs on the machine do not change. They take turns.
 
 The table has the mean over true atoms of the best cosine with a learned atom; F1 of atoms, where a pair counts from a cosine of 0.9 (precision:
@@ -25,15 +26,16 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
-M, P, HELD_OUT = 256, 1024, 1000
+HELD_OUT = 1000
 
 
 def draw(rng, dictionary, count, noise):
-    z = np.zeros((count, P), np.float32)
-    for row, s in zip(z, rng.integers(4, 17, count)):
-        row[rng.choice(P, s, replace=False)] = rng.uniform(1, 2, s)
+    atoms, dim = dictionary.shape
+    z = np.zeros((count, atoms), np.float32)
+    for row, s in zip(z, rng.integers(max(dim // 64, 1), dim // 16 + 1, count)):
+        row[rng.choice(atoms, s, replace=False)] = rng.uniform(1, 2, s)
     x = z @ dictionary
-    size = np.sqrt(np.mean(np.sum(x**2, 1)) / M)
+    size = np.sqrt(np.mean(np.sum(x**2, 1)) / dim)
     return (x + noise * size * rng.standard_normal(x.shape)).astype(np.float32), z
 
 
@@ -52,8 +54,8 @@ kind = "constant"
 lambda = {lam}
 [model.dictionary]
 kind = "dense"
-dim = 256
-atoms = 1024
+dim = {dim}
+atoms = {atoms}
 [data]
 kind = "matrix"
 path = "{path}"
@@ -78,7 +80,7 @@ class Pudle:
     def train(self, args, path, seconds):
         run = pathlib.Path(tempfile.mkdtemp(dir=path.parent)) / "run"
         config = run.with_suffix(".toml")
-        config.write_text(CONFIG.format(seed=args.seed, path=path, **self.settings))
+        config.write_text(CONFIG.format(seed=args.seed, path=path, dim=args.dim, atoms=4 * args.dim, **self.settings))
         env = {**os.environ, "RAYON_NUM_THREADS": str(args.threads)}
         child = subprocess.Popen([args.pudle, "train", "--config", config, "--out", run], env=env, stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL)
@@ -98,7 +100,7 @@ class Pudle:
     def encode(self, x):
         d, s = self.atoms, self.settings
         alpha = 1 / np.linalg.norm(d, 2) ** 2
-        z, before, t = np.zeros((len(x), P), np.float32), None, 1.0
+        z, before, t = np.zeros((len(x), len(d)), np.float32), None, 1.0
         for _ in range(s["layers"]):
             point, following = z, (1 + np.sqrt(1 + 4 * t * t)) / 2
             if s["algorithm"] == "fista" and before is not None:
@@ -128,12 +130,13 @@ class Autoencoder:
     def train(self, args, path, seconds):
         torch.manual_seed(args.seed)
         data = torch.from_numpy(np.load(path))
-        d = torch.nn.functional.normalize(torch.randn(P, M))
-        weights = self.d, self.w, self.b, self.c = d, d.clone(), data[:1000].mean(0), torch.zeros(P)
+        atoms = 4 * args.dim
+        d = torch.nn.functional.normalize(torch.randn(atoms, args.dim))
+        weights = self.d, self.w, self.b, self.c = d, d.clone(), data[:1000].mean(0), torch.zeros(atoms)
         for weight in weights:
             weight.requires_grad_(True)
         adam = torch.optim.Adam(weights, lr=self.rate)
-        used, self.steps, start = torch.zeros(P, dtype=bool), 0, time.process_time()
+        used, self.steps, start = torch.zeros(atoms, dtype=bool), 0, time.process_time()
         order = torch.randperm(len(data))
         while time.process_time() - start < seconds:
             first = self.steps * 256 % (len(data) - 255)
@@ -150,7 +153,7 @@ class Autoencoder:
                 if self.steps % 500 == 0:
                     if self.revive and not used.all():
                         self.start_again(data, order, adam, used)
-                    self.unused, used = int((~used).sum()), torch.zeros(P, dtype=bool)
+                    self.unused, used = int((~used).sum()), torch.zeros(atoms, dtype=bool)
         self.atoms = self.d.detach().numpy()
 
     def start_again(self, data, order, adam, used):
@@ -202,6 +205,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pudle", default="pudle")
     parser.add_argument("--seconds", type=float, default=120, help="time of the processor for each method")
+    parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--data", type=int, default=50_000)
     parser.add_argument("--noise", type=float, default=0.5, help="norm of the noise over that of D z")
     parser.add_argument("--threads", type=int, default=1)
@@ -211,7 +215,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     rng = np.random.default_rng(args.seed)
-    truth = rng.standard_normal((P, M)).astype(np.float32)
+    truth = rng.standard_normal((4 * args.dim, args.dim)).astype(np.float32)
     truth /= np.linalg.norm(truth, axis=1, keepdims=True)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "X.npy"

@@ -8,8 +8,9 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor, TensorData};
 use pudle_core::{Dictionary, Pudle};
-use pudle_data::{Missing, Source};
+use pudle_data::{Missing, Opened, Source};
 
+use crate::config::{RunConfig, TrainingConfig};
 use crate::data::{DeviceBatch, to_device};
 use crate::error::{Result, TrainError};
 use crate::frame::{Bank, Frame, norm, unit};
@@ -56,6 +57,25 @@ pub(crate) fn take(pending: &Pending) -> Option<Revival> {
 }
 
 impl Reviver {
+    /// The reviver of a run, if the settings ask for one. A line says if the run is too short for it.
+    pub fn of_run(config: &RunConfig, data: &Opened) -> Option<Self> {
+        let TrainingConfig {
+            revive, unused_window: window, steps: total, fixed_atoms: fixed, ..
+        } = config.training;
+        if !revive {
+            return None;
+        }
+        if total < 2 * window {
+            log::warn!(
+                "no atom starts again in a run of {total} steps: that needs at least {}, twice the setting \
+                 `training.unused_window`",
+                2 * window
+            );
+        }
+        let (source, missing) = (data.training.clone(), config.data.missing());
+        Some(Self { source, missing, fixed, window, total })
+    }
+
     /// Whether unused atoms start again after `step`. In the last steps they do not, because new atoms would not be trained.
     pub fn is_due(&self, step: u64) -> bool {
         step.is_multiple_of(self.window) && step + self.window <= self.total

@@ -258,7 +258,7 @@ fn launch<const D: usize, A: Configured<D>>(
     let normalization = normalization.unwrap_or_default();
     normalization::write(&normalization, dir)?;
     checkpoints.create()?;
-    let usage = usage(&config, &checkpoints, from)?;
+    let usage = Usage::of_run(&config, &checkpoints, from)?;
     let metrics = MetricsFile::open(&dir.join("metrics.csv"), done)?;
     let ([model, optim, scheduler], saves) = checkpoints.checkpointers();
     let strategy = Arc::new(Stepwise {
@@ -270,7 +270,7 @@ fn launch<const D: usize, A: Configured<D>>(
         keep: training.keep,
         patience: training.patience,
         checkpoints,
-        reviver: reviver(&config, &data),
+        reviver: Reviver::of_run(&config, &data),
         state: Mutex::new(State {
             metrics,
             saves,
@@ -417,40 +417,6 @@ fn trainee<const D: usize, A: Configured<D>>(
     let truth = truth.map(|truth| Tensor::from_data(atoms(truth), device));
     let trainee = Trainee::new(model, truth, config.training.update);
     Ok(trainee.with_fixed(config.training.fixed_atoms))
-}
-
-/// When atoms were last used: what a checkpoint says, or a new count.
-fn usage(config: &RunConfig, checkpoints: &Checkpoints, from: Option<usize>) -> Result<Usage> {
-    let (atoms, window) = (config.model.dictionary.atoms(), config.training.unused_window);
-    let Some(step) = from else { return Ok(Usage::new(atoms, window, 0)) };
-    let path = checkpoints.usage(step);
-    if !path.exists() {
-        if config.training.revive {
-            log::warn!(
-                "the checkpoint of step {step} does not tell when atoms were last used: all count as used"
-            );
-        }
-        return Ok(Usage::new(atoms, window, step as u64));
-    }
-    Usage::read(&path, atoms, window)
-}
-
-/// How unused atoms start again, if the settings ask for it. A line says if the run is too short for it.
-fn reviver(config: &RunConfig, data: &Opened) -> Option<Reviver> {
-    let TrainingConfig { revive, unused_window: window, steps: total, fixed_atoms: fixed, .. } =
-        config.training;
-    if !revive {
-        return None;
-    }
-    if total < 2 * window {
-        log::warn!(
-            "no atom starts again in a run of {total} steps: that needs at least {}, twice the setting \
-             `training.unused_window`",
-            2 * window
-        );
-    }
-    let (source, missing) = (data.training.clone(), config.data.missing());
-    Some(Reviver { source, missing, fixed, window, total })
 }
 
 /// Whether atom `j` of the model corresponds to atom `j` of the true dictionary, so that their distance

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::checkpoints::Checkpoints;
+use crate::config::RunConfig;
 use crate::error::{Result, TrainError};
 use crate::files::write_whole;
 
@@ -18,6 +20,30 @@ impl Usage {
     /// The state of `atoms` atoms that count as used in step `step`.
     pub fn new(atoms: usize, window: u64, step: u64) -> Self {
         Self { last: vec![step; atoms], window }
+    }
+
+    /// The state of a run after step `from`: what its checkpoint says, or a new count. A line says if a checkpoint of an older
+    /// version does not tell and atoms start again.
+    ///
+    /// # Errors
+    /// Returns the errors of [`read`](Self::read).
+    pub fn of_run(
+        config: &RunConfig,
+        checkpoints: &Checkpoints,
+        from: Option<usize>,
+    ) -> Result<Self> {
+        let (atoms, window) = (config.model.dictionary.atoms(), config.training.unused_window);
+        let Some(step) = from else { return Ok(Self::new(atoms, window, 0)) };
+        let path = checkpoints.usage(step);
+        if path.exists() {
+            return Self::read(&path, atoms, window);
+        }
+        if config.training.revive {
+            log::warn!(
+                "the checkpoint of step {step} does not tell when atoms were last used: all count as used"
+            );
+        }
+        Ok(Self::new(atoms, window, step as u64))
     }
 
     /// Notes the atoms that a step used.

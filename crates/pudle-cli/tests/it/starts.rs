@@ -82,7 +82,6 @@ fn wrong_starts_end_with_one_line_and_leave_nothing() {
         ("--missing nan --init data --init-tensor D", "--init-tensor is for a file"),
         ("--missing nan --fixed-atoms 7", "`training.fixed_atoms` is 7, but must be at most 6"),
         ("--missing nan --kernels fused", "`model.kernels` is fused"),
-        ("--init random", "row 7, column 2"),
     ] {
         train(dir.path(), &format!("--config own.toml {line} --out wrong")).code(1).stderr(
             contains(words).and(predicate::function(|text: &str| {
@@ -91,6 +90,8 @@ fn wrong_starts_end_with_one_line_and_leave_nothing() {
         );
         assert!(!dir.path().join("wrong").exists(), "{line}");
     }
+    // The number that lacks is found when its row is read.
+    train(dir.path(), "--config own.toml --out error").code(1).stderr(contains("row 7, column 2"));
     train(dir.path(), "--preset digits --missing nan --out wrong")
         .code(1)
         .stderr(contains("`data.kind` is strokes, but must be matrix"));

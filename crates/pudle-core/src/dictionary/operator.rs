@@ -110,8 +110,8 @@ pub(crate) fn nonnegative_unit_norm<const D: usize>(atoms: Tensor<D>, axis: usiz
     let none_above = largest.clone().lower_equal_elem(0.0).expand(atoms.dims());
     // An atom of norm zero stays as it is.
     let some = over_atom(atoms.clone().abs(), |values, other| values.max_dim(other)).sign();
-    let at_largest = atoms.clone().greater_equal(largest.expand(atoms.dims())).float() * some;
-    let at_largest = at_largest.cast(atoms.dtype());
+    let at_largest = atoms.clone().greater_equal(largest.expand(atoms.dims())).float();
+    let at_largest = at_largest.cast(atoms.dtype()) * some;
     unit_norm(atoms.clamp_min(0.0).mask_where(none_above, at_largest), axis)
 }
 

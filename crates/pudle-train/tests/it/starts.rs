@@ -154,11 +154,10 @@ fn atoms_start_as_data_and_resume_alike() {
             Ok(())
         };
         resume(&parts, more, Interrupter::new()).unwrap();
-        for name in ["model.safetensors", "metrics.csv"] {
-            assert!(
-                fs::read(whole.join(name)).unwrap() == fs::read(parts.join(name)).unwrap(),
-                "{name}"
-            );
+        let weights = |dir: &Path| fs::read(dir.join("model.safetensors")).unwrap();
+        assert!(weights(&whole) == weights(&parts));
+        for name in ["loss", "unused"] {
+            assert_eq!(column(&whole, name), column(&parts, name));
         }
     }
 }
@@ -247,12 +246,12 @@ fn a_file_gives_the_first_atoms() {
         fs::write(&path, safetensors::serialize([("D", view)], None).unwrap()).unwrap();
     };
     // Five atoms of 12 numbers as rows: the known dimension decides, not the norm.
-    write(vec![5, 12], |i| ((i * 37 % 11) as f32 - 5.0) * if i < 12 { 1.0 } else { 0.3 });
+    write(vec![5, 12], |i| ((i * 37 % 11) as f32 - 5.0) * if i < 12 { 0.125 } else { 0.3 });
     let mut config = vectors(2);
     config.training.initialization = Initialization::File { path: path.clone(), tensor: None };
     config.training.fixed_atoms = 1;
     let found = atoms(&run(&config, &dir.path().join("five")));
-    let first: Vec<f32> = (0..12).map(|i| (i * 37 % 11) as f32 - 5.0).collect();
+    let first: Vec<f32> = (0..12).map(|i| ((i * 37 % 11) as f32 - 5.0) * 0.125).collect();
     assert_eq!(found[0], first, "an atom that never changes keeps its norm");
     assert!(found[1..].iter().all(|atom| (norm(atom) - 1.0).abs() < 1e-5));
     config.model.nonnegative = true;
