@@ -8,6 +8,7 @@ mod denoise;
 mod evaluate;
 mod experiment;
 mod explain;
+mod explain_data;
 mod export;
 mod failure;
 mod import;

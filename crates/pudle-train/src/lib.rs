@@ -41,6 +41,7 @@ mod strategy;
 mod tiles;
 mod trainer;
 mod update;
+mod used_atoms;
 mod weights_file;
 
 pub use atoms::atoms_picture;

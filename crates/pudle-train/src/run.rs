@@ -32,6 +32,7 @@ use crate::run_weights::load;
 use crate::stability::step_above_bound;
 use crate::start::start_from;
 use crate::strategy::{State, Stepwise};
+use crate::used_atoms::about_unused;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,6 +205,7 @@ fn launch<const D: usize, A: Configured<D>>(
     wrap: fn(Pudle<D, A>) -> AnyPudle,
 ) -> Result<Outcome> {
     let Run { config, dir, interrupter, device, data, from, watcher } = run;
+    let watched = watcher.is_some();
     let training = &config.training;
     let place = dir;
     let dir = place.path();
@@ -228,7 +230,7 @@ fn launch<const D: usize, A: Configured<D>>(
     let metrics = MetricsFile::open(&dir.join("metrics.csv"), done)?;
     let ([model, optim, scheduler], saves) = checkpoints.checkpointers();
     let strategy = Arc::new(Stepwise {
-        device: device.autodiff(),
+        device: device.clone().autodiff(),
         done,
         total: training.steps,
         valid_every: training.valid_every,
@@ -277,9 +279,14 @@ fn launch<const D: usize, A: Configured<D>>(
         return Err(TrainError::Learner(error.to_string()));
     }
     let steps = config.training.steps;
-    write_model(config.model, wrap(result.model.model), dir)?;
+    let model = result.model.model;
+    write_model(config.model, wrap(model.clone()), dir)?;
     if reached < steps {
         return Ok(Outcome::Stopped { step: reached });
+    }
+    // A run of an experiment is one of many, and its figures say more.
+    if !watched && let Some(line) = about_unused(&model, &data.training, steps, &device)? {
+        log::warn!("{}: {line}", dir.display());
     }
     Ok(Outcome::Finished)
 }

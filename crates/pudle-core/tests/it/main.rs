@@ -6,3 +6,4 @@ mod fused;
 mod gradients;
 mod naive;
 mod operators;
+mod properties;

@@ -4,5 +4,6 @@ mod checkpoint;
 mod config;
 mod foreign;
 mod formats;
+mod properties;
 mod run;
 mod update;
