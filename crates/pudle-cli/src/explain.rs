@@ -8,11 +8,12 @@ use pudle_explain::{
     Subject, SubjectOptions, Summary, check_place, explain, growth, open_subject, removal_test,
     write_removal_test, write_report,
 };
-use pudle_train::{RunConfig, compare_data};
+use pudle_train::{Checkpoint, RunConfig, compare_data};
 
 use crate::arguments::BackendArg;
+use crate::explain_data::{DataArgs, Explained};
 use crate::failure::Failure;
-use crate::shipped::load_run;
+use crate::shipped::load;
 use crate::terminal::say;
 
 /// Held-out digits that are explained by default.
@@ -32,9 +33,8 @@ pub struct Args {
     /// Replace an existing report.
     #[arg(long)]
     force: bool,
-    /// Folder of the training data, if it has moved since training.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
     /// Ridge that is added to the diagonal of Z Zᵀ before the inversion: sphere (the Lagrange multipliers of the unit
     /// norm of the atoms), or a number ρ, at least 0 (weight decay).
     #[arg(long, value_name = "R", default_value_t, allow_negative_numbers = true,
@@ -97,12 +97,10 @@ fn parse_pixel(text: &str) -> Result<[usize; 2], String> {
 pub fn run(args: Args) -> Result<(), Failure> {
     let args = &args;
     let device = args.backend.device()?;
-    let (mut checkpoint, mut config) = load_run(&args.run, &device)?;
+    let mut checkpoint = load(&args.run, &device)?;
+    let config = settings(args, &checkpoint)?;
     if let Some(kernels) = args.backend.kernels {
         checkpoint.model = checkpoint.model.with_kernels(kernels)?;
-    }
-    if let Some(data) = &args.data {
-        config.data.set_folder(data.clone())?;
     }
     compare_data(&args.run, &config)?;
     let options = SubjectOptions {
@@ -121,6 +119,20 @@ pub fn run(args: Args) -> Result<(), Failure> {
         run_removal_test(args, &config, subject)
     } else {
         report(args, &config, subject)
+    }
+}
+
+/// The settings of the run, or of one over the data that the flags name if the dictionary was imported.
+fn settings(args: &Args, checkpoint: &Checkpoint) -> Result<RunConfig, Failure> {
+    let Args { run, data: flags, sigma, .. } = args;
+    let explained = Explained { run, checkpoint, flags, sigma: *sigma };
+    match explained.run_settings()? {
+        Some(config) => Ok(config),
+        None if args.check => {
+            let reason = "is imported, but --check needs a run to continue training from";
+            Err(format!("{}: {reason}", run.display()).into())
+        }
+        None => explained.imported_settings(),
     }
 }
 

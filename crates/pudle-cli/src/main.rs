@@ -10,6 +10,7 @@ mod devices;
 mod evaluate;
 mod experiment;
 mod explain;
+mod explain_data;
 mod export;
 mod failure;
 mod import;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use pudle_train::{Checkpoint, Denoiser, RunConfig};
+use pudle_train::{Checkpoint, Denoiser};
 
 use crate::failure::Failure;
 
@@ -15,11 +15,6 @@ pub fn default_for(channels: usize) -> &'static str {
 /// Loads the shipped checkpoint of this name, or a checkpoint or run directory.
 pub fn load(name_or_dir: &Path, device: &Device) -> Result<Checkpoint, Failure> {
     Ok(Checkpoint::load(name_or_dir, device)?)
-}
-
-/// Does the same as [`load`], and also returns the settings of the run that trained the checkpoint.
-pub fn load_run(name_or_dir: &Path, device: &Device) -> Result<(Checkpoint, RunConfig), Failure> {
-    Ok((load(name_or_dir, device)?, RunConfig::load(name_or_dir)?))
 }
 
 /// Loads a checkpoint with [`load`] as a denoiser.

@@ -77,6 +77,9 @@ pub struct PudleConfig {
     pub dictionary: DictionaryConfig,
 }
 
+/// More thresholds of layers and atoms than this count as a typing error.
+const MOST_THRESHOLDS: usize = 1 << 26;
+
 fn default_layers() -> usize {
     15
 }
@@ -220,6 +223,12 @@ impl PudleConfig {
         self.threshold.validate()?;
         self.dictionary.validate()?;
         self.prox.validate(self.dictionary.atoms())?;
+        let thresholds = self.layers.saturating_mul(self.dictionary.atoms());
+        if self.threshold.varies_over_layers() && thresholds > MOST_THRESHOLDS {
+            let range =
+                format!("at most {MOST_THRESHOLDS} layers times atoms for their thresholds");
+            return Err(ConfigError::range("model.layers", self.layers, range));
+        }
         if let Response::Last(k) = self.gradient.response
             && !(1..=self.layers).contains(&k)
         {

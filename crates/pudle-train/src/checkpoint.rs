@@ -149,6 +149,12 @@ impl Checkpoint {
 
     fn from_bytes(settings: &Settings, bytes: &[u8], path: &Path, device: &Device) -> Result<Self> {
         let Settings { model: config, sigma, .. } = settings;
+        // A file of a few bytes must not cost the memory that its settings claim. The smallest numbers have two bytes.
+        let atoms: usize = config.dictionary.shape().iter().product();
+        if bytes.len() / 2 < atoms {
+            let reason = format!("{} bytes cannot hold atoms of {atoms} numbers", bytes.len());
+            return Err(TrainError::weights(path, reason));
+        }
         let model = from_safetensors(AnyPudle::new(config, 0, device)?, bytes, path)?;
         Ok(Self {
             config: config.clone(),

@@ -35,6 +35,23 @@ impl RunConfig {
             None => Self::read(&name_or_dir.join("config.toml")),
         }
     }
+
+    /// Does the same as [`load`](Self::load). `None` if the checkpoint is that of no run, because it was imported.
+    ///
+    /// # Errors
+    /// Returns the errors of `load`.
+    pub fn load_run(name_or_dir: &Path) -> Result<Option<Self>> {
+        let path = name_or_dir.join("config.toml");
+        // The file of an imported checkpoint has the model, and of the data no more than their noise.
+        let bare = |text: String| {
+            let table: toml::Table = text.parse().ok()?;
+            let kind = table.get("data").and_then(|data| data.get("kind"));
+            Some(kind.is_none() && table.contains_key("model") && !table.contains_key("training"))
+        };
+        let imported = shipped(name_or_dir).is_none()
+            && std::fs::read_to_string(path).ok().and_then(bare).unwrap_or(false);
+        if imported { Ok(None) } else { Self::load(name_or_dir).map(Some) }
+    }
 }
 
 #[cfg(test)]

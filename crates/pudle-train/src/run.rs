@@ -234,6 +234,7 @@ fn launch<const D: usize, A: Configured<D>>(
     wrap: fn(Pudle<D, A>) -> AnyPudle,
 ) -> Result<Outcome> {
     let Run { config, dir, interrupter, device, data, from, watcher } = run;
+    let watched = watcher.is_some();
     let training = &config.training;
     let place = dir;
     let dir = place.path();
@@ -305,10 +306,11 @@ fn launch<const D: usize, A: Configured<D>>(
     let learner = Learner::new(trainee, optimizer, schedule);
     let result = supervised.launch(learner);
 
-    let (reached, failure, early, best) = {
+    let (reached, failure, early, best, unused) = {
         let mut state = strategy.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let early = strategy.is_exhausted(&state);
-        (state.reached, state.failure.take(), early, state.metrics.best())
+        let unused = state.usage.about_unused(state.reached);
+        (state.reached, state.failure.take(), early, state.metrics.best(), unused)
     };
     // Dropping the dashboard restores the terminal.
     drop(result.renderer);
@@ -339,6 +341,10 @@ fn launch<const D: usize, A: Configured<D>>(
     }
     if reached < steps {
         return Ok(Outcome::Stopped { step: reached });
+    }
+    // A run of an experiment is one of many, and its figures say more.
+    if !watched && let Some(line) = unused {
+        log::warn!("{}: {line}", dir.display());
     }
     Ok(Outcome::Finished)
 }

@@ -64,6 +64,24 @@ impl Usage {
         (0..self.last.len()).filter(|atom| self.last[*atom] <= before).collect()
     }
 
+    /// A line about the unused atoms after step `step`, with the numbers of a few; `None` if all are used.
+    pub fn about_unused(&self, step: u64) -> Option<String> {
+        const LISTED: usize = 10;
+        let unused = self.unused(step);
+        if unused.is_empty() {
+            return None;
+        }
+        let more = if unused.len() > LISTED { ", …" } else { "" };
+        let listed: Vec<String> = unused.iter().take(LISTED).map(usize::to_string).collect();
+        Some(format!(
+            "{} of {} atoms are used by no datum of the last {} steps: {}{more}",
+            unused.len(),
+            self.last.len(),
+            self.window.min(step),
+            listed.join(", ")
+        ))
+    }
+
     /// Number of steps after which an atom without use counts as unused.
     pub fn window(&self) -> u64 {
         self.window
@@ -105,6 +123,18 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unused_atoms_are_listed() {
+        let mut usage = Usage::new(3, 7, 0);
+        usage.observe(2, &[false, true, false]);
+        let text = usage.about_unused(5).unwrap();
+        assert_eq!(text, "2 of 3 atoms are used by no datum of the last 5 steps: 0, 2");
+        usage.observe(3, &[true, false, true]);
+        assert_eq!(usage.about_unused(5), None);
+        let many = Usage::new(30, 7, 0).about_unused(128).unwrap();
+        assert!(many.starts_with("30 of 30") && many.ends_with("8, 9, …"), "{many}");
+    }
 
     #[test]
     fn atoms_without_use_in_the_window_are_unused() {

@@ -92,7 +92,27 @@ fn runs_are_explained() {
     words(dir, "explain filters -o d --photographs 2 --data pictures --sigma 14").success();
     assert_eq!(summary(&dir.join("d"))["data"], 2 * 15 * 12);
 
+    // Dictionaries that were imported: their data are named, and their kind where it is not known.
+    for run in ["digits", "filters"] {
+        words(dir, &format!("export {run} --format safetensors -o {run}.safetensors")).success();
+        let line = format!("import --dictionary {run}.safetensors -o imported-{run}");
+        words(dir, &line).success();
+    }
+    words(dir, "explain imported-filters --data pictures -o e").success();
+    assert_eq!(summary(&dir.join("e"))["data"], 3 * 15 * 12);
+    words(dir, "explain imported-digits --data-kind strokes -o f --held-out 1").success();
+    assert_eq!(summary(&dir.join("f"))["atoms"], 24);
+
     let wrong = [
+        ("explain imported-digits -o x", "choose --data-kind digits", 1),
+        ("explain imported-digits --data pictures -o x", "pictures", 1),
+        ("explain imported-digits --data-kind digits -o x", "--data", 1),
+        ("explain imported-digits --data-kind strokes --data pictures -o x", "drawn", 1),
+        ("explain imported-filters -o x", "name their folder with --data", 1),
+        ("explain imported-filters --data-kind strokes -o x", "dense", 1),
+        ("explain imported-digits --check -o x", "--check needs a run", 1),
+        ("explain digits --data-kind strokes -o x", "leave out --data-kind", 1),
+        ("explain digits --data-kind birds -o x", "birds", 2),
         ("explain digits --ridge -1 -o x", "-1", 2),
         ("explain digits --top 1 -o x", "between 2 and 64", 1),
         ("explain digits --input pictures/0.png -o x", "28×28", 1),

@@ -7,5 +7,6 @@ mod devices;
 mod experiment;
 mod explain;
 mod formats;
-mod starts;
 mod pictures;
+mod regressions;
+mod starts;

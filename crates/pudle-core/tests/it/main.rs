@@ -7,3 +7,4 @@ mod gradients;
 mod masks;
 mod naive;
 mod operators;
+mod properties;

@@ -119,6 +119,15 @@ pub fn import_dictionary(
 
 /// The checkpoint of a file that describes its network.
 fn described(file: &mut ArrayFile, network: NetworkFile, device: &Device) -> Result<Imported> {
+    // A small file must not cost the memory that its description claims.
+    if let Ok(name) = file.choose(None) {
+        let (found, claimed) = (file.read(&name)?.values.len(), network.model.dictionary.shape());
+        if found != claimed.iter().product::<usize>() {
+            let reason =
+                format!("{name:?} has {found} numbers, but the description asks for {claimed:?}");
+            return Err(TrainError::weights(file.path(), reason));
+        }
+    }
     let model = AnyPudle::new(&network.model, 0, device)?;
     let mut values = Vec::new();
     for weight in model.weights() {

@@ -5,6 +5,7 @@ mod codes;
 mod config;
 mod foreign;
 mod formats;
+mod properties;
 mod run;
 mod starts;
 mod update;

@@ -2,12 +2,22 @@
 //!
 //! Each round trains a small model, kills the process again and again (SIGKILL), resumes it until it ends, and compares the
 //! weights and the metrics with those of an uninterrupted run, byte for byte. Other rounds start two trainings at once in one
-//! directory: one of them must be refused.
+//! directory: one of them must be refused. With `--full` and `--read-only`, the disk fills or the folder becomes read-only in
+//! the middle of a training. `--watch` samples memory and open files of a long training, and `--pictures` trains on and
+//! denoises a folder of many pictures.
 //!
 //! ```sh
 //! cargo build --release
 //! cargo run --release --bin torture -- --kills 200 --pairs 30 --seed 0
+//! cargo run --release --bin torture -- --kills 0 --pairs 0 --full 10 --read-only 10
+//! cargo run --release --bin torture -- --kills 0 --pairs 0 --watch 60
+//! cargo run --release --bin torture -- --kills 0 --pairs 0 --pictures 100000
 //! ```
+
+#[cfg(unix)]
+mod disk;
+mod pictures;
+mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,6 +37,18 @@ struct Args {
     /// Number of pairs of trainings that are started together in one directory.
     #[arg(long, default_value_t = 30)]
     pairs: usize,
+    /// Number of trainings whose disk fills. They need a small file system in memory, which only root can mount.
+    #[arg(long, default_value_t = 0)]
+    full: usize,
+    /// Number of trainings whose folder becomes read-only. As root, they run as the user nobody.
+    #[arg(long, default_value_t = 0)]
+    read_only: usize,
+    /// Minutes for which memory and open files of a training are watched.
+    #[arg(long, default_value_t = 0.0)]
+    watch: f64,
+    /// Number of small pictures in a folder that is trained on and denoised.
+    #[arg(long, default_value_t = 0)]
+    pictures: usize,
     /// Training steps of each run.
     #[arg(long, default_value_t = 120)]
     steps: u64,
@@ -89,6 +111,20 @@ fn run(args: &Args) -> Result<String, Failure> {
     let temporary = tempfile::tempdir()?;
     let dir = args.dir.as_deref().unwrap_or(temporary.path());
     fs::create_dir_all(dir)?;
+    if args.kills + args.pairs + args.full + args.read_only > 0 {
+        print(&rounds(args, dir)?);
+    }
+    if args.watch > 0.0 {
+        print(&watch::training(&pudle()?, dir, args.watch)?);
+    }
+    if args.pictures > 0 {
+        print(&pictures::folder(&pudle()?, dir, args.pictures)?);
+    }
+    Ok("all as expected".into())
+}
+
+/// The rounds whose runs are compared with an uninterrupted one.
+fn rounds(args: &Args, dir: &Path) -> Result<String, Failure> {
     let settings = dir.join("settings.toml");
     fs::write(&settings, format!("seed = {}\n{SETTINGS}steps = {}\n", args.seed, args.steps))?;
     let mut torture = Torture {
@@ -117,6 +153,15 @@ fn run(args: &Args) -> Result<String, Failure> {
         torture.pair(&run)?;
         torture.compare(&run)?;
         fs::remove_dir_all(&run)?;
+    }
+    #[cfg(unix)]
+    {
+        print(&disk::full(&mut torture, dir, args.full, time)?);
+        print(&disk::read_only(&mut torture, dir, args.read_only, time)?);
+    }
+    #[cfg(not(unix))]
+    if args.full + args.read_only > 0 {
+        return Err("full disks and read-only folders are tried on Unix only".into());
     }
     Ok(format!(
         "seed {}: {killed} kills in {runs} runs, all at identical weights, nothing left over; {} pairs, one of each refused",
@@ -153,11 +198,15 @@ impl Torture {
 
     /// Starts a new run, or resumes it.
     fn start(&self, run: &Path) -> Result<Child, Failure> {
+        Ok(self.start_command(run).spawn()?)
+    }
+
+    fn start_command(&self, run: &Path) -> Command {
         let flag = |text: &'static str| Path::new(text);
         let resumed = [flag("--resume"), run];
         let fresh = [flag("--config"), &self.settings, flag("--out"), run];
         let arguments: &[&Path] = if run.join("config.toml").exists() { &resumed } else { &fresh };
-        Ok(self.command(arguments).spawn()?)
+        self.command(arguments)
     }
 
     /// Kills a run at random moments, at most `most` times, and lets it end then. Returns the number of kills.
