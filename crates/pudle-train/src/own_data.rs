@@ -83,11 +83,8 @@ impl OwnData {
 
     /// Gives the dictionary the width of the data, and 4 atoms for each number of a datum, at most 1,024 and at most as many
     /// as data. The batch has at most as many data as training has.
-    ///
-    /// # Errors
-    /// Returns an error if no row is left for training.
-    pub fn fit(&self, config: &mut RunConfig) -> Result<()> {
-        let DataConfig::Matrix(settings) = &mut config.data else { return Ok(()) };
+    pub fn fit(&self, config: &mut RunConfig) {
+        let DataConfig::Matrix(settings) = &mut config.data else { return };
         let (rows, dim) = (self.matrix.len(), self.matrix.width());
         if rows < 2 {
             settings.validation = 0.0;
@@ -96,7 +93,11 @@ impl OwnData {
         let atoms = (OVERCOMPLETE * dim).min(MOST_ATOMS).min(trained.max(1));
         config.model.dictionary = DictionaryConfig::Dense(DenseConfig { dim, atoms });
         config.training.batch = config.training.batch.min(trained.max(1));
-        Ok(())
+    }
+
+    /// Adam's learning rate for atoms of unit norm with as many numbers as a datum, which are the smaller the more there are.
+    pub fn learning_rate(&self) -> f64 {
+        three_digits((0.32 / (self.matrix.width() as f64).sqrt()).min(0.2))
     }
 
     /// Opens the data for training.

@@ -5,3 +5,4 @@ mod cli;
 mod experiment;
 mod explain;
 mod formats;
+mod matrix;
