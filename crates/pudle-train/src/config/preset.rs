@@ -175,6 +175,7 @@ impl Preset {
                     ..MatrixSettings::new(PathBuf::new())
                 }),
                 TrainingConfig {
+                    steps: 2500,
                     batch: 256,
                     learning_rate: 0.04,
                     schedule: LearningRateSchedule::Cosine,
