@@ -13,6 +13,14 @@ use crate::terminal::say;
 
 const HEADING: &str = "Vectors (docs/own-data.md)";
 
+/// The settings that the user gives, which the data do not change.
+#[derive(Clone, Copy, Debug)]
+pub struct Given {
+    pub file: bool,
+    pub lambda: bool,
+    pub learning_rate: bool,
+}
+
 #[derive(clap::Args)]
 #[command(next_help_heading = HEADING)]
 pub struct MatrixArgs {
@@ -119,18 +127,16 @@ impl MatrixArgs {
 
     /// Opens the data if they are a matrix. Settings of a file are complete; otherwise the matrix gives the shape of the
     /// dictionary and `λ`, and lines say so.
-    pub fn open(
-        &self,
-        config: &mut RunConfig,
-        lambda: Option<f64>,
-        has_file: bool,
-    ) -> Result<Option<Opened>, Failure> {
+    pub fn open(&self, config: &mut RunConfig, given: Given) -> Result<Option<Opened>, Failure> {
         if !matches!(config.data, DataConfig::Matrix(_)) {
             return Ok(None);
         }
         let data = OwnData::open(config)?;
-        if !has_file {
-            data.fit(config)?;
+        if !given.file {
+            data.fit(config);
+            if !given.learning_rate {
+                config.training.learning_rate = data.learning_rate();
+            }
             if let Some(atoms) = self.atoms {
                 set_atoms(config, atoms);
             }
@@ -138,7 +144,7 @@ impl MatrixArgs {
         let opened = data.batches(config)?;
         describe(config, &data);
         let usual =
-            || (!has_file && lambda.is_none()).then(|| Sparsity::usual(&config.model.dictionary));
+            || (!given.file && !given.lambda).then(|| Sparsity::usual(&config.model.dictionary));
         if let Some(target) = self.target().or_else(usual) {
             let device = config.backend.device()?;
             let lambda = OwnData::find_lambda(config, &opened, target, &device)?;

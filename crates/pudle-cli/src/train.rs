@@ -9,7 +9,7 @@ use pudle_train::{
 
 use crate::arguments::{DeviceArg, parse_gradient, words};
 use crate::failure::Failure;
-use crate::matrix::{MatrixArgs, at_end, preset_for};
+use crate::matrix::{Given, MatrixArgs, at_end, preset_for};
 use crate::starts::{StartArgs, explained};
 use crate::terminal::{say, stop_on_ctrl_c};
 
@@ -114,7 +114,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }
         None => {
             let (mut config, name) = settings(&args)?;
-            let opened = args.matrix.open(&mut config, args.lambda, args.config.is_some())?;
+            let given = Given {
+                file: args.config.is_some(),
+                lambda: args.lambda.is_some(),
+                learning_rate: args.learning_rate.is_some() || args.update.is_some(),
+            };
+            let opened = args.matrix.open(&mut config, given)?;
             let (seed, backend) = (config.seed, config.backend);
             let mut path = PathBuf::new();
             let place = || {

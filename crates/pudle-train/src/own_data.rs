@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use pudle_core::{DenseConfig, DenseDictionary, Dictionary, DictionaryConfig, Noise, Pudle};
-use pudle_data::{DataConfig, Matrix, Opened, Rows};
+use pudle_data::{DataConfig, Matrix, Missing, Opened, Rows};
 
 use crate::config::RunConfig;
 use crate::error::{Result, TrainError};
@@ -15,6 +15,8 @@ use crate::trainer::Trainer;
 const OVERCOMPLETE: usize = 4;
 /// Most atoms, if nothing else is asked for.
 const MOST_ATOMS: usize = 1024;
+/// Most numbers of a matrix that is checked before a training.
+const MOST_CHECKED: usize = 1 << 24;
 /// Data in the sample on which `λ` is found.
 const SAMPLE: usize = 1000;
 /// Steps of the short trainings after which `λ` is found again.
@@ -40,11 +42,9 @@ impl Sparsity {
         let (field, value, share, range) = match self {
             Self::Nonzeros(count) => {
                 let range = format!("above 0 and below {atoms}, the number of atoms");
-                ("the target of non-zeros", count, count / atoms as f64, range)
+                ("target_nonzeros", count, count / atoms as f64, range)
             }
-            Self::Active(share) => {
-                ("the target of active codes", share, share, "above 0 and below 1".into())
-            }
+            Self::Active(share) => ("target_active", share, share, "above 0 and below 1".into()),
         };
         match share > 0.0 && share < 1.0 {
             true => Ok(share),
@@ -83,11 +83,8 @@ impl OwnData {
 
     /// Gives the dictionary the width of the data, and 4 atoms for each number of a datum, at most 1,024 and at most as many
     /// as data. The batch has at most as many data as training has.
-    ///
-    /// # Errors
-    /// Returns an error if no row is left for training.
-    pub fn fit(&self, config: &mut RunConfig) -> Result<()> {
-        let DataConfig::Matrix(settings) = &mut config.data else { return Ok(()) };
+    pub fn fit(&self, config: &mut RunConfig) {
+        let DataConfig::Matrix(settings) = &mut config.data else { return };
         let (rows, dim) = (self.matrix.len(), self.matrix.width());
         if rows < 2 {
             settings.validation = 0.0;
@@ -96,7 +93,11 @@ impl OwnData {
         let atoms = (OVERCOMPLETE * dim).min(MOST_ATOMS).min(trained.max(1));
         config.model.dictionary = DictionaryConfig::Dense(DenseConfig { dim, atoms });
         config.training.batch = config.training.batch.min(trained.max(1));
-        Ok(())
+    }
+
+    /// Adam's learning rate for atoms of unit norm with as many numbers as a datum, which are the smaller the more there are.
+    pub fn learning_rate(&self) -> f64 {
+        three_digits((0.32 / (self.matrix.width() as f64).sqrt()).min(0.2))
     }
 
     /// Opens the data for training.
@@ -105,7 +106,23 @@ impl OwnData {
     /// Returns an error if a setting is out of range, or rows cannot be read.
     pub fn batches(&self, config: &RunConfig) -> Result<Opened> {
         config.validate()?;
+        self.check(config.data.missing())?;
         config.open_matrix(self.matrix.clone())
+    }
+
+    /// Checks the numbers of a matrix that is read in a moment, so that a training of a few steps does not end in the middle.
+    /// A larger one is checked as training reads it.
+    fn check(&self, missing: Missing) -> Result<()> {
+        let (rows, width) = (self.matrix.len(), self.matrix.width());
+        if rows.saturating_mul(width) > MOST_CHECKED {
+            return Ok(());
+        }
+        let mut row = vec![0.0; width];
+        for number in 0..rows {
+            self.matrix.read(number, &mut row)?;
+            self.matrix.check(number, &row, missing)?;
+        }
+        Ok(())
     }
 
     /// Number of rows.

@@ -16,6 +16,38 @@ const IMPORT: &str = "--prox soft --lambda 0.1 --step 0.1 --layers 3 -o new";
 /// The commands, by subject.
 const COMMANDS: &[(&str, &[&str])] = &[
     (
+        "Matrices",
+        &[
+            "train --preset vectors",
+            "train --data missing.npy",
+            "train --data empty.safetensors",
+            "train --data pointer.safetensors",
+            "train --data pickle.pt",
+            "train --data two.safetensors",
+            "train --data two.safetensors --tensor c",
+            "train --data nan.safetensors",
+            "train --data words.csv",
+            "train --data ragged.csv",
+            "train --data gaps.csv",
+            "train --data zeros.csv",
+            "train --data matrix.safetensors --validation 95%",
+            "train --data matrix.safetensors --validation 5",
+            "train --data matrix.safetensors --target-active 0%",
+            "train --data matrix.safetensors --target-nonzeros 99",
+            "train --data matrix.safetensors --target-nonzeros 2 --lambda 1",
+            "train --data matrix.safetensors --lambda -1",
+            "train --data matrix.safetensors --normalize much",
+            "train --data matrix.safetensors --layers 0",
+            "train --data matrix.safetensors --atoms 0",
+            "train --data matrix.safetensors --patience 0",
+            "train --data matrix.safetensors --patches 8x8",
+            "train --data pictures --patches 8",
+            "train --data pictures --patches 900x900",
+            "train --data pictures --normalize unit",
+            "train --preset dense --target-active 5%",
+        ],
+    ),
+    (
         "Pictures",
         &[
             "denoise missing.png",
@@ -206,6 +238,10 @@ fn folder(dir: &Path) {
     );
     write("pickle.pt", b"\x80\x04\x95\x10\0\0\0\0\0\0\0\x8c\x05posix\x8c\x06system\x93.");
     write("header.safetensors", &u64::MAX.to_le_bytes());
+    write("words.csv", b"name,town\nAda,London\n");
+    write("ragged.csv", b"1,2,3\n4,5\n");
+    write("gaps.csv", b"a,b\n1,2\n3,\n5,6\n");
+    write("zeros.csv", b"0,0\n0,0\n0,0\n0,0\n");
     write("unknown.toml", b"[model]\nlayrs = 3\n");
     write("range.toml", b"[model]\nlayers = 0\n");
     write("digits/train-images-idx3-ubyte", b"\0\0\x08\x03\0\0\0\x05\0\0\0\x1c\0\0\0\x1c short");

@@ -217,12 +217,17 @@ fn shards(dir: &Path) -> Result<Vec<PathBuf>> {
 fn open_file(path: &Path, reading: Reading<'_>) -> Result<Box<dyn Rows>> {
     use std::io::Read;
     let io = |e| DataError::io(path, e);
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(DataError::format(path, "is neither a file nor a folder"));
+    }
     let mut head = Vec::new();
     std::fs::File::open(path).map_err(io)?.take(512).read_to_end(&mut head).map_err(io)?;
     if head.is_empty() {
         return Err(DataError::format(path, "is empty"));
     }
-    if let Some(what) = foreign_file(&head) {
+    // The first byte of a safetensors file can be that of another kind.
+    let is_tensors = head.len() > 8 && head[8] == b'{';
+    if let Some(what) = foreign_file(&head).filter(|_| !is_tensors) {
         return Err(DataError::format(path, what));
     }
     let array = if head.starts_with(b"\x93NUMPY") {
@@ -240,7 +245,7 @@ fn open_file(path: &Path, reading: Reading<'_>) -> Result<Box<dyn Rows>> {
         }
         let name = chosen(path, &names, reading.tensor)?;
         archive.array(name)?
-    } else if head.len() > 8 && head[8] == b'{' {
+    } else if is_tensors {
         let tensors = tensors::Tensors::open(path)?;
         let names = tensors.names();
         tensors.array(chosen(path, &names, reading.tensor)?)?

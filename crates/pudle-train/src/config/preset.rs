@@ -49,7 +49,7 @@ pub enum Preset {
     /// they are 60 layers of FISTA of step 0.02.
     Digits,
     /// A dictionary for the rows of a matrix of one's own, whose path has to be set. It minimises the lasso objective over
-    /// codes of 25 layers of FISTA; the gradient takes the codes as constants. Atoms start as data. A tenth of the rows is
+    /// codes of 50 layers of FISTA; the gradient takes the codes as constants. Atoms start as data. A tenth of the rows is
     /// held out. [`OwnData::fit`](crate::OwnData::fit) chooses what depends on the matrix.
     Vectors,
 }
@@ -164,7 +164,7 @@ impl Preset {
             ),
             Preset::Vectors => run(
                 PudleConfig::dense(DenseConfig { dim: 64, atoms: 256 })
-                    .with_layers(25)
+                    .with_layers(50)
                     .with_algorithm(Algorithm::Fista)
                     .with_gradient(GradientEstimator {
                         loss: Loss::Lasso,
@@ -175,8 +175,9 @@ impl Preset {
                     ..MatrixSettings::new(PathBuf::new())
                 }),
                 TrainingConfig {
+                    steps: 2500,
                     batch: 256,
-                    learning_rate: 5e-3,
+                    learning_rate: 0.04,
                     schedule: LearningRateSchedule::Cosine,
                     epsilon: 1e-8,
                     initialization: Initialization::Data,

@@ -7,7 +7,7 @@ use pudle_core::{
     Algorithm, AnyPudle, Backend, ConvConfig, DenseConfig, Learned, Proximal, PudleConfig,
     ThresholdConfig, WeightTying,
 };
-use pudle_data::{Normalization, Sigma};
+use pudle_data::{Normalization, Normalize, Sigma};
 use pudle_train::{Checkpoint, ExportOptions, Format, ImportOptions, import_dictionary};
 
 fn filters() -> PudleConfig {
@@ -73,6 +73,46 @@ fn every_format_brings_the_same_network_back() {
             back.export(format, &again).unwrap();
             assert_eq!(fs::read(&path).unwrap(), fs::read(&again).unwrap(), "{format} {k}");
         }
+    }
+}
+
+/// A network for vectors whose data are normalised.
+fn normalized(kind: Normalize) -> Checkpoint {
+    let config = PudleConfig::dense(DenseConfig { dim: 4, atoms: 7 });
+    let model = AnyPudle::new(&config, 1, &Backend::Flex.device().unwrap()).unwrap();
+    let numbers =
+        |used: bool, from: f32| if used { vec![from, 0.1, 1.0 / 3.0, 1e-7] } else { vec![] };
+    let (mean, scale) = (numbers(kind.centers(), -2.0), numbers(kind.scales(), 2.0));
+    let normalization = Normalization::new(kind, 4, mean, scale).unwrap();
+    Checkpoint { config, model, sigma: None, normalization }
+}
+
+#[test]
+fn the_normalisation_goes_where_the_network_goes() {
+    let kinds = [Normalize::Center, Normalize::Scale, Normalize::CenterScale, Normalize::Unit];
+    for network in kinds.map(normalized) {
+        let dir = tempfile::tempdir().unwrap();
+        network.write(dir.path()).unwrap();
+        let device = Backend::Flex.device().unwrap();
+        let read = |dir: &Path| Checkpoint::read(dir, &device);
+        assert_eq!(read(dir.path()).unwrap().normalization, network.normalization);
+        for format in [Format::Safetensors, Format::Npz, Format::Burnpack] {
+            let path = dir.path().join(format!("network.{format}"));
+            network.export(format, &path).unwrap();
+            assert_eq!(import(&path).unwrap().normalization, network.normalization, "{format}");
+        }
+        network.export(Format::Onnx, &dir.path().join("network.onnx")).unwrap();
+        // A damaged file is found, and a network without normalisation takes the file away.
+        let path = dir.path().join("normalization.safetensors");
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let error = read(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("normalization.safetensors"), "{error}");
+        let plain = Checkpoint { normalization: Normalization::none(), ..network };
+        plain.write(dir.path()).unwrap();
+        assert!(read(dir.path()).unwrap().normalization.is_none());
+        assert!(!path.exists());
     }
 }
 
