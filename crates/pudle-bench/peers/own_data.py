@@ -12,6 +12,7 @@ the machine does. Both programs of a part have the same number of threads. Dicti
 import argparse
 import json
 import os
+import re
 import resource
 import subprocess
 import tempfile
@@ -134,21 +135,32 @@ def spams_curve(x, test, args):
         rounds *= 2
 
 
+def settings(folder, args):
+    """The settings that `pudle train --data` chooses, with a checkpoint every few steps."""
+    words = ["--data", folder / "x.npy", "--atoms", args.atoms, "--lambda", args.lam, "--steps", 1, *args.train.split()]
+    pudle(args, "train", *words, "--out", folder / "one", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    text = (folder / "one" / "config.toml").read_text()
+    changes = {"steps": args.steps, "checkpoint_every": max(1, args.steps // 20), "valid_every": args.steps}
+    for name, value in changes.items():
+        text = re.sub(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)
+    (folder / "run.toml").write_text(text)
+    return folder / "run.toml"
+
+
 def pudle_curve(x, test, args, folder):
     """Every checkpoint of a run, at the time at which its file was complete."""
     np.save(folder / "x.npy", x)
-    run, started = folder / "run", time.time()
-    words = ["train", "--data", folder / "x.npy", "--atoms", args.atoms, "--lambda", args.lam, "--out", run, *args.train.split()]
+    config, run = settings(folder, args), folder / "run"
+    started = time.time()
     with Clock() as clock:
-        pudle(args, *words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    files = sorted((run / "checkpoint").glob("model-*"), key=lambda file: file.stat().st_mtime)
+        pudle(args, "train", "--config", config, "--out", run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    files = sorted((run / "checkpoint").glob("model-*.bpk"), key=lambda file: file.stat().st_mtime)
     for file in files:
         wall = file.stat().st_mtime - started
         out = folder / "at"
-        words = ["--tensor", args.tensor, "--transpose=false", "--prox", "soft", "--lambda", args.lam, "--step", "auto", "--layers", 1]
+        words = ["--transpose=false", "--prox", "soft", "--lambda", args.lam, "--step", "auto", "--layers", 1]
         pudle(args, "import", "--dictionary", file, *words, "-o", out, "--force", stdout=subprocess.DEVNULL)
         yield wall, wall / clock.wall * clock.cpu, objective(test, atoms_of(out), args.lam)
-    yield clock.wall, clock.cpu, objective(test, atoms_of(run), args.lam)
 
 
 def learning(args, folder):
@@ -330,7 +342,7 @@ def main():
     parser.add_argument("--lam", type=float, default=0.1)
     parser.add_argument("--seconds", type=float, default=60, help="most time of a peer's learning")
     parser.add_argument("--train", default="", help="more flags of `pudle train`")
-    parser.add_argument("--tensor", default="model.dictionary.atoms", help="the atoms' name in a checkpoint of a run")
+    parser.add_argument("--steps", type=int, default=1000, help="training steps of `learning`")
     parser.add_argument("--dictionary", type=Path, help="checkpoint of 1024 atoms of 256 numbers for `encode`")
     parser.add_argument("--encode-rows", type=int, default=20_000)
     parser.add_argument("--peer-rows", type=int, default=20_000)

@@ -192,8 +192,8 @@ fn coder(checkpoint: &Path, backend: &BackendArg) -> Result<Coder, Failure> {
 
 /// Returns an error if the result would replace a file without `force`, or its own input.
 fn check_output(output: &Path, input: &Path, force: bool) -> Result<(), Failure> {
-    if let (Ok(input), Ok(output)) = (input.canonicalize(), output.canonicalize())
-        && input == output
+    if let (Ok(from), Ok(to)) = (input.canonicalize(), output.canonicalize())
+        && from == to
     {
         return Err(format!("{}: the result would replace its input", output.display()).into());
     }

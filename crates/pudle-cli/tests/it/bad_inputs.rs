@@ -155,7 +155,6 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "encode denoise-gray picture.png -o new.npy --sigma 0",
             "encode denoise-gray picture.png -o new.npy --exact",
             "encode denoise-gray picture.png -o new.npy --columns",
-            "encode denoise-gray rows.npy -o new.npy",
             "decode vectors missing.npy -o new.npy",
             "decode vectors wide.npy -o new.npy",
             "decode vectors nan.npy -o new.npy",
