@@ -371,7 +371,8 @@ fn old_checkpoints_go() {
     let sums = ["checkpoint-16.sha256", "checkpoint-20.sha256"].map(String::from);
     let parts = ["model-16", "model-20", "optim-16", "optim-20", "scheduler-16", "scheduler-20"];
     let parts = parts.map(|name| format!("{name}.bpk"));
-    assert_eq!(names, sums.into_iter().chain(parts).collect::<Vec<_>>());
+    let usage = ["usage-16.csv", "usage-20.csv"].map(String::from);
+    assert_eq!(names, sums.into_iter().chain(parts).chain(usage).collect::<Vec<_>>());
 }
 
 #[test]
