@@ -79,15 +79,12 @@ def milliseconds(work, repetitions, device):
 
 
 def launches(work, device):
-    """Kernels that PyTorch launches, or operations on a CPU."""
-    kinds = [torch.profiler.ProfilerActivity.CPU]
-    if device.type == "cuda":
-        kinds.append(torch.profiler.ProfilerActivity.CUDA)
-    with torch.profiler.profile(activities=kinds) as profile:
-        work()
-        synchronize(device)
+    """Kernels that PyTorch launches on a card."""
     if device.type != "cuda":
         return None
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        work()
+        synchronize(device)
     return sum(event.device_type == torch.autograd.DeviceType.CUDA for event in profile.events())
 
 
