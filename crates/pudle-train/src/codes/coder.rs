@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, TensorData};
 use pudle_core::{
-    Algorithm, AnyPudle, Configured, DenseDictionary, Dictionary, DictionaryConfig, ModelVisitor,
-    Noise, Proximal, Pudle, PudleConfig, Step, WeightTying,
+    Algorithm, AnyPudle, DictionaryConfig, Noise, Proximal, PudleConfig, Step, WeightTying,
 };
 use pudle_data::Normalization;
 
 use super::lasso::Lasso;
+use super::work::{Decode, Encode, ShapeOf, With, solved};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TrainError};
 use crate::learning::flat;
@@ -308,112 +307,4 @@ impl Coder {
 
 fn no_lasso(reason: &str) -> TrainError {
     TrainError::Unsuitable(format!("the layers of this model do not converge to a lasso: {reason}"))
-}
-
-/// The lasso's solutions for data, and their reconstructions.
-fn solved(
-    lasso: &Lasso,
-    model: &Pudle<2, DenseDictionary>,
-    data: TensorData,
-    device: &Device,
-) -> (Vec<f32>, Vec<f32>) {
-    let model = model.valid();
-    let x = Tensor::<2>::from_data(data, device);
-    let extent = x.dims();
-    let correlations = model.dictionary().analyze(x - model.config().offset);
-    let shape = correlations.dims();
-    let code = lasso.solve(&values(correlations));
-    let z = Tensor::<2>::from_data(TensorData::new(code.clone(), shape), device);
-    (code, values(model.decode(z, extent)))
-}
-
-/// A shape of rank `D`: a batch of `count` data.
-fn with_batch<const D: usize>(count: usize, datum: &[usize]) -> [usize; D] {
-    std::array::from_fn(|axis| if axis == 0 { count } else { datum[axis - 1] })
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32")
-}
-
-struct ShapeOf<'a> {
-    datum: &'a [usize],
-}
-
-impl ModelVisitor for ShapeOf<'_> {
-    type Output = Option<Vec<usize>>;
-
-    fn visit<const D: usize, A: Configured<D>>(
-        self,
-        model: Option<Pudle<D, A>>,
-        _: fn(Pudle<D, A>) -> AnyPudle,
-    ) -> Self::Output {
-        let model = model?;
-        let dictionary = model.dictionary();
-        let extent = dictionary.covering(with_batch(1, self.datum));
-        Some(dictionary.code_shape(extent)?[1..].to_vec())
-    }
-}
-
-struct Encode<'a> {
-    data: TensorData,
-    noise: &'a Noise,
-    device: &'a Device,
-}
-
-impl ModelVisitor for Encode<'_> {
-    type Output = (Vec<f32>, Vec<f32>);
-
-    fn visit<const D: usize, A: Configured<D>>(
-        self,
-        model: Option<Pudle<D, A>>,
-        _: fn(Pudle<D, A>) -> AnyPudle,
-    ) -> Self::Output {
-        let model = model.expect("a coder has a model");
-        let x = Tensor::<D>::from_data(self.data, self.device);
-        let (code, reconstruction) = model.encode_and_decode(x, self.noise);
-        (values(code), values(reconstruction))
-    }
-}
-
-struct Decode<'a> {
-    code: TensorData,
-    /// Shape of the data that the codes cover, without the batch.
-    covered: &'a [usize],
-    /// Shape of the data.
-    datum: &'a [usize],
-    device: &'a Device,
-}
-
-impl ModelVisitor for Decode<'_> {
-    type Output = Vec<f32>;
-
-    fn visit<const D: usize, A: Configured<D>>(
-        self,
-        model: Option<Pudle<D, A>>,
-        _: fn(Pudle<D, A>) -> AnyPudle,
-    ) -> Self::Output {
-        let model = model.expect("a coder has a model");
-        let code = Tensor::<D>::from_data(self.code, self.device);
-        let count = code.dims()[0];
-        let data = model.valid().decode(code, with_batch(count, self.covered));
-        values(data.slice(with_batch::<D>(count, self.datum).map(|length| 0..length)))
-    }
-}
-
-struct With {
-    config: PudleConfig,
-}
-
-impl ModelVisitor for With {
-    type Output = Result<AnyPudle>;
-
-    fn visit<const D: usize, A: Configured<D>>(
-        self,
-        model: Option<Pudle<D, A>>,
-        wrap: fn(Pudle<D, A>) -> AnyPudle,
-    ) -> Self::Output {
-        let model = model.expect("a coder has a model");
-        Ok(wrap(model.with_config(self.config)?))
-    }
 }

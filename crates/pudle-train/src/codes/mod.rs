@@ -7,6 +7,7 @@ mod files;
 mod input;
 mod lasso;
 mod stats;
+mod work;
 mod writer;
 
 pub use coder::{Coded, Coder};
