@@ -103,7 +103,7 @@ fn models() -> impl Strategy<Value = (PudleConfig, u64)> {
     })
 }
 
-/// Projects the model whose weights are `N(0, 1)` draws, once and twice.
+/// Projects the model whose atoms are `N(0, 1)` draws, and other weights their magnitudes, once and twice.
 struct ProjectTwice(u64);
 
 impl ModelVisitor for ProjectTwice {
@@ -118,7 +118,12 @@ impl ModelVisitor for ProjectTwice {
         let drawn = model.weights().into_iter().enumerate().map(|(k, weight)| {
             let shape = weight.values.shape().to_vec();
             let values = normal(&shape, self.0.wrapping_add(k as u64)).convert::<f32>();
-            (weight.path, TensorData::new(values.try_to_vec::<f32>().unwrap(), shape))
+            let mut values = values.try_to_vec::<f32>().unwrap();
+            // A step size, a gain or a threshold below zero is refused, not projected.
+            if !weight.path.ends_with("atoms") {
+                values.iter_mut().for_each(|value| *value = value.abs() + 1e-3);
+            }
+            (weight.path, TensorData::new(values, shape))
         });
         let once = model.clone().with_weights(drawn.collect::<Vec<_>>()).unwrap().project();
         let list = |model: &Pudle<D, A>| {
