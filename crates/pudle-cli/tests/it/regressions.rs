@@ -117,7 +117,12 @@ fn models() -> [Checkpoint; 2] {
     [dense, PudleConfig::conv2d(filters)].map(|config| {
         let config = config.with_layers(2);
         let model = AnyPudle::new(&config, 1, &Device::flex()).unwrap();
-        Checkpoint { config, model, sigma: Some(Sigma::At(25.0)), normalization: pudle_data::Normalization::default() }
+        Checkpoint {
+            config,
+            model,
+            sigma: Some(Sigma::At(25.0)),
+            normalization: pudle_data::Normalization::default(),
+        }
     })
 }
 
