@@ -10,8 +10,8 @@ use pudle_core::{
     Learned, Proximal, PudleConfig, Step, ThresholdConfig, WeightTying,
 };
 use pudle_data::{
-    DataConfig, DeadLeavesSettings, DigitSettings, MatrixSettings, NoiseKinds, Normalize,
-    PhotographSettings, Sigma, StrokeSettings,
+    DataConfig, DeadLeavesSettings, DigitSettings, MatrixSettings, Missing, NoiseKinds,
+    Normalization, Normalize, PhotographSettings, Sigma, StrokeSettings,
 };
 use pudle_train::{
     Checkpoint, Initialization, LearningRateSchedule, RunConfig, TrainingConfig, UpdateRule,
@@ -82,9 +82,9 @@ fn models() -> impl Strategy<Value = PudleConfig> {
         (1e-9..1e3f64).prop_map(Step::Given),
         (1e-9..1e3f64).prop_map(Step::Learned),
     ];
-    let numbers = (1..200usize, step, -10.0..10.0f64, any::<bool>());
+    let numbers = (1..200usize, step, -10.0..10.0f64, any::<(bool, bool)>());
     (dictionaries(), thresholds(), words, numbers).prop_map(
-        |(dictionary, threshold, words, (layers, step, offset, recompute))| {
+        |(dictionary, threshold, words, (layers, step, offset, (recompute, nonnegative)))| {
             let (prox, gradient, algorithm, tying, kernels) = words;
             let prox: Proximal = prox.parse().unwrap();
             let gradient = gradient.parse().unwrap();
@@ -99,6 +99,7 @@ fn models() -> impl Strategy<Value = PudleConfig> {
                 offset,
                 kernels,
                 recompute,
+                nonnegative,
                 dictionary,
             }
         },
@@ -163,6 +164,7 @@ fn data_for(dictionary: DictionaryConfig) -> impl Strategy<Value = DataConfig> {
                     patches: (kind == 3).then_some([count, crop]),
                     normalize: [Normalize::None, Normalize::CenterScale, Normalize::Unit][kind % 3],
                     validation: share,
+                    missing: if flag { Missing::Nan } else { Missing::Error },
                 }),
                 (_, 0..3) => DataConfig::DeadLeaves(DeadLeavesSettings {
                     side: crop + count,
@@ -180,6 +182,8 @@ fn data_for(dictionary: DictionaryConfig) -> impl Strategy<Value = DataConfig> {
                     sigma,
                     flips: flag,
                     cached_images,
+                    recolored: share as f32,
+                    drawn: if flag { 0.25 } else { 0.0 },
                     noise,
                 }),
             }
@@ -213,6 +217,11 @@ fn trainings() -> impl Strategy<Value = TrainingConfig> {
                 beta_2,
                 epsilon,
                 initialization,
+                fixed_atoms: batch % 3,
+                revive: cosine,
+                unused_window: valid_every,
+                patience: cosine.then_some(warm_up + 1),
+                stopped_at: None,
                 warm_up,
                 shifts,
                 averaged: (shifts > 1).then_some(shifts),
@@ -266,7 +275,12 @@ fn checkpoints_survive_a_round_trip() {
             let config = config.with_kernels(Kernels::Auto).with_recompute(false);
             prop_assume!(config.validate().is_ok());
             let model = AnyPudle::new(&config, seed, &device).unwrap();
-            let written = Checkpoint { config, model, sigma: sigma.map(Sigma::At) };
+            let written = Checkpoint {
+                config,
+                model,
+                sigma: sigma.map(Sigma::At),
+                normalization: Normalization::default(),
+            };
             written.write(dir.path()).unwrap();
             let read = Checkpoint::read(dir.path(), &device).unwrap();
             prop_assert_eq!(&read.config, &written.config);
