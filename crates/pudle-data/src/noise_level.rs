@@ -37,7 +37,7 @@ const DARK: f32 = 0.25;
 /// Share of groups without any detail above which a picture has no noise.
 const CONSTANT: f32 = 0.1;
 /// Blocks that are partly clipped are measured, too, if they hold less than this share of the power of the others.
-const FLATTER: f32 = 0.6;
+const FLATTER: f32 = 0.75;
 /// Noise whose middle ring has this many times the power of the finest one is not white.
 const COLORED: f32 = 1.7;
 

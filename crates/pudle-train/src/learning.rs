@@ -123,31 +123,45 @@ impl DictionaryLearning {
         Ok(Checkpoint { config, model, sigma: None, normalization })
     }
 
-    /// Atoms that are rows, or random where rows are too few or have no length.
+    /// Atoms that are rows of different directions, or random where there are too few. At most 1,000 rows and 20 for each atom
+    /// are looked at.
     fn start(&self, batches: &MatrixBatches) -> Result<TensorData> {
         let dim = batches.matrix().width();
         let config = PudleConfig::dense(DenseConfig { dim, atoms: self.atoms });
         let random = AnyPudle::new(&config, self.seed, &Backend::default().device()?)?;
         let mut atoms = random.atoms();
-        let mut next = 0;
-        let most = batches.matrix().len().div_ceil(batches.rows(0).len()) as u64;
+        let mut chosen: Vec<Vec<f32>> = Vec::new();
+        let looked_at = batches.matrix().len().min(1000 + 20 * self.atoms);
+        let most = looked_at.div_ceil(batches.rows(0).len()) as u64;
         for step in 0..most {
             for row in batches.batch(step)?.input.chunks_exact(dim) {
                 let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-                if next < self.atoms && norm > 1e-6 {
-                    for (k, value) in row.iter().enumerate() {
-                        atoms[k * self.atoms + next] = value / norm;
-                    }
-                    next += 1;
+                if chosen.len() == self.atoms || norm <= 1e-6 {
+                    continue;
+                }
+                let unit: Vec<f32> = row.iter().map(|v| v / norm).collect();
+                let same = |atom: &Vec<f32>| {
+                    atom.iter().zip(&unit).map(|(a, b)| a * b).sum::<f32>().abs() > SAME
+                };
+                if !chosen.iter().any(same) {
+                    chosen.push(unit);
                 }
             }
-            if next == self.atoms {
+            if chosen.len() == self.atoms {
                 break;
+            }
+        }
+        for (atom, values) in chosen.iter().enumerate() {
+            for (k, value) in values.iter().enumerate() {
+                atoms[k * self.atoms + atom] = *value;
             }
         }
         Ok(TensorData::new(atoms, [dim, self.atoms]))
     }
 }
+
+/// Rows whose cosine is above this have the same direction.
+const SAME: f32 = 0.98;
 
 /// The numbers of rows one after the other, and the length of a row.
 pub(crate) fn flat(rows: &[impl AsRef<[f32]>]) -> Result<(Vec<f32>, usize)> {

@@ -150,19 +150,21 @@ pub(super) fn compensated(blocks: &[Block]) -> Vec<Block> {
     blocks.iter().filter(whole).map(compensate).collect()
 }
 
-/// The blocks that are hardly clipped, for clipped noise has less variance. If they are few, the least clipped fifth.
+/// The blocks that are hardly clipped, for clipped noise has less variance. If they are few, the least clipped fifth,
+/// [`compensated`].
 pub(super) fn unclipped(blocks: Vec<Block>) -> Vec<Block> {
     const MOST: f32 = 0.01;
     const FEWEST: usize = 20;
     let all = blocks.len();
-    let free = blocks.iter().filter(|block| block.clipped < MOST).count();
-    let limit = if free >= FEWEST.max(all / 20) {
-        MOST
-    } else {
-        let mut shares: Vec<f32> = blocks.iter().map(|block| block.clipped).collect();
-        shares.sort_unstable_by(f32::total_cmp);
-        // Blocks of clipped pixels alone say nothing.
-        shares.get(all / 5).copied().unwrap_or(0.0).clamp(MOST, 0.5)
-    };
-    blocks.into_iter().filter(|block| block.clipped <= limit).collect()
+    let (free, clipped): (Vec<Block>, Vec<Block>) =
+        blocks.into_iter().partition(|block| block.clipped < MOST);
+    if free.len() >= FEWEST.max(all / 20) {
+        return free;
+    }
+    let mut blocks = [free, clipped].concat();
+    blocks.sort_by(|a, b| a.clipped.total_cmp(&b.clipped));
+    // Blocks of clipped pixels alone say nothing.
+    let limit = blocks.get(all / 5).map_or(0.0, |block| block.clipped).clamp(MOST, 0.5);
+    blocks.retain(|block| block.clipped <= limit);
+    compensated(&blocks)
 }

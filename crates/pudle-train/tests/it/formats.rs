@@ -158,7 +158,8 @@ fn newer_and_damaged_descriptions_are_refused() {
     };
     // The JSON is quoted inside the JSON of the header.
     assert!(swapped(r#"\"format\":1"#, r#"\"format\":9"#).contains("newer version"));
-    assert!(swapped(r#"\"atoms\":6"#, r#"\"atoms\":7"#).contains("shape"));
+    let error = swapped(r#"\"atoms\":6"#, r#"\"atoms\":7"#);
+    assert!(error.contains("asks for [7, 1, 5, 5]"), "{error}");
     assert!(swapped(r#"\"layers\""#, r#"\"leyers\""#).contains("leyers"));
 }
 
