@@ -6,9 +6,12 @@ use pudle_core::{DenseConfig, PudleConfig};
 use pudle_data::{ColorMode, Idx, Image, Matrix, Photo, Rows};
 use pudle_train::{Checkpoint, ImportOptions, RunConfig, compare_data, import_dictionary};
 
+/// A function that reads bytes of any kind, and its name.
+type Target = (&'static str, fn(&[u8]));
+
 /// The names of all targets, with their functions.
 #[allow(dead_code)]
-pub const TARGETS: [(&str, fn(&[u8])); 13] = [
+pub const TARGETS: [Target; 13] = [
     ("config", config),
     ("idx", idx),
     ("safetensors", import),

@@ -249,7 +249,7 @@ fn cholesky_solve(a: &mut [f64], b: &mut [f64]) -> bool {
             row[j] = (row[j] - sum) / other[j];
         }
         let pivot = diagonal - dot(&row[..i], &row[..i]);
-        if !(pivot > LEAST_PIVOT * diagonal) {
+        if pivot.is_nan() || pivot <= LEAST_PIVOT * diagonal {
             return false;
         }
         row[i] = pivot.sqrt();
