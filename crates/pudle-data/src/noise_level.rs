@@ -269,7 +269,9 @@ impl Found {
         let measure = |groups: &[Block]| Spectrum::measure(groups, scale.rounding, jpeg.is_some());
         let mut spectrum = measure(&groups);
         // A bright page is clipped where it is flat, and what is not clipped is its text.
-        if let Some(flatter) = measure(&compensated(&every)) {
+        // JPEG moves clipped pixels away from the limits, so that their number says little there.
+        let clipped = if jpeg.is_none() { measure(&compensated(&every)) } else { None };
+        if let Some(flatter) = clipped {
             let finest = |spectrum: &Spectrum| power(&spectrum.power);
             if spectrum.as_ref().is_none_or(|free| finest(&flatter) < FLATTER * finest(free)) {
                 spectrum = Some(flatter);

@@ -172,3 +172,15 @@ fn white_margins_do_not_count() {
     let level = measure(&page);
     assert!((level.sigma / 20.0 - 1.0).abs() < 0.1, "{level:?}");
 }
+
+#[test]
+fn noise_under_jpeg_is_measured_in_dark_pictures_where_it_is_clipped() {
+    let scene = scene(480, 320, 7).to_gray();
+    // A dark ground with a lit part.
+    let lit = |y: usize, x: usize| if y > 200 && x > 240 { 1.0 } else { 0.05 };
+    let dark = Image::from_fn(1, 320, 480, |_, y, x| lit(y, x) * scene.data[y * 480 + x]);
+    for sigma in [15.0, 25.0] {
+        let level = measure(&compress(&eight_bits(&add_gaussian(&dark, sigma, 1)), 85, [0, 0]));
+        assert!((level.sigma / sigma - 1.0).abs() < 0.25, "{sigma}: {level:?}");
+    }
+}
