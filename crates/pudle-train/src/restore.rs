@@ -17,7 +17,7 @@ const LEAST_TOLD: f32 = 5.0;
 const JPEG_POWER: f32 = 1.15;
 /// For noise under JPEG, a grey and a colour network are told this many times its level: the rounding has spread it over
 /// neighbours, and in colour over larger squares.
-const JPEG_TOLD: [f32; 2] = [1.03, 1.1];
+const JPEG_TOLD: [f32; 2] = [1.03, 1.25];
 /// The largest level that a network is told.
 const MOST_TOLD: f32 = 255.0;
 
