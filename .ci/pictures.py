@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Denoises every file of a folder of picture formats, and compares with the truth.
 
-pictures.py FOLDER PUDLE    FOLDER has formats/ and truth/format.npz, as ../shared/cases/pictures.py makes them; PUDLE is the
+pictures.py FOLDER PUDLE    FOLDER has formats/ and truth/format.npz, noisy pictures of many formats and the clean ones; PUDLE is the
                             program. Needs numpy, pillow and tifffile.
 
 Prints a line for each file: the PSNR of the result against the clean picture (in dB, before and after where the file has the known

@@ -81,3 +81,45 @@ pub fn parse_gradient(text: &str) -> Result<GradientEstimator, String> {
 pub fn parse_prox(text: &str) -> Result<Proximal, String> {
     text.parse().map_err(|error: pudle_core::ConfigError| error.to_string())
 }
+
+/// Longest side of a patch in pixels.
+const LONGEST_SIDE: usize = 4096;
+
+/// Lengths of one or two axes, each at least 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Size(pub Vec<usize>);
+
+/// Parses the length of a signal, or the height and width of a picture.
+pub fn parse_size(text: &str) -> Result<Size, String> {
+    let lengths = text.split(['x', '×']).map(|part| part.trim().parse().ok().filter(|n| *n > 0));
+    match lengths.collect::<Option<Vec<usize>>>() {
+        Some(lengths) if lengths.len() <= 2 => Ok(Size(lengths)),
+        _ => Err(format!("\"{text}\" is not a size such as 481x321, or 1000 for a signal")),
+    }
+}
+
+/// Parses the height and width of patches.
+pub fn parse_patch(text: &str) -> Result<[usize; 2], String> {
+    let sides = parse_size(text).ok().and_then(|Size(sides)| <[usize; 2]>::try_from(sides).ok());
+    sides.filter(|sides| sides.iter().all(|side| *side <= LONGEST_SIDE)).ok_or_else(|| {
+        format!("\"{text}\" is not a height and a width from 1 to {LONGEST_SIDE}, such as 8x8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(parse_patch("8x12"), Ok([8, 12]));
+        assert_eq!(parse_size("481×321"), Ok(Size(vec![481, 321])));
+        assert_eq!(parse_size("1000"), Ok(Size(vec![1000])));
+        for text in ["8", "0x8", "8x", "ax8", "8x9999", "8x8x8"] {
+            assert!(parse_patch(text).unwrap_err().contains(text));
+        }
+        for text in ["", "0", "8x8x8", "8xa"] {
+            assert!(parse_size(text).unwrap_err().contains(text));
+        }
+    }
+}

@@ -11,7 +11,7 @@ use pudle_core::Algorithm;
 use pudle_train::{CodeStats, Coder, DataOptions, TrainError, decode_file, encode_file};
 use serde::Serialize;
 
-use crate::arguments::{BackendArg, words};
+use crate::arguments::{BackendArg, Size, parse_patch, parse_size, words};
 use crate::failure::Failure;
 use crate::shipped::load;
 use crate::terminal::{note, say, say_json};
@@ -37,7 +37,7 @@ pub struct EncodeArgs {
     columns: bool,
     /// Encode the patches of this height and width of the pictures in a folder, as vectors.
     #[arg(long, value_name = "HxW", value_parser = parse_patch)]
-    patches: Option<Patch>,
+    patches: Option<[usize; 2]>,
     /// Number T of unrolled layers, at least 1 [default: that of the checkpoint]. More layers of a tied network are closer
     /// to the lasso's solution.
     #[arg(long, value_name = "T")]
@@ -84,28 +84,6 @@ pub struct DecodeArgs {
     force: bool,
     #[command(flatten)]
     backend: BackendArg,
-}
-
-/// Height and width of patches.
-type Patch = [usize; 2];
-
-/// Lengths of axes.
-#[derive(Clone, Debug)]
-struct Size(Vec<usize>);
-
-fn parse_size(text: &str) -> Result<Size, String> {
-    let lengths = text.split(['x', '×']).map(|part| part.trim().parse().ok().filter(|n| *n > 0));
-    match lengths.collect::<Option<Vec<usize>>>() {
-        Some(lengths) if lengths.len() <= 2 => Ok(Size(lengths)),
-        _ => Err(format!("\"{text}\" is not a size such as 481x321, or 1000 for a signal")),
-    }
-}
-
-fn parse_patch(text: &str) -> Result<Patch, String> {
-    match parse_size(text).map(|Size(lengths)| <[usize; 2]>::try_from(lengths)) {
-        Ok(Ok(patch)) => Ok(patch),
-        _ => Err(format!("\"{text}\" is not a height and width such as 8x8")),
-    }
 }
 
 /// The JSON object of `encode --json`.
@@ -182,7 +160,7 @@ pub fn decode(args: &DecodeArgs) -> Result<(), Failure> {
 }
 
 fn coder(checkpoint: &Path, backend: &BackendArg) -> Result<Coder, Failure> {
-    let device = backend.backend.device()?;
+    let device = backend.device()?;
     let mut loaded = load(checkpoint, &device)?;
     if let Some(kernels) = backend.kernels {
         loaded.model = loaded.model.with_kernels(kernels)?;

@@ -7,7 +7,7 @@ use pudle_core::DictionaryConfig;
 use pudle_data::{DataConfig, Matrix, Normalize, Opened};
 use pudle_train::{OwnData, Preset, RunConfig, RunFigures, Sparsity};
 
-use crate::arguments::words;
+use crate::arguments::{parse_patch, words};
 use crate::failure::Failure;
 use crate::terminal::say;
 
@@ -32,7 +32,7 @@ pub struct MatrixArgs {
     columns: bool,
     /// Take all patches of this height and width of the pictures in the folder of --data, in grey and less their mean, as
     /// vectors.
-    #[arg(long, value_name = "HxW", value_parser = parse_patches, conflicts_with = "resume")]
+    #[arg(long, value_name = "HxW", value_parser = parse_patch, conflicts_with = "resume")]
     patches: Option<[usize; 2]>,
     /// Normalisation: none; center (the mean of each column is subtracted), scale (each column is divided by its standard
     /// deviation), center+scale; or unit (each datum is divided by its norm). It is part of the checkpoint.
@@ -238,14 +238,6 @@ pub fn at_end(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Parses a height and a width.
-fn parse_patches(text: &str) -> Result<[usize; 2], String> {
-    let sides = text.split_once(['x', '×']);
-    let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=4096).contains(side));
-    let size = sides.and_then(|(height, width)| Some([side(height)?, side(width)?]));
-    size.ok_or_else(|| format!("\"{text}\": must be a height and a width, 8x8 for example"))
-}
-
 /// Parses a share: a number with %, or one from 0 to 1.
 fn parse_share(text: &str) -> Result<f64, String> {
     let number = |text: &str| text.trim().parse::<f64>().ok();
@@ -263,16 +255,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_and_sizes_are_read() {
+    fn shares_are_read() {
         for (text, share) in [("5%", 0.05), ("0.25", 0.25), ("0", 0.0), ("100%", 1.0), ("1", 1.0)] {
             assert_eq!(parse_share(text), Ok(share));
         }
         for text in ["5", "-1%", "many", "NaN", "%", "101%"] {
             assert!(parse_share(text).unwrap_err().contains(text));
-        }
-        assert_eq!(parse_patches("8x12"), Ok([8, 12]));
-        for text in ["8", "0x8", "8x", "ax8", "8x9999"] {
-            assert!(parse_patches(text).unwrap_err().contains(text));
         }
     }
 }

@@ -56,6 +56,7 @@ mod matrix;
 mod noise;
 mod noise_kinds;
 mod noise_level;
+mod normal;
 mod npy_header;
 mod order;
 mod photo;
@@ -88,6 +89,7 @@ pub use matrix::{Matrix, MatrixBatches, Missing, Normalization, Normalize, Rows}
 pub use noise::{Sigma, add_gaussian, add_validation_noise};
 pub use noise_kinds::NoiseKinds;
 pub use noise_level::{LightNoise, NoiseLevel};
+pub use normal::{normal_density, upper_tail};
 pub use npy_header::read_npy_header;
 pub use photo::{Photo, PhotoOptions};
 pub use pictures::Pictures;

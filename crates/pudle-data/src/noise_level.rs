@@ -270,7 +270,8 @@ impl Found {
         let mut spectrum = measure(&groups);
         // A bright page is clipped where it is flat, and what is not clipped is its text.
         // JPEG moves clipped pixels away from the limits, so that their number says little there.
-        let clipped = if jpeg.is_none() { measure(&compensated(&every)) } else { None };
+        let is_clipped = jpeg.is_none() && every.iter().any(|group| group.clipped > 0.0);
+        let clipped = if is_clipped { measure(&compensated(&every)) } else { None };
         if let Some(flatter) = clipped {
             let finest = |spectrum: &Spectrum| power(&spectrum.power);
             if spectrum.as_ref().is_none_or(|free| finest(&flatter) < FLATTER * finest(free)) {

@@ -1,6 +1,6 @@
 //! Values at the limits of a file: the mean of clipped noise is not the value that it was added to.
 
-use pudle_data::Image;
+use pudle_data::{Image, normal_density, upper_tail};
 
 /// Side of the windows in which clipped pixels are counted.
 const SIDE: usize = 9;
@@ -9,35 +9,39 @@ pub(crate) const REACH: usize = SIDE / 2;
 /// Noise reaches a limit from this many standard deviations.
 const FAR: f32 = 3.0;
 
-/// The mean of `max(v + n, 0)` for normal noise `n` of variance 1: `v Φ(v) + φ(v)`.
-fn clipped_mean(v: f64) -> f64 {
-    v * below(v) + density(v)
+/// Entries of the table of clipped means.
+const ENTRIES: usize = 512;
+
+/// The mean of `max(v + n, 0)` for `v ≥ 0` and normal noise `n` of variance 1: `v Φ(v) + φ(v)`.
+fn clipped_mean(v: f32) -> f32 {
+    v * (1.0 - upper_tail(v)) + normal_density(v)
 }
 
-fn density(v: f64) -> f64 {
-    (-0.5 * v * v).exp() / (2.0 * std::f64::consts::PI).sqrt()
+/// The inverse of [`clipped_mean`]: values `v`, evenly spaced from 0 to [`FAR`], by their means.
+struct Unclipping {
+    means: [f32; ENTRIES],
 }
 
-/// The share `Φ(v)` of normal values below `v`, to 1e-7 (Abramowitz & Stegun, *Handbook of Mathematical Functions*, 26.2.17).
-fn below(v: f64) -> f64 {
-    let t = 1.0 / (1.0 + 0.231_641_9 * v.abs());
-    let series = t
-        * (0.319_381_530
-            + t * (-0.356_563_782
-                + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
-    let tail = density(v) * series;
-    if v >= 0.0 { 1.0 - tail } else { tail }
-}
-
-/// The value `v ≥ 0` whose clipped mean this is, and the share of its noise that is clipped. Both in standard deviations of
-/// the noise. 0 for means that no value has.
-fn unclipped(mean: f64) -> (f64, f64) {
-    let mut v = mean;
-    for _ in 0..20 {
-        // Newton's method; the derivative of the mean is Φ(v).
-        v = (v - (clipped_mean(v) - mean) / below(v)).max(0.0);
+impl Unclipping {
+    fn new() -> Self {
+        Self { means: std::array::from_fn(|k| clipped_mean(Self::value(k as f32))) }
     }
-    (v, 1.0 - below(v))
+
+    fn value(entry: f32) -> f32 {
+        FAR * entry / (ENTRIES - 1) as f32
+    }
+
+    /// The value whose clipped mean this is, in standard deviations of the noise; 0 for means that no value has.
+    fn of(&self, mean: f32) -> f32 {
+        match self.means.partition_point(|entry| *entry < mean) {
+            0 => 0.0,
+            ENTRIES => mean,
+            above => {
+                let [low, high] = [self.means[above - 1], self.means[above]];
+                Self::value((above - 1) as f32 + (mean - low) / (high - low))
+            }
+        }
+    }
 }
 
 /// Moves values near 0 and 1 from the mean of clipped noise to the value that it was added to.
@@ -53,6 +57,7 @@ pub(crate) fn unclip(
     kept: &Image,
     sigma: impl Fn(f32) -> f32,
 ) {
+    let unclipping = Unclipping::new();
     let area = noisy.height * noisy.width;
     let planes = estimate.data.chunks_exact_mut(area).zip(noisy.data.chunks_exact(area));
     for (plane, from) in planes {
@@ -60,18 +65,19 @@ pub(crate) fn unclip(
             if !from.contains(&limit) {
                 continue;
             }
-            let share = clipped_share(from, noisy.width, limit);
-            for ((value, share), kept) in plane.iter_mut().zip(share).zip(&kept.data) {
+            let shares = clipped_share(from, noisy.width, limit);
+            for ((value, share), kept) in plane.iter_mut().zip(shares).zip(&kept.data) {
                 let deviation = sigma(*value);
-                let distance = (*value - limit).abs();
+                let inside = if limit == 0.0 { *value } else { 1.0 - *value };
+                let distance = inside.max(0.0);
                 if share == 0.0 || distance >= FAR * deviation || deviation <= 0.0 {
                     continue;
                 }
-                let mean = if (*value - limit) * (0.5 - limit) < 0.0 { 0.0 } else { distance };
-                let (right, expected) = unclipped(f64::from(mean / deviation));
-                let right = right as f32 * deviation;
-                // All of the change where half as many pixels are clipped as are expected.
-                let believed = (share / expected.max(1e-6) as f32 * 2.0 - 0.25).clamp(0.0, 1.0);
+                let right = unclipping.of(distance / deviation);
+                // Nothing if less than an eighth of the expected pixels are clipped, and all of the change from five eighths on.
+                let expected = upper_tail(right).max(1e-6);
+                let believed = (share / expected * 2.0 - 0.25).clamp(0.0, 1.0);
+                let right = right * deviation;
                 let moved = if limit == 0.0 { right } else { 1.0 - right };
                 *value += (1.0 - kept) * believed * (moved - *value);
             }
@@ -113,13 +119,14 @@ mod tests {
 
     #[test]
     fn the_inverse_of_the_clipped_mean() {
+        let unclipping = Unclipping::new();
         for v in [0.0, 0.3, 1.0, 2.0, 2.9] {
-            let (found, share) = unclipped(clipped_mean(v));
-            assert!((found - v).abs() < 1e-5, "{v}: {found}");
-            assert!((share - (1.0 - below(v))).abs() < 1e-6);
+            let found = unclipping.of(clipped_mean(v));
+            assert!((found - v).abs() < 1e-4, "{v}: {found}");
         }
-        assert!((clipped_mean(0.0) - 0.398_942_28).abs() < 1e-6);
-        assert!(unclipped(0.1).0 < 1e-6);
+        assert!((clipped_mean(0.0) - 0.398_942_3).abs() < 1e-6);
+        assert_eq!(unclipping.of(0.1), 0.0);
+        assert_eq!(unclipping.of(3.5), 3.5);
     }
 
     #[test]

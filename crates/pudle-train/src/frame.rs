@@ -154,6 +154,32 @@ pub(crate) fn unit(mut values: Vec<f32>, least: f64) -> Option<Vec<f32>> {
     Some(values)
 }
 
+/// Vectors of unit norm of which no two are nearly parallel.
+pub(crate) struct Directions {
+    pub found: Vec<Vec<f32>>,
+    /// Vectors of at least this cosine are one.
+    same: f32,
+    /// Whether a vector and its opposite are one.
+    opposite: bool,
+}
+
+impl Directions {
+    pub fn new(same: f32, opposite: bool) -> Self {
+        Self { found: Vec::new(), same, opposite }
+    }
+
+    /// Adds a vector of unit norm, unless it is one of those that are there.
+    pub fn add(&mut self, unit: Vec<f32>) {
+        let is_same = |other: &Vec<f32>| {
+            let cosine: f32 = unit.iter().zip(other).map(|(a, b)| a * b).sum();
+            cosine >= self.same || self.opposite && -cosine >= self.same
+        };
+        if !self.found.iter().any(is_same) {
+            self.found.push(unit);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +198,17 @@ mod tests {
         let frame = Frame::new(&vectors, &[4, 3]);
         assert_eq!(frame.tiles().collect::<Vec<_>>(), [[0, 0]]);
         assert_eq!(frame.patch(&[1.0, 2.0, 3.0], [0, 0]), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn nearly_parallel_vectors_are_one() {
+        for (opposite, count) in [(true, 2), (false, 3)] {
+            let mut directions = Directions::new(0.98, opposite);
+            for vector in [[1.0, 0.0], [0.0, 1.0], [0.999, 0.044_7], [-1.0, 0.0]] {
+                directions.add(vector.to_vec());
+            }
+            assert_eq!(directions.found.len(), count);
+        }
     }
 
     #[test]

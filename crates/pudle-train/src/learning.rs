@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use burn::tensor::TensorData;
 use pudle_core::{
     Algorithm, AnyPudle, Backend, DenseConfig, DenseDictionary, GradientEstimator, Pudle,
     PudleConfig, Step,
@@ -11,6 +10,8 @@ use pudle_data::{Matrix, MatrixBatches, Missing, Normalize, Rows, Source};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TrainError};
+use crate::start::with_atoms;
+use crate::start_data::atoms_from_data;
 use crate::trainer::Trainer;
 use crate::update::Update;
 
@@ -111,8 +112,8 @@ impl DictionaryLearning {
         let batch = self.batch.min(matrix.len());
         let batches = MatrixBatches::new(matrix, normalization.clone(), missing, batch, self.seed)?;
         let device = Backend::default().device()?;
-        let start =
-            Pudle::<2, DenseDictionary>::from_data(&config, self.start(&batches)?, &device)?;
+        let start = Pudle::<2, DenseDictionary>::new(&config, self.seed, &device)?;
+        let start = with_atoms(start, &atoms_from_data(&batches, &config, self.seed)?)?;
         let mut trainer = Trainer::new(start, Update::adam(rate));
         for step in 0..self.steps {
             let part = step as f64 / self.steps as f64;
@@ -122,46 +123,7 @@ impl DictionaryLearning {
         let model = AnyPudle::Dense(trainer.model());
         Ok(Checkpoint { config, model, sigma: None, normalization })
     }
-
-    /// Atoms that are rows of different directions, or random where there are too few. At most 1,000 rows and 20 for each atom
-    /// are looked at.
-    fn start(&self, batches: &MatrixBatches) -> Result<TensorData> {
-        let dim = batches.matrix().width();
-        let config = PudleConfig::dense(DenseConfig { dim, atoms: self.atoms });
-        let random = AnyPudle::new(&config, self.seed, &Backend::default().device()?)?;
-        let mut atoms = random.atoms();
-        let mut chosen: Vec<Vec<f32>> = Vec::new();
-        let looked_at = batches.matrix().len().min(1000 + 20 * self.atoms);
-        let most = looked_at.div_ceil(batches.rows(0).len()) as u64;
-        for step in 0..most {
-            for row in batches.batch(step)?.input.chunks_exact(dim) {
-                let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-                if chosen.len() == self.atoms || norm <= 1e-6 {
-                    continue;
-                }
-                let unit: Vec<f32> = row.iter().map(|v| v / norm).collect();
-                let same = |atom: &Vec<f32>| {
-                    atom.iter().zip(&unit).map(|(a, b)| a * b).sum::<f32>().abs() > SAME
-                };
-                if !chosen.iter().any(same) {
-                    chosen.push(unit);
-                }
-            }
-            if chosen.len() == self.atoms {
-                break;
-            }
-        }
-        for (atom, values) in chosen.iter().enumerate() {
-            for (k, value) in values.iter().enumerate() {
-                atoms[k * self.atoms + atom] = *value;
-            }
-        }
-        Ok(TensorData::new(atoms, [dim, self.atoms]))
-    }
 }
-
-/// Rows whose cosine is above this have the same direction.
-const SAME: f32 = 0.98;
 
 /// The numbers of rows one after the other, and the length of a row.
 pub(crate) fn flat(rows: &[impl AsRef<[f32]>]) -> Result<(Vec<f32>, usize)> {

@@ -13,7 +13,7 @@ use pudle_data::{Missing, Opened, Source};
 use crate::config::{RunConfig, TrainingConfig};
 use crate::data::{DeviceBatch, to_device};
 use crate::error::{Result, TrainError};
-use crate::frame::{Bank, Frame, norm, unit};
+use crate::frame::{Bank, Directions, Frame, norm, unit};
 use crate::moments::{AtomAxis, forget};
 
 /// The most atoms that start again at once.
@@ -162,9 +162,9 @@ impl Pool {
     fn worst(mut self, count: usize, nonnegative: bool) -> Vec<Vec<f32>> {
         // A stable order, so that equal norms do not depend on chance.
         self.candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut worst: Vec<Vec<f32>> = Vec::new();
+        let mut worst = Directions::new(SAME, true);
         for (norm, mut values) in self.candidates {
-            if worst.len() == count {
+            if worst.found.len() == count {
                 break;
             }
             if !norm.is_finite() {
@@ -173,15 +173,11 @@ impl Pool {
             if nonnegative {
                 values.iter_mut().for_each(|value| *value = value.max(0.0));
             }
-            let Some(values) = unit(values, LEAST_NORM) else { continue };
-            let cosine = |other: &Vec<f32>| -> f32 {
-                values.iter().zip(other).map(|(a, b)| a * b).sum::<f32>().abs()
-            };
-            if worst.iter().all(|other| cosine(other) < SAME) {
-                worst.push(values);
+            if let Some(values) = unit(values, LEAST_NORM) {
+                worst.add(values);
             }
         }
-        worst
+        worst.found
     }
 }
 

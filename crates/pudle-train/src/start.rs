@@ -60,7 +60,7 @@ pub(crate) fn initial_model<const D: usize, A: Configured<D>>(
         _ if resumes => random(),
         (Initialization::Checkpoint { dir }, _) => start_from(model, seed, dir, device),
         (Initialization::Data, _) => {
-            let atoms = atoms_from_data(&*data.training, config)?;
+            let atoms = atoms_from_data(&*data.training, model, seed)?;
             let (found, wanted) = (atoms.len(), model.dictionary.atoms());
             if found < wanted {
                 log::warn!(
@@ -88,7 +88,10 @@ pub(crate) fn initial_model<const D: usize, A: Configured<D>>(
 }
 
 /// The model with these atoms as its first ones, in every bank.
-fn with_atoms<const D: usize, A: Configured<D>>(
+///
+/// # Errors
+/// Returns an error if a value is not finite.
+pub(crate) fn with_atoms<const D: usize, A: Configured<D>>(
     model: Pudle<D, A>,
     atoms: &[Vec<f32>],
 ) -> Result<Pudle<D, A>> {

@@ -41,38 +41,7 @@ pub fn plan(
     output: Option<&Path>,
     existing: Existing,
 ) -> Result<Vec<Plan>, Failure> {
-    // Each picture with its path in an output folder.
-    let mut pictures = Vec::new();
-    let mut folders = false;
-    for path in paths {
-        let meta = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        if !meta.is_dir() {
-            let name = path.file_name().map_or_else(|| path.clone(), PathBuf::from);
-            pictures.push((path.clone(), name));
-            continue;
-        }
-        folders = true;
-        let folder = ImageFolder::open_with_pages(path, ColorMode::AsIs)?;
-        let earlier = |picture: &Path| {
-            picture.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(SUFFIX))
-        };
-        // The output folder may lie in the input folder.
-        let below =
-            |picture: &Path| output.is_some_and(|out| out != path && picture.starts_with(out));
-        let (left_out, found): (Vec<&PathBuf>, Vec<_>) =
-            folder.paths().iter().partition(|picture| earlier(picture) || below(picture));
-        if !left_out.is_empty() {
-            log::warn!(
-                "{}: skipped {} output files of an earlier run",
-                path.display(),
-                left_out.len()
-            );
-        }
-        for picture in found {
-            let place = picture.strip_prefix(path).unwrap_or(picture);
-            pictures.push((picture.clone(), place.to_path_buf()));
-        }
-    }
+    let Found { pictures, folders } = find(paths, output)?;
     let into_folder =
         output.filter(|out| folders || pictures.len() != 1 || out.is_dir() || names_folder(out));
     if let Some(folder) = into_folder.filter(|folder| folder.exists() && !folder.is_dir()) {
@@ -111,16 +80,70 @@ pub fn plan(
         }
         plans.push(Plan { input, output });
     }
-    let taken: Vec<_> = plans.iter().filter(|plan| is_taken(&plan.output)).collect();
-    if let (Some(first), Existing::Refuse) = (taken.first(), existing) {
-        let others = match taken.len() {
-            1 => String::new(),
-            n => format!(" (and {} more)", n - 1),
-        };
-        let output = first.output.display();
-        return Err(format!("{output}: exists{others}; replace with --force").into());
+    match existing {
+        Existing::Refuse => refuse_taken(&plans)?,
+        Existing::Replace | Existing::Skip => {}
     }
     Ok(plans)
+}
+
+/// The pictures among files and folders.
+struct Found {
+    /// Each picture, with its path in an output folder.
+    pictures: Vec<(PathBuf, PathBuf)>,
+    /// Whether any of the paths is a folder.
+    folders: bool,
+}
+
+fn find(paths: &[PathBuf], output: Option<&Path>) -> Result<Found, Failure> {
+    let mut found = Found { pictures: Vec::new(), folders: false };
+    for path in paths {
+        let meta = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        if meta.is_dir() {
+            found.folders = true;
+            find_in_folder(path, output, &mut found.pictures)?;
+        } else {
+            let name = path.file_name().map_or_else(|| path.clone(), PathBuf::from);
+            found.pictures.push((path.clone(), name));
+        }
+    }
+    Ok(found)
+}
+
+/// Adds the pictures of a folder. Output files of an earlier run are left out, which a line says.
+fn find_in_folder(
+    path: &Path,
+    output: Option<&Path>,
+    pictures: &mut Vec<(PathBuf, PathBuf)>,
+) -> Result<(), Failure> {
+    let folder = ImageFolder::open_with_pages(path, ColorMode::AsIs)?;
+    let earlier = |picture: &Path| {
+        picture.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(SUFFIX))
+    };
+    // The output folder may lie in the input folder.
+    let below = |picture: &Path| output.is_some_and(|out| out != path && picture.starts_with(out));
+    let (left_out, found): (Vec<&PathBuf>, Vec<_>) =
+        folder.paths().iter().partition(|picture| earlier(picture) || below(picture));
+    if !left_out.is_empty() {
+        let count = left_out.len();
+        log::warn!("{}: skipped {count} output files of an earlier run", path.display());
+    }
+    for picture in found {
+        let place = picture.strip_prefix(path).unwrap_or(picture);
+        pictures.push((picture.clone(), place.to_path_buf()));
+    }
+    Ok(())
+}
+
+/// Returns an error that names the first output file that exists, if any does.
+fn refuse_taken(plans: &[Plan]) -> Result<(), Failure> {
+    let taken: Vec<_> = plans.iter().filter(|plan| is_taken(&plan.output)).collect();
+    let Some(first) = taken.first() else { return Ok(()) };
+    let others = match taken.len() {
+        1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
+    };
+    Err(format!("{}: exists{others}; replace with --force", first.output.display()).into())
 }
 
 /// Whether writing to `path` would replace a file. Pipes and terminals are not replaced.

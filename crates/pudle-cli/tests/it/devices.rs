@@ -35,6 +35,9 @@ fn a_device_that_is_not_there_is_an_error() {
         "bench --device 7",
         "experiment code-error --preset quick --device 7",
         "evaluate --checkpoint denoise-gray --images x --sigma 25 --device 7",
+        "explain x --device 7",
+        "encode denoise-gray x.npy -o z.npz --device 7",
+        "decode denoise-gray z.npz -o x.npy --device 7",
     ] {
         let error =
             contains("device 7 of backend \"flex\": there are 1").and(contains("pudle devices"));

@@ -3,6 +3,7 @@
 use super::blocks::rings;
 use super::spectrum::ramp;
 use crate::jpeg::{AREA, luminance_steps};
+use crate::normal::upper_tail;
 
 /// Fewest waves that a quality is judged by.
 const FEWEST: usize = 200;
@@ -97,13 +98,4 @@ fn rounded(sigma: f32, step: f32) -> (f32, f32) {
         k += 1.0;
     }
     (square, seen)
-}
-
-/// Probability that a standard normal value is above `x ≥ 0`. Abramowitz & Stegun, *Handbook of Mathematical Functions*
-/// (1964), 26.2.17; the error is below 1e-7.
-fn upper_tail(x: f32) -> f32 {
-    let t = 1.0 / (1.0 + 0.231_641_9 * x);
-    let series = [0.319_381_5, -0.356_563_8, 1.781_478, -1.821_256, 1.330_274];
-    let sum = series.iter().rev().fold(0.0, |sum, c| (sum + c) * t);
-    (-0.5 * x * x).exp() * 0.398_942_3 * sum
 }

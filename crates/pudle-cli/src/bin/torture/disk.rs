@@ -36,19 +36,12 @@ pub fn full(
         return Ok("no disk was filled: a small file system cannot be mounted here".into());
     };
     let (run, ballast) = (disk.0.join("run"), disk.0.join("ballast"));
-    let mut failed = 0;
-    for _ in 0..count {
-        let mut child = torture.start(&run)?;
-        ended_within(&mut child, moment(torture, time))?;
-        fill(&ballast)?;
-        failed += usize::from(!ended_well(&mut child, &run)?);
-        fs::remove_file(&ballast)?;
-        if !ended_well(&mut torture.start(&run)?, &run)? {
-            return Err(format!("{}: does not go on when there is space", run.display()).into());
-        }
-        torture.compare(&run)?;
-        fs::remove_dir_all(&run)?;
-    }
+    let trouble = Trouble {
+        start: &|torture| torture.start(&run),
+        begin: &|| fill(&ballast),
+        end: &|| Ok(fs::remove_file(&ballast)?),
+    };
+    let failed = trouble.befall(torture, &run, count, time)?;
     Ok(format!("{count} full disks: {failed} trainings failed, all went on to identical weights"))
 }
 
@@ -80,27 +73,52 @@ pub fn read_only(
         }
         Ok(command.spawn()?)
     };
-    let mut failed = 0;
-    for _ in 0..count {
-        let mut child = start(torture)?;
-        ended_within(&mut child, moment(torture, time))?;
-        set_mode(&place, 0o555)?;
-        failed += usize::from(!ended_well(&mut child, &run)?);
-        set_mode(&place, 0o755)?;
-        if !ended_well(&mut start(torture)?, &run)? {
-            return Err(format!("{}: does not go on when it is writable", run.display()).into());
-        }
-        torture.compare(&run)?;
-        fs::remove_dir_all(&run)?;
-    }
+    let trouble = Trouble {
+        start: &start,
+        begin: &|| set_mode(&place, 0o555),
+        end: &|| set_mode(&place, 0o755),
+    };
+    let failed = trouble.befall(torture, &run, count, time)?;
     torture.pudle = own;
     Ok(format!(
         "{count} read-only folders: {failed} trainings failed, all went on to identical weights"
     ))
 }
 
-fn moment(torture: &mut Torture, time: Duration) -> Duration {
-    time.mul_f64(torture.random.random_range(0.0..0.9))
+/// What befalls a training.
+struct Trouble<'a> {
+    /// Starts the training, or lets it go on.
+    start: &'a dyn Fn(&Torture) -> Result<Child, Failure>,
+    begin: &'a dyn Fn() -> Result<(), Failure>,
+    end: &'a dyn Fn() -> Result<(), Failure>,
+}
+
+impl Trouble<'_> {
+    /// Begins at a random moment of each of `count` trainings, and ends when that has ended. Each must go on to identical weights
+    /// then. Returns how many trainings ended with an error.
+    fn befall(
+        &self,
+        torture: &mut Torture,
+        run: &Path,
+        count: usize,
+        time: Duration,
+    ) -> Result<usize, Failure> {
+        let mut failed = 0;
+        for _ in 0..count {
+            let mut child = (self.start)(torture)?;
+            let moment = time.mul_f64(torture.random.random_range(0.0..0.9));
+            ended_within(&mut child, moment)?;
+            (self.begin)()?;
+            failed += usize::from(!ended_well(&mut child, run)?);
+            (self.end)()?;
+            if !ended_well(&mut (self.start)(torture)?, run)? {
+                return Err(format!("{}: does not go on after the trouble", run.display()).into());
+            }
+            torture.compare(run)?;
+            fs::remove_dir_all(run)?;
+        }
+        Ok(failed)
+    }
 }
 
 /// Whether a training ends with success. It must end by itself, and with 0 or 1.
