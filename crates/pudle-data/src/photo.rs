@@ -13,6 +13,7 @@ mod pixels;
 mod png;
 mod problem;
 mod sniff;
+mod tag;
 mod tags;
 #[cfg(test)]
 mod tests;

@@ -11,3 +11,4 @@ mod matrix;
 mod pictures;
 mod regressions;
 mod starts;
+mod train;

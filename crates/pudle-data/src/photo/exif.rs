@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use super::ifd::Reader;
+use super::tag;
 
 /// Removes the small copy of the picture, which would still show the noise. Returns whether there was one.
 pub(super) fn drop_thumbnail(exif: &mut Vec<u8>) -> bool {
@@ -29,8 +30,8 @@ fn thumbnail(exif: &[u8]) -> Option<(usize, (usize, usize))> {
     }
     let link = usize::try_from(first.next_at).ok()?;
     let bytes = file.directory(first.next).ok().and_then(|second| {
-        let start = *file.numbers(&second, 513).first()?;
-        let length = *file.numbers(&second, 514).first()?;
+        let start = *file.numbers(&second, tag::THUMBNAIL_OFFSET).first()?;
+        let length = *file.numbers(&second, tag::THUMBNAIL_LENGTH).first()?;
         let end = start.checked_add(length).filter(|&end| end <= exif.len() as u64)?;
         Some((usize::try_from(start).ok()?, usize::try_from(end).ok()?))
     });

@@ -174,7 +174,7 @@ impl<R: Read + Seek> Reader<R> {
                 return Ok((all, true));
             }
             match self.directory(next) {
-                Ok(page) if page.tags.contains_key(&256) => all.push(page),
+                Ok(page) if page.tags.contains_key(&super::tag::WIDTH) => all.push(page),
                 _ => return Ok((all, true)),
             }
         }

@@ -6,6 +6,7 @@ use image::metadata::Orientation;
 use super::deep::swaps;
 use super::exif::{drop_thumbnail, set_upright};
 use super::photoshop::without_thumbnails;
+use super::tag;
 use super::tags::{self, TagSet};
 
 /// Pixels per unit.
@@ -57,7 +58,10 @@ impl Notes {
         if let Some(photoshop) = set.take(34377) {
             notes.set_photoshop(&photoshop.bytes);
         }
-        let unit = set.take(296).and_then(|value| value.numbers().first().copied()).unwrap_or(2);
+        let unit = set
+            .take(tag::RESOLUTION_UNIT)
+            .and_then(|value| value.numbers().first().copied())
+            .unwrap_or(2);
         let side = |set: &mut TagSet, tag| set.take(tag)?.ratios().first().copied();
         if let (Some(x), Some(y)) = (side(&mut set, 282), side(&mut set, 283)) {
             let unit = unit.saturating_sub(1).min(2) as u8;

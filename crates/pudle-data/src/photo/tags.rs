@@ -7,6 +7,7 @@ use tiff::tags::{Tag, Type};
 use tiff::{Directory as Written, TiffResult};
 
 use super::ifd::{Directory, Reader, Value};
+use super::tag;
 
 /// Tags of pages that describe the picture, and that Exif data can hold as well.
 const DESCRIPTIVE: [u16; 8] = [270, 271, 272, 305, 306, 315, 316, 33432];
@@ -66,8 +67,8 @@ impl TagSet {
                 set.lost.push(tag);
             }
         }
-        set.exif = below(file, page, 34665);
-        set.gps = below(file, page, 34853);
+        set.exif = below(file, page, tag::EXIF);
+        set.gps = below(file, page, tag::GPS);
         set
     }
 
@@ -79,8 +80,8 @@ impl TagSet {
         for &tag in first.tags.keys().filter(|tag| DESCRIPTIVE.contains(tag)) {
             set.main.extend(file.find(&first, tag).map(|value| (tag, value)));
         }
-        set.exif = below(&mut file, &first, 34665);
-        set.gps = below(&mut file, &first, 34853);
+        set.exif = below(&mut file, &first, tag::EXIF);
+        set.gps = below(&mut file, &first, tag::GPS);
         Some(set)
     }
 

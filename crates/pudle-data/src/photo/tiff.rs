@@ -13,6 +13,7 @@ use super::ifd::{Directory, Reader};
 use super::notes::Notes;
 use super::pixels::Pixels;
 use super::problem::{Header, Problem};
+use super::tag;
 use super::tags::TagSet;
 
 use layout::{RAW, layout, sides};
@@ -40,7 +41,7 @@ pub(super) fn read<R: Read + Seek>(file: R, page: Option<usize>) -> Result<Found
     if page.is_none() && pages.len() > 1 {
         notes.lost.push(format!("{} small copies or masks", pages.len() - 1));
     }
-    if chosen.tags.contains_key(&330) {
+    if chosen.tags.contains_key(&tag::SUB_DIRECTORIES) {
         notes.lost.push("small copies below the page".into());
     }
     if broken {
@@ -49,7 +50,7 @@ pub(super) fn read<R: Read + Seek>(file: R, page: Option<usize>) -> Result<Found
     if layout.photometric == 5 {
         notes.lost.push("CMYK inks: the colours are brought to red, green and blue".into());
     }
-    let orientation = u8::try_from(file.first_number(chosen, 274, 1)).unwrap_or(1);
+    let orientation = u8::try_from(file.first_number(chosen, tag::ORIENTATION, 1)).unwrap_or(1);
     let orientation = Orientation::from_exif(orientation).unwrap_or(Orientation::NoTransforms);
     Ok(Found { pixels, orientation, notes })
 }
@@ -65,7 +66,7 @@ pub(super) fn header<R: Read + Seek>(file: R, any_page: bool) -> Result<Header, 
         number => number?,
     };
     let layout = layout(&mut file, &pages[number])?;
-    let turned = matches!(file.first_number(&pages[number], 274, 1), 5..=8);
+    let turned = matches!(file.first_number(&pages[number], tag::ORIENTATION, 1), 5..=8);
     let (height, width) = (layout.height, layout.width);
     let sides = if turned { [width, height] } else { [height, width] };
     Ok(Header { sides, colored: !matches!(layout.photometric, 0 | 1) })
@@ -73,23 +74,26 @@ pub(super) fn header<R: Read + Seek>(file: R, any_page: bool) -> Result<Header, 
 
 /// Whether a page is a small copy of another, or a mask.
 fn is_minor<R: Read + Seek>(file: &mut Reader<R>, page: &Directory) -> bool {
-    file.first_number(page, 254, 0) & 5 != 0 || file.first_number(page, 255, 1) == 2
+    file.first_number(page, tag::SUBFILE_TYPE, 0) & 5 != 0
+        || file.first_number(page, tag::OLD_SUBFILE_TYPE, 1) == 2
 }
 
 /// Refuses raw files of cameras, of which other programs take the small preview for the picture.
 fn refuse_raw<R: Read + Seek>(file: &mut Reader<R>, pages: &[Directory]) -> Result<(), String> {
     let first = &pages[0];
     let is_raw = |photometric| matches!(photometric, 32803 | 34892);
-    if first.tags.contains_key(&50706) || is_raw(file.first_number(first, 262, 0)) {
+    if first.tags.contains_key(&tag::DNG_VERSION)
+        || is_raw(file.first_number(first, tag::PHOTOMETRIC, 0))
+    {
         return Err(RAW.into());
     }
     let [width, height] = sides(file, first);
     let minor = is_minor(file, first);
-    for at in file.numbers(first, 330).into_iter().take(64) {
+    for at in file.numbers(first, tag::SUB_DIRECTORIES).into_iter().take(64) {
         let Ok(part) = file.directory(at) else { continue };
         let [w, h] = sides(file, &part);
         let larger = w.saturating_mul(h) > width.saturating_mul(height);
-        if is_raw(file.first_number(&part, 262, 0)) {
+        if is_raw(file.first_number(&part, tag::PHOTOMETRIC, 0)) {
             return Err(RAW.into());
         }
         if larger || (minor && !is_minor(file, &part)) {
@@ -104,7 +108,7 @@ fn refuse_raw<R: Read + Seek>(file: &mut Reader<R>, pages: &[Directory]) -> Resu
 
 /// Refuses a stack that has one page for many pictures: ImageJ and tifffile write such files, and say so in the description.
 fn refuse_hidden<R: Read + Seek>(file: &mut Reader<R>, pages: &[Directory]) -> Result<(), String> {
-    let Some(text) = file.find(&pages[0], 270) else { return Ok(()) };
+    let Some(text) = file.find(&pages[0], tag::DESCRIPTION) else { return Ok(()) };
     let text = String::from_utf8_lossy(&text.bytes);
     let count = text.lines().find_map(|line| line.strip_prefix("images=")?.trim().parse().ok());
     let images = count.filter(|_| text.starts_with("ImageJ=")).unwrap_or(1);

@@ -8,4 +8,5 @@ mod formats;
 mod properties;
 mod run;
 mod starts;
+mod unfinished;
 mod update;

@@ -11,6 +11,7 @@ use super::layout::{Layout, damaged, unpacked};
 use crate::photo::ifd::{Directory, Reader, Value};
 use crate::photo::jpeg::frame_size;
 use crate::photo::problem::MOST_BYTES;
+use crate::photo::tag;
 
 /// Samples as they are stored, unpacked to 1, 2, 4 or 8 bytes in the byte order of this machine, interleaved.
 pub(super) struct Samples {
@@ -42,9 +43,11 @@ pub(super) fn read<R: Read + Seek>(
 ) -> Result<Samples, String> {
     let size = unpacked(layout.bits);
     let places = Places {
-        offsets: file.numbers(page, if layout.tiled { 324 } else { 273 }),
-        lengths: file.numbers(page, if layout.tiled { 325 } else { 279 }),
-        tables: file.find(page, 347),
+        offsets: file
+            .numbers(page, if layout.tiled { tag::TILE_OFFSETS } else { tag::STRIP_OFFSETS }),
+        lengths: file
+            .numbers(page, if layout.tiled { tag::TILE_LENGTHS } else { tag::STRIP_LENGTHS }),
+        tables: file.find(page, tag::JPEG_TABLES),
     };
     check(file.length, layout, size)?;
     let [columns, rows] = layout.chunk;
@@ -221,24 +224,29 @@ impl Part {
     /// A TIFF file of one strip, with this part as its picture, in the byte order of its file.
     fn to_tiff(&self, layout: &Layout, bytes: &[u8], tables: Option<&[u8]>) -> Vec<u8> {
         let mut tags = vec![
-            (256, 4, 1, self.columns),
-            (257, 4, 1, self.rows),
-            (258, 3, 1, self.bits),
-            (259, 3, 1, self.compression as usize),
-            (262, 3, 1, 1),
-            (273, 4, 1, 0),
-            (277, 3, 1, self.samples),
-            (278, 4, 1, self.rows),
-            (279, 4, 1, bytes.len()),
-            (284, 3, 1, 1),
-            (317, 3, 1, layout.predictor as usize),
-            (339, 3, 1, if self.bits == layout.bits as usize { layout.format as usize } else { 1 }),
+            (tag::WIDTH, 4, 1, self.columns),
+            (tag::HEIGHT, 4, 1, self.rows),
+            (tag::BITS, 3, 1, self.bits),
+            (tag::COMPRESSION, 3, 1, self.compression as usize),
+            (tag::PHOTOMETRIC, 3, 1, 1),
+            (tag::STRIP_OFFSETS, 4, 1, 0),
+            (tag::SAMPLES, 3, 1, self.samples),
+            (tag::ROWS_PER_STRIP, 4, 1, self.rows),
+            (tag::STRIP_LENGTHS, 4, 1, bytes.len()),
+            (tag::PLANAR, 3, 1, 1),
+            (tag::PREDICTOR, 3, 1, layout.predictor as usize),
+            (
+                tag::SAMPLE_FORMAT,
+                3,
+                1,
+                if self.bits == layout.bits as usize { layout.format as usize } else { 1 },
+            ),
         ];
         let start = 8 + 2 + 12 * (tags.len() + usize::from(tables.is_some())) + 4;
         let tables = tables.unwrap_or_default();
         tags[5].3 = start + tables.len();
         if !tables.is_empty() {
-            tags.push((347, 7, tables.len(), start));
+            tags.push((tag::JPEG_TABLES, 7, tables.len(), start));
         }
         let number = |value: usize, size: usize| {
             let mut bytes = (value as u64).to_le_bytes()[..size].to_vec();
@@ -253,7 +261,7 @@ impl Part {
         file.extend(number(8, 4));
         file.extend(number(tags.len(), 2));
         for (tag, kind, count, value) in tags {
-            file.extend(number(tag, 2));
+            file.extend(number(tag.into(), 2));
             file.extend(number(kind, 2));
             file.extend(number(count, 4));
             match kind {

@@ -7,6 +7,7 @@ use super::layout::{Layout, damaged, kind};
 use crate::photo::deep::{Deep, plain8, plain16};
 use crate::photo::ifd::{Directory, Reader};
 use crate::photo::pixels::Pixels;
+use crate::photo::tag;
 
 /// The pixels of stored samples.
 pub(super) fn pixels<R: Read + Seek>(
@@ -72,7 +73,7 @@ fn palette<R: Read + Seek>(
     layout: &Layout,
     values: &[u16],
 ) -> Result<Pixels, String> {
-    let map = file.numbers(page, 320);
+    let map = file.numbers(page, tag::COLOR_MAP);
     let size = 1usize << layout.bits;
     if map.len() < 3 * size {
         return Err(damaged());

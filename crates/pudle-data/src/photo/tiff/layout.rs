@@ -4,6 +4,7 @@ use std::io::{Read, Seek};
 
 use crate::photo::deep::Kind;
 use crate::photo::ifd::{Directory, Reader};
+use crate::photo::tag;
 
 /// How the samples of a page are stored.
 pub(super) struct Layout {
@@ -49,7 +50,7 @@ pub(super) fn unpacked(bits: u64) -> usize {
 
 /// Width and height.
 pub(super) fn sides<R: Read + Seek>(file: &mut Reader<R>, page: &Directory) -> [u64; 2] {
-    [file.first_number(page, 256, 0), file.first_number(page, 257, 0)]
+    [file.first_number(page, tag::WIDTH, 0), file.first_number(page, tag::HEIGHT, 0)]
 }
 
 /// Reads how the samples are stored, and refuses what is not read.
@@ -68,30 +69,33 @@ pub(super) fn layout<R: Read + Seek>(
         Some((&first, rest)) if rest.iter().all(|&v| v == first) => Ok(first),
         Some(_) => Err("its channels are of different types, which is not read".to_string()),
     };
-    let bits = equal(file.numbers(page, 258), 1)?;
-    let format = match equal(file.numbers(page, 339), 1)? {
+    let bits = equal(file.numbers(page, tag::BITS), 1)?;
+    let format = match equal(file.numbers(page, tag::SAMPLE_FORMAT), 1)? {
         4 => 1,
         format => format,
     };
-    let samples = file.first_number(page, 277, 1);
-    let photometric = file.first_number(page, 262, 1);
-    let compression = compression(file.first_number(page, 259, 1))?;
-    let extras = file.numbers(page, 338);
+    let samples = file.first_number(page, tag::SAMPLES, 1);
+    let photometric = file.first_number(page, tag::PHOTOMETRIC, 1);
+    let compression = compression(file.first_number(page, tag::COMPRESSION, 1))?;
+    let extras = file.numbers(page, tag::EXTRA_SAMPLES);
     let colors = colors(photometric)?;
     let extra = extra(samples, colors, photometric, &extras)?;
     let kind = kind(format, bits, photometric)?;
-    let tiled = page.tags.contains_key(&324);
-    let rows = file.first_number(page, 278, height as u64).clamp(1, height as u64);
+    let tiled = page.tags.contains_key(&tag::TILE_OFFSETS);
+    let rows = file.first_number(page, tag::ROWS_PER_STRIP, height as u64).clamp(1, height as u64);
     let chunk = match tiled {
-        true => [file.first_number(page, 322, 0), file.first_number(page, 323, 0)],
+        true => [
+            file.first_number(page, tag::TILE_WIDTH, 0),
+            file.first_number(page, tag::TILE_HEIGHT, 0),
+        ],
         false => [width as u64, rows],
     };
     let (Some(columns), Some(rows)) = (side(chunk[0]), side(chunk[1])) else {
         return Err(damaged());
     };
     if photometric == 6 {
-        let subsampled =
-            file.numbers(page, 530).iter().any(|&v| v != 1) || !page.tags.contains_key(&530);
+        let subsampled = file.numbers(page, tag::SUBSAMPLING).iter().any(|&v| v != 1)
+            || !page.tags.contains_key(&tag::SUBSAMPLING);
         if bits != 8 || (subsampled && compression != 7) {
             return Err(
                 "its colours (YCbCr) are stored in a way that is not read; convert it to RGB"
@@ -105,11 +109,11 @@ pub(super) fn layout<R: Read + Seek>(
         bits,
         format,
         samples: samples as usize,
-        planar: file.first_number(page, 284, 1) == 2 && samples > 1,
+        planar: file.first_number(page, tag::PLANAR, 1) == 2 && samples > 1,
         compression,
         photometric,
-        predictor: file.first_number(page, 317, 1),
-        reversed: file.first_number(page, 266, 1) == 2,
+        predictor: file.first_number(page, tag::PREDICTOR, 1),
+        reversed: file.first_number(page, tag::FILL_ORDER, 1) == 2,
         tiled,
         chunk: [columns, rows],
         little: file.little,
