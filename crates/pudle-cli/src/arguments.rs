@@ -63,6 +63,21 @@ impl BackendArg {
     }
 }
 
+/// Whether λ is chosen by place.
+#[derive(clap::Args)]
+pub struct LambdaArg {
+    /// Run the network once, with the same λ everywhere, although the checkpoint has a choice of λ by place.
+    #[arg(long)]
+    same_lambda: bool,
+}
+
+impl LambdaArg {
+    /// Applies this argument to a denoiser.
+    pub fn set(&self, denoiser: Denoiser) -> Denoiser {
+        if self.same_lambda { denoiser.with_local_lambda(None) } else { denoiser }
+    }
+}
+
 /// Parses the name of an enum's variant. The help lists all names.
 pub fn words<T>() -> impl TypedValueParser<Value = T>
 where

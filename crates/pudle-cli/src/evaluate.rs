@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use pudle_data::Image;
-use pudle_train::{Evaluation, ImageScore, Protocol, Scored, Scoring, ShiftCount};
+use pudle_train::{Denoiser, Evaluation, ImageScore, Protocol, Scored, Scoring, ShiftCount};
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::arguments::{BackendArg, words};
+use crate::arguments::{BackendArg, LambdaArg, words};
 use crate::failure::Failure;
-use crate::shipped::load_denoiser;
 use crate::terminal::{say, say_json};
 
 #[derive(clap::Args)]
@@ -61,12 +60,15 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    lambda: LambdaArg,
+    #[command(flatten)]
     backend: BackendArg,
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    let denoiser = load_denoiser(&args.checkpoint, &args.backend.device()?)?;
+    let denoiser = Denoiser::load(&args.checkpoint, &args.backend.device()?)?;
     let denoiser = args.backend.set(denoiser)?.with_shifts(args.shifts)?;
+    let denoiser = args.lambda.set(denoiser);
     for &sigma in &args.sigma {
         Scoring::new(sigma).check()?;
     }

@@ -1,6 +1,7 @@
 //! The `pudle` command: trains, applies, evaluates, explains, exports and imports unrolled
 //! dictionary networks.
 
+mod adapt;
 mod arguments;
 mod bench;
 mod checkpoint;
@@ -41,6 +42,8 @@ enum Command {
     Train(train::Args),
     /// Denoise pictures, or a generated scene.
     Denoise(denoise::Args),
+    /// Fit the choice of λ by place of a denoiser to clean pictures.
+    Adapt(adapt::Args),
     /// Measure PSNR and SSIM of a denoiser on a folder of clean pictures.
     Evaluate(evaluate::Args),
     /// Repeat an experiment of the paper, and compare its results with the published ones.
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(args),
         Command::Denoise(args) => denoise::run(args),
+        Command::Adapt(args) => adapt::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Experiment(args) => experiment::run(args),
         Command::Explain(args) => explain::run(args),

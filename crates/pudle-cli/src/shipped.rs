@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use pudle_train::{Checkpoint, Denoiser};
+use pudle_train::Checkpoint;
 
 use crate::failure::Failure;
 
@@ -15,10 +15,4 @@ pub fn default_for(channels: usize) -> &'static str {
 /// Loads the shipped checkpoint of this name, or a checkpoint or run directory.
 pub fn load(name_or_dir: &Path, device: &Device) -> Result<Checkpoint, Failure> {
     Ok(Checkpoint::load(name_or_dir, device)?)
-}
-
-/// Loads a checkpoint with [`load`] as a denoiser.
-pub fn load_denoiser(name_or_dir: &Path, device: &Device) -> Result<Denoiser, Failure> {
-    let name = name_or_dir.display().to_string();
-    Ok(Denoiser::new(load(name_or_dir, device)?, &name, device)?)
 }

@@ -10,6 +10,8 @@ use pudle_data::{Image, Sigma};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TrainError};
+use crate::local_lambda::LocalLambda;
+use crate::shipped::shipped_local_lambda;
 use crate::sigma::check_sigma;
 use crate::stability::step_above_bound;
 
@@ -24,6 +26,8 @@ pub struct Denoiser {
     sigma: Option<Sigma>,
     /// Number of shifts over which estimates are averaged.
     shifts: usize,
+    /// The choice of λ by place, if there is one.
+    local: Option<LocalLambda>,
     device: Device,
 }
 
@@ -66,23 +70,33 @@ impl fmt::Display for ShiftCount {
 }
 
 impl Denoiser {
-    /// Loads a checkpoint directory.
+    /// Loads the shipped checkpoint of this name, or that of a directory, with its choice of λ by place if it has one.
     ///
     /// # Errors
     /// Returns an error if the checkpoint cannot be read or its model is not an image model.
-    pub fn load(dir: &Path, device: &Device) -> Result<Self> {
-        Self::new(Checkpoint::read(dir, device)?, &dir.display().to_string(), device)
+    pub fn load(name_or_dir: &Path, device: &Device) -> Result<Self> {
+        let checkpoint = Checkpoint::load(name_or_dir, device)?;
+        let denoiser = Self::new(checkpoint, &name_or_dir.display().to_string(), device)?;
+        let local = match shipped_local_lambda(name_or_dir) {
+            Some(text) => text.map(|text| LocalLambda::parse(text, name_or_dir)).transpose()?,
+            None => LocalLambda::read(name_or_dir)?,
+        };
+        Ok(denoiser.with_local_lambda(local))
     }
 
-    /// Creates a denoiser from a checkpoint. Errors use `name` for the checkpoint.
+    /// Creates a denoiser from a checkpoint, with the same λ everywhere. Errors use `name` for the checkpoint.
     ///
     /// # Errors
     /// Returns an error if the model is not an image model.
     pub fn new(checkpoint: Checkpoint, name: &str, device: &Device) -> Result<Self> {
         match checkpoint.model {
-            AnyPudle::Conv2d(model) => {
-                Ok(Self { model, sigma: checkpoint.sigma, shifts: 1, device: device.clone() })
-            }
+            AnyPudle::Conv2d(model) => Ok(Self {
+                model,
+                sigma: checkpoint.sigma,
+                shifts: 1,
+                local: None,
+                device: device.clone(),
+            }),
             _ => Err(TrainError::Unsuitable(format!(
                 "{name}: an image model is needed, but the atoms have shape {:?}",
                 checkpoint.config.dictionary.shape()
@@ -116,6 +130,17 @@ impl Denoiser {
         Ok(self)
     }
 
+    /// The same denoiser with this choice of λ by place, or with the same λ everywhere.
+    pub fn with_local_lambda(mut self, local: Option<LocalLambda>) -> Self {
+        self.local = local;
+        self
+    }
+
+    /// The choice of λ by place, if there is one.
+    pub fn local_lambda(&self) -> Option<&LocalLambda> {
+        self.local.as_ref()
+    }
+
     /// Number of channels of the atoms.
     pub fn channels(&self) -> usize {
         self.model.dictionary().atoms().dims()[1]
@@ -132,7 +157,8 @@ impl Denoiser {
     /// `sigma` is the standard deviation of the picture's noise on the scale 0 … 255, between 0.01 and 255, or `None`
     /// if it is unknown. Thresholds that depend on the noise use it. If the model was trained for other noise levels,
     /// the picture is scaled to the nearest one, so that noise and thresholds match: `x̂ = f(x r) / r` with
-    /// `r = σ_trained / σ`, around the model's offset.
+    /// `r = σ_trained / σ`, around the model's offset. With a [choice of λ by place](LocalLambda) and a known level, the network
+    /// runs twice.
     ///
     /// # Errors
     /// Returns an error if `sigma` is out of range, or the model does not support the picture's number of channels, or if the layers diverge.
@@ -140,18 +166,31 @@ impl Denoiser {
         if let Some(sigma) = sigma {
             check_sigma("sigma", sigma)?;
         }
-        let [channels, height, width] = noisy.shape();
-        let model_channels = self.channels();
+        let [_, height, width] = noisy.shape();
         let size = self.atom_size();
         if height.min(width) < size {
             let padded = noisy.pad_reflect_to(height.max(size), width.max(size));
             return Ok(self.denoise(&padded, sigma)?.crop(0, 0, height, width));
         }
-        let ratio = match (self.sigma, sigma) {
-            (Some(trained), Some(sigma)) => trained.nearest(sigma) / sigma,
-            _ => 1.0,
-        };
-        let noise = sigma.map_or(Noise::Unknown, |sigma| Noise::Same(f64::from(sigma * ratio)));
+        let estimate = self.estimate(noisy, sigma, 1.0)?;
+        let (Some(local), Some(sigma)) = (&self.local, sigma) else { return Ok(estimate) };
+        let larger = self.estimate(noisy, Some(sigma), local.factor)?;
+        Ok(local.apply(estimate, &larger, sigma / 255.0, self.told(sigma)))
+    }
+
+    /// The noise level that the network is told, for one of a picture.
+    pub(crate) fn told(&self, sigma: f32) -> f32 {
+        self.sigma.map_or(sigma, |trained| trained.nearest(sigma))
+    }
+
+    /// The mean over shifts, with thresholds for a noise level that is larger by `factor`. The picture is not smaller than an
+    /// atom.
+    pub(crate) fn estimate(&self, noisy: &Image, sigma: Option<f32>, factor: f32) -> Result<Image> {
+        let [channels, height, width] = noisy.shape();
+        let model_channels = self.channels();
+        let ratio = sigma.map_or(1.0, |sigma| self.told(sigma) / sigma);
+        let level = |sigma: f32| Noise::Same(f64::from(sigma * ratio * factor));
+        let noise = sigma.map_or(Noise::Unknown, level);
         let (batch, data) = match (model_channels, channels) {
             (model, image) if model == image => (1, noisy.data.clone()),
             (1, image) => (image, noisy.data.clone()),
@@ -206,9 +245,10 @@ impl Denoiser {
     }
 
     /// The radius of the receptive field in pixels. Pixels farther away do not affect the estimate of a pixel. Every
-    /// layer and the decoder add the size of an atom minus 1.
+    /// layer and the decoder add the size of an atom minus 1. A choice of λ by place adds half its window.
     pub fn reach(&self) -> usize {
-        (self.model.config().layers + 1) * (self.atom_size() - 1)
+        let network = (self.model.config().layers + 1) * (self.atom_size() - 1);
+        network + self.local.as_ref().map_or(0, LocalLambda::reach)
     }
 
     /// The number of all shifts of the atoms' grid, the stride squared.

@@ -9,14 +9,21 @@ pub(crate) struct Shipped {
     pub name: &'static str,
     pub config: &'static str,
     pub weights: &'static [u8],
+    /// The choice of λ by place, if it has one.
+    pub local_lambda: Option<&'static str>,
 }
 
 macro_rules! shipped {
-    ($($name:literal),*) => {
+    (@local $name:literal) => { None };
+    (@local $name:literal local) => {
+        Some(include_str!(concat!("../../../checkpoints/", $name, "/local-lambda.toml")))
+    };
+    ($($name:literal $($local:ident)?),*) => {
         &[$(Shipped {
             name: $name,
             config: include_str!(concat!("../../../checkpoints/", $name, "/config.toml")),
             weights: include_bytes!(concat!("../../../checkpoints/", $name, "/model.safetensors")),
+            local_lambda: shipped!(@local $name $($local)?),
         }),*]
     };
 }
@@ -37,4 +44,10 @@ pub(crate) fn shipped(name: &Path) -> Option<&'static Shipped> {
         log::warn!("{name} is the shipped checkpoint; the folder of this name is ./{name}");
     }
     Some(found)
+}
+
+/// The file of the choice of λ by place of the shipped checkpoint of this name, if it has one. `None` if no shipped checkpoint
+/// has this name.
+pub(crate) fn shipped_local_lambda(name: &Path) -> Option<Option<&'static str>> {
+    SHIPPED.iter().find(|shipped| Path::new(shipped.name) == name).map(|found| found.local_lambda)
 }

@@ -14,7 +14,7 @@ use pudle_data::{Image, Photo, PhotoOptions, Raster, add_gaussian, scene};
 use pudle_train::{Denoiser, ShiftCount};
 use serde::Serialize;
 
-use crate::arguments::BackendArg;
+use crate::arguments::{BackendArg, LambdaArg};
 use crate::failure::{Failure, message};
 use crate::shipped;
 use crate::terminal::{note, say, say_json};
@@ -91,6 +91,8 @@ pub struct Args {
     /// Print one JSON object for each picture.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    lambda: LambdaArg,
     #[command(flatten)]
     backend: BackendArg,
 }
@@ -186,7 +188,8 @@ impl Session {
         if let Some(denoiser) = self.denoisers.get(&name) {
             return Ok((name, denoiser.clone()));
         }
-        let denoiser = self.args.backend.set(shipped::load_denoiser(&name, &self.device)?)?;
+        let denoiser = self.args.backend.set(Denoiser::load(&name, &self.device)?)?;
+        let denoiser = self.args.lambda.set(denoiser);
         let shifts = match self.args.shifts {
             Some(shifts) => shifts,
             None => ShiftCount::Count(SHIFTS.min(denoiser.most_shifts())),
