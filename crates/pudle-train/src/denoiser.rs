@@ -183,6 +183,12 @@ impl Denoiser {
         self.sigma.map_or(sigma, |trained| trained.nearest(sigma))
     }
 
+    /// Whether λ of the model depends on the noise's level.
+    pub(crate) fn follows_noise(&self) -> bool {
+        let lambda = |level| self.model.lambda(0, &Noise::Same(level));
+        lambda(25.0) != lambda(30.0)
+    }
+
     /// The mean over shifts, with thresholds for a noise level that is larger by `factor`. The picture is not smaller than an
     /// atom.
     pub(crate) fn estimate(&self, noisy: &Image, sigma: Option<f32>, factor: f32) -> Result<Image> {

@@ -126,10 +126,9 @@ impl Denoiser {
         for level in &local.levels {
             check_sigma("levels", *level)?;
         }
-        if self.trained_sigma().is_none() {
-            return Err(TrainError::Unsuitable(
-                "the model was not trained for known noise levels, so its λ does not depend on them".into(),
-            ));
+        if !self.follows_noise() {
+            let reason = "λ of the model does not depend on the noise's level, so it cannot be chosen by place";
+            return Err(TrainError::Unsuitable(reason.into()));
         }
         let pictures = pictures_of(self, dir, pictures)?;
         for k in 0..local.levels.len() {

@@ -98,6 +98,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "evaluate --checkpoint denoise-gray --images pictures --sigma 25,x",
             "evaluate --checkpoint denoise-gray --images pictures --sigma -3",
             "evaluate --checkpoint denoise-gray",
+            "adapt denoise-gray --images pictures",
+            "adapt missing --images pictures",
+            "adapt pictures --images pictures",
+            "adapt vectors --images pictures",
         ],
     ),
     (

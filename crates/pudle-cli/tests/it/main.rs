@@ -1,5 +1,6 @@
 //! The integration tests of this crate as one program, so that Burn is linked once.
 
+mod adapt;
 mod bad_inputs;
 mod cli;
 mod codes;
