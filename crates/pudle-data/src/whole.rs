@@ -60,8 +60,9 @@ pub fn write_whole_with(
     builder.permissions(open_to_all);
     // Dropping the temporary file removes it, also on an early return. The error does not contain its
     // name.
-    let mut file = builder.tempfile_in(folder).map_err(|e| io::Error::from(e.kind()))?;
-    let mut buffered = BufWriter::with_capacity(1 << 20, &mut file);
+    let mut file = builder.tempfile_in(folder).map_err(without_name)?;
+    // The file below does not put its name into errors either.
+    let mut buffered = BufWriter::with_capacity(1 << 20, file.as_file_mut());
     write(&mut buffered)?;
     buffered.flush()?;
     drop(buffered);
@@ -88,7 +89,14 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
         _ => Path::new("."),
     };
     let file = tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(folder);
-    file.map(drop).map_err(|e| io::Error::from(e.kind()))
+    file.map(drop).map_err(without_name)
+}
+
+/// The error of the operating system without the name of a temporary file.
+fn without_name(error: io::Error) -> io::Error {
+    let cause = error.get_ref().and_then(|named| named.source());
+    let code = cause.and_then(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
+    code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 #[cfg(test)]
@@ -118,6 +126,17 @@ mod tests {
             assert!(check_writable(&at(name)).is_err(), "{name}");
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn errors_are_those_of_the_system() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("missing");
+        let expected = fs::read_dir(&missing).unwrap_err().to_string();
+        for error in [write_whole(&missing.join("new"), b"x"), check_writable(&missing.join("new"))]
+        {
+            assert_eq!(error.unwrap_err().to_string(), expected);
+        }
     }
 
     #[cfg(unix)]
