@@ -50,17 +50,8 @@ pub fn write_whole_with(
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
-    // A temporary file is private by default, but the renamed file must not be. The system
-    // applies the user's umask to these bits.
-    #[cfg(unix)]
-    let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    #[cfg(unix)]
-    builder.permissions(open_to_all);
-    // Dropping the temporary file removes it, also on an early return. The error does not contain its
-    // name.
-    let mut file = builder.tempfile_in(folder).map_err(without_name)?;
+    // Dropping the temporary file removes it, also on an early return.
+    let mut file = temporary(folder)?;
     // The file below does not put its name into errors either.
     let mut buffered = BufWriter::with_capacity(1 << 20, file.as_file_mut());
     write(&mut buffered)?;
@@ -88,15 +79,16 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let file = tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(folder);
-    file.map(drop).map_err(without_name)
+    temporary(folder).map(drop)
 }
 
-/// The error of the operating system without the name of a temporary file.
-fn without_name(error: io::Error) -> io::Error {
-    let cause = error.get_ref().and_then(|named| named.source());
-    let code = cause.and_then(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
-    code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+/// A new temporary file, open to all users whom the umask allows, as a renamed file must be. Errors do not contain its name.
+fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
+    builder.make_in(folder, |path| {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    })
 }
 
 #[cfg(test)]
