@@ -94,8 +94,8 @@ pub(crate) fn multiply<T: Real>(
     }
 }
 
-/// Rows and columns of a block of a Gram matrix.
-const BLOCK: usize = 192;
+/// Rows and columns of a block of a Gram matrix. Miri, which is some thousand times slower, sees small ones.
+const BLOCK: usize = if cfg!(miri) { 4 } else { 192 };
 
 /// Writes `DᵀD` of `D`, `[m, p]`, to rows of zeros that are `stride` numbers apart. Only blocks on and above
 /// the diagonal are computed; the others are copies of them.
