@@ -45,7 +45,7 @@ pub fn folder(pudle: &Path, dir: &Path, count: usize) -> Result<String, Failure>
         .spawn()?;
     let trained = Cost::of_success(train)?;
     let denoise = Command::new(pudle)
-        .args(["denoise", "--sigma", "10"])
+        .args(["denoise", "--sigma", "10", "--shifts", "1"])
         .arg(&pictures)
         .arg("-o")
         .arg(&out)
