@@ -6,22 +6,14 @@ use std::sync::Arc;
 use crate::cache::Cache;
 use crate::error::{DataError, Result};
 use crate::image::{ColorMode, Image};
-use crate::photo::files::header;
-use crate::photo::write::is_picture;
+use crate::picture_files::{PictureFiles, some};
 use crate::pictures::Pictures;
-use crate::walk::{Found, files};
 
 /// Decoded pictures in memory by default.
 const CAPACITY: usize = 512;
 
-/// Number of unreadable files that a warning names.
-const NAMED: usize = 3;
-
-/// The PNG, JPEG, TIFF and WebP files in a folder and all folders below it.
-///
-/// Files are found by extension (`.png`, `.jpg`, `.jpeg`, `.jpe`, `.jfif`, `.tif`, `.tiff`, `.webp`, in upper or lower case). The content
-/// decides on the format. Files are sorted by path, so that picture `i` is the same on every system. Links are followed.
-/// Directories of runs and checkpoints are left out, because the pictures in them are results.
+/// The PNG, JPEG, TIFF and WebP files in a folder and all folders below it, as [`PictureFiles`] finds them. They are sorted by
+/// path, so that picture `i` is the same on every system.
 #[derive(Debug)]
 pub struct ImageFolder {
     dir: PathBuf,
@@ -42,39 +34,10 @@ impl ImageFolder {
     /// [`DataError::Io`] if `dir` does not exist, [`DataError::NotAFolder`] if it is not a folder,
     /// [`DataError::NoImages`] if it holds no readable picture.
     pub fn open(dir: &Path, color: ColorMode) -> Result<Self> {
-        Self::find(dir, color, false)
-    }
-
-    /// [`open`](Self::open) that also accepts files with several pages or frames, for callers that choose one.
-    ///
-    /// # Errors
-    /// Those of [`open`](Self::open).
-    pub fn open_with_pages(dir: &Path, color: ColorMode) -> Result<Self> {
-        Self::find(dir, color, true)
-    }
-
-    fn find(dir: &Path, color: ColorMode, any_page: bool) -> Result<Self> {
-        let meta = std::fs::metadata(dir).map_err(|e| DataError::io(dir, e))?;
-        if !meta.is_dir() {
-            return Err(DataError::NotAFolder { path: dir.to_owned() });
-        }
-        let Found { paths: named, mut unreadable } = files(dir, is_picture);
-        let (mut paths, mut colored) = (Vec::new(), false);
-        for path in named {
-            match header(&path, any_page) {
-                Ok(header) => {
-                    colored |= header.colored;
-                    paths.push(path);
-                }
-                Err(e) => unreadable.push(e.to_string()),
-            }
-        }
-        unreadable.sort();
-        let skipped = unreadable.len();
+        let PictureFiles { paths, failed, colored } = PictureFiles::find(dir, false)?;
+        let skipped = failed.len();
         if skipped > 0 {
-            let more = if skipped > NAMED { "; …" } else { "" };
-            let named = unreadable[..skipped.min(NAMED)].join("; ");
-            log::warn!("{}: {skipped} unreadable skipped: {named}{more}", dir.display());
+            log::warn!("{}: {skipped} unreadable skipped: {}", dir.display(), some(&failed));
         }
         if paths.is_empty() {
             return Err(DataError::NoImages { dir: dir.to_owned(), skipped });

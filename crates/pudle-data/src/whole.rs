@@ -50,18 +50,10 @@ pub fn write_whole_with(
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
-    // A temporary file is private by default, but the renamed file must not be. The system
-    // applies the user's umask to these bits.
-    #[cfg(unix)]
-    let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    #[cfg(unix)]
-    builder.permissions(open_to_all);
-    // Dropping the temporary file removes it, also on an early return. The error does not contain its
-    // name.
-    let mut file = builder.tempfile_in(folder).map_err(|e| io::Error::from(e.kind()))?;
-    let mut buffered = BufWriter::with_capacity(1 << 20, &mut file);
+    // Dropping the temporary file removes it, also on an early return.
+    let mut file = temporary(folder)?;
+    // The file below does not put its name into errors either.
+    let mut buffered = BufWriter::with_capacity(1 << 20, file.as_file_mut());
     write(&mut buffered)?;
     buffered.flush()?;
     drop(buffered);
@@ -87,8 +79,16 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let file = tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(folder);
-    file.map(drop).map_err(|e| io::Error::from(e.kind()))
+    temporary(folder).map(drop)
+}
+
+/// A new temporary file, open to all users whom the umask allows, as a renamed file must be. Errors do not contain its name.
+fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
+    builder.make_in(folder, |path| {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    })
 }
 
 #[cfg(test)]
@@ -118,6 +118,17 @@ mod tests {
             assert!(check_writable(&at(name)).is_err(), "{name}");
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn errors_are_those_of_the_system() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("missing");
+        let expected = fs::read_dir(&missing).unwrap_err().to_string();
+        for error in [write_whole(&missing.join("new"), b"x"), check_writable(&missing.join("new"))]
+        {
+            assert_eq!(error.unwrap_err().to_string(), expected);
+        }
     }
 
     #[cfg(unix)]

@@ -232,13 +232,13 @@ impl Denoiser {
     fn check_estimate(&self, noisy: &Image, estimate: &[f32]) -> Result<()> {
         let largest = |values: &[f32]| values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
         let (from, to) = (largest(&noisy.data), largest(estimate));
-        if estimate.iter().all(|value| value.is_finite()) && to <= MOST_GROWTH * (1.0 + from) {
+        let finite = estimate.iter().all(|value| value.is_finite());
+        if finite && to <= MOST_GROWTH * (1.0 + from) {
             return Ok(());
         }
         let cause = step_above_bound(&AnyPudle::Conv2d(self.model.clone()))
             .unwrap_or_else(|| "the weights do not fit each other".into());
-        let result =
-            if to.is_finite() { format!("reaches {to:.1e}") } else { "is not finite".into() };
+        let result = if finite { format!("reaches {to:.1e}") } else { "is not finite".into() };
         Err(TrainError::Unsuitable(format!(
             "the estimate {result}, for a picture of values up to {from:.2}: {cause}"
         )))

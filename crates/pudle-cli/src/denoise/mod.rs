@@ -20,7 +20,7 @@ use crate::shipped;
 use crate::terminal::{note, say, say_json};
 use noise::{Noise, SigmaArg, strength};
 use outputs::{check_output, check_panel, check_replaced, make_folder_of};
-use plan::{Existing, Plan, check_file, plan, same_file};
+use plan::{Existing, Plan, Plans, check_file, plan, same_file};
 
 /// Width and height of the generated scene.
 const SCENE: (usize, usize) = (480, 320);
@@ -136,8 +136,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
         (_, true) => Existing::Skip,
         _ => Existing::Refuse,
     };
-    let plans = plan(&args.paths, args.output.as_deref(), existing)?;
-    if plans.is_empty() {
+    let Plans { pictures: plans, failed: unreadable } =
+        plan(&args.paths, args.output.as_deref(), existing)?;
+    if plans.is_empty() && unreadable.is_empty() {
         note!("nothing to do: every output file exists");
         return Ok(());
     }
@@ -152,13 +153,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
             return Err(format!("{}: the panel would replace the picture", panel.display()).into());
         }
     }
-    let single = plans.len() == 1;
-    let mut failed = 0;
+    let total = plans.len() + unreadable.len();
+    let single = total == 1 && unreadable.is_empty();
+    // The other pictures do not depend on these.
+    let mut failed = unreadable.len();
+    unreadable.iter().for_each(|message| note!("error: {}", message.replace('\n', " ")));
     for plan in &plans {
         match session.picture(plan) {
             Ok(report) => session.say(&report)?,
             Err(error) if single => return Err(error),
-            // The other pictures do not depend on this one.
             Err(error) => {
                 failed += 1;
                 note!("error: {}", message(&*error));
@@ -167,7 +170,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     match failed {
         0 => Ok(()),
-        _ => Err(format!("{failed} of {} pictures failed", plans.len()).into()),
+        _ => Err(format!("{failed} of {total} pictures failed").into()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pudle_data::{ColorMode, ImageFolder, Photo, check_writable};
+use pudle_data::{DataError, Photo, PictureFiles, check_writable};
 
 use crate::failure::Failure;
 
@@ -16,6 +16,14 @@ const SUFFIX: &str = "-denoised";
 pub struct Plan {
     pub input: PathBuf,
     pub output: PathBuf,
+}
+
+/// What there is to do.
+#[derive(Debug, Default, PartialEq)]
+pub struct Plans {
+    pub pictures: Vec<Plan>,
+    /// Why files of folders that should be pictures cannot be read.
+    pub failed: Vec<String>,
 }
 
 /// What is done about output files that exist.
@@ -31,17 +39,18 @@ pub enum Existing {
 /// of the picture. For a single picture, `output` is the file. For several pictures, `output` is a folder, in which
 /// pictures keep their subfolders.
 ///
-/// Output files of an earlier run in a folder are skipped.
+/// Output files of an earlier run in a folder are skipped. Files of a folder that cannot be read do not keep the others from
+/// being planned.
 ///
 /// # Errors
-/// Returns an error if a path cannot be read or written, if two pictures have the same output file, or if an output file
+/// Returns an error if a path cannot be read or written, if a folder holds no picture, if two pictures have the same output file, or if an output file
 /// exists and that is refused.
 pub fn plan(
     paths: &[PathBuf],
     output: Option<&Path>,
     existing: Existing,
-) -> Result<Vec<Plan>, Failure> {
-    let Found { pictures, folders } = find(paths, output)?;
+) -> Result<Plans, Failure> {
+    let Found { pictures, failed, folders } = find(paths, output)?;
     let into_folder =
         output.filter(|out| folders || pictures.len() != 1 || out.is_dir() || names_folder(out));
     if let Some(folder) = into_folder.filter(|folder| folder.exists() && !folder.is_dir()) {
@@ -84,24 +93,26 @@ pub fn plan(
         Existing::Refuse => refuse_taken(&plans)?,
         Existing::Replace | Existing::Skip => {}
     }
-    Ok(plans)
+    Ok(Plans { pictures: plans, failed })
 }
 
 /// The pictures among files and folders.
 struct Found {
     /// Each picture, with its path in an output folder.
     pictures: Vec<(PathBuf, PathBuf)>,
+    /// Messages about files that cannot be read.
+    failed: Vec<String>,
     /// Whether any of the paths is a folder.
     folders: bool,
 }
 
 fn find(paths: &[PathBuf], output: Option<&Path>) -> Result<Found, Failure> {
-    let mut found = Found { pictures: Vec::new(), folders: false };
+    let mut found = Found { pictures: Vec::new(), failed: Vec::new(), folders: false };
     for path in paths {
         let meta = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
         if meta.is_dir() {
             found.folders = true;
-            find_in_folder(path, output, &mut found.pictures)?;
+            find_in_folder(path, output, &mut found)?;
         } else {
             let name = path.file_name().map_or_else(|| path.clone(), PathBuf::from);
             found.pictures.push((path.clone(), name));
@@ -111,26 +122,26 @@ fn find(paths: &[PathBuf], output: Option<&Path>) -> Result<Found, Failure> {
 }
 
 /// Adds the pictures of a folder. Output files of an earlier run are left out, which a line says.
-fn find_in_folder(
-    path: &Path,
-    output: Option<&Path>,
-    pictures: &mut Vec<(PathBuf, PathBuf)>,
-) -> Result<(), Failure> {
-    let folder = ImageFolder::open_with_pages(path, ColorMode::AsIs)?;
+fn find_in_folder(path: &Path, output: Option<&Path>, found: &mut Found) -> Result<(), Failure> {
+    let mut files = PictureFiles::find(path, true)?;
+    if files.paths.is_empty() && files.failed.is_empty() {
+        return Err(DataError::NoImages { dir: path.to_path_buf(), skipped: 0 }.into());
+    }
+    found.failed.append(&mut files.failed);
     let earlier = |picture: &Path| {
         picture.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(SUFFIX))
     };
     // The output folder may lie in the input folder.
     let below = |picture: &Path| output.is_some_and(|out| out != path && picture.starts_with(out));
-    let (left_out, found): (Vec<&PathBuf>, Vec<_>) =
-        folder.paths().iter().partition(|picture| earlier(picture) || below(picture));
+    let (left_out, pictures): (Vec<PathBuf>, Vec<_>) =
+        files.paths.into_iter().partition(|picture| earlier(picture) || below(picture));
     if !left_out.is_empty() {
         let count = left_out.len();
         log::warn!("{}: skipped {count} output files of an earlier run", path.display());
     }
-    for picture in found {
-        let place = picture.strip_prefix(path).unwrap_or(picture);
-        pictures.push((picture.clone(), place.to_path_buf()));
+    for picture in pictures {
+        let place = picture.strip_prefix(path).unwrap_or(&picture).to_path_buf();
+        found.pictures.push((picture, place));
     }
     Ok(())
 }
@@ -250,7 +261,7 @@ mod tests {
             let output = output.map(|out| root.join(out));
             plan(&paths, output.as_deref(), existing).map(|plans| {
                 let relative = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
-                plans.iter().map(|p| relative(&p.output)).collect::<Vec<_>>()
+                plans.pictures.iter().map(|p| relative(&p.output)).collect::<Vec<_>>()
             })
         };
         assert_eq!(plan(&["a.png"], None, false).unwrap(), ["a-denoised.png"]);
@@ -283,10 +294,10 @@ mod tests {
             write(&at(name));
         }
         let plans = plan(&[at("in")], Some(&at("out")), Existing::Skip).unwrap();
-        let outputs: Vec<_> = plans.into_iter().map(|plan| plan.output).collect();
+        let outputs: Vec<_> = plans.pictures.into_iter().map(|plan| plan.output).collect();
         assert_eq!(outputs, [at("out/b.png")]);
         write(&at("out/b.png"));
-        assert_eq!(plan(&[at("in")], Some(&at("out")), Existing::Skip).unwrap(), []);
+        assert_eq!(plan(&[at("in")], Some(&at("out")), Existing::Skip).unwrap(), Plans::default());
     }
 
     #[test]

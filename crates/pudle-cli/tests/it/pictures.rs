@@ -76,3 +76,35 @@ fn names_that_are_not_utf8_are_kept() {
         .stderr(contains("1 of 2 pictures failed").and(contains("ame too long")));
     assert!(name(b"caf\xe9-denoised.png").exists());
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_its_own_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::create_dir_all(dir.join("in/deep")).unwrap();
+    for name in ["in/a.png", "in/deep/b.png"] {
+        scene(40, 32, 3).write(&dir.join(name)).unwrap();
+    }
+    let whole = fs::read(dir.join("in/a.png")).unwrap();
+    fs::write(dir.join("in/cut.png"), &whole[..20]).unwrap();
+    fs::write(dir.join("in/page.jpg"), "<!doctype html>").unwrap();
+    // These are no pictures, or say by their names that they are of other formats.
+    fs::write(dir.join("in/README.md"), "# Pictures").unwrap();
+    fs::write(dir.join("in/IMG_1.HEIC"), "").unwrap();
+    let line = "denoise in -o out --sigma 20 --shifts 1";
+    words(dir, line).code(1).stdout(contains("a.png").and(contains("b.png"))).stderr(
+        contains("error: in/cut.png: ")
+            .and(contains("error: in/page.jpg: ").and(contains("web page")))
+            .and(contains("error: 2 of 4 pictures failed"))
+            .and(contains("IMG_1.HEIC").and(contains("not read")))
+            .and(contains("README").not()),
+    );
+    // Also if there is nothing else to do.
+    words(dir, &format!("{line} --skip-existing"))
+        .code(1)
+        .stdout("")
+        .stderr(contains("2 of 2 pictures failed"));
+    fs::remove_file(dir.join("in/cut.png")).unwrap();
+    fs::remove_file(dir.join("in/page.jpg")).unwrap();
+    words(dir, &format!("{line} --skip-existing")).success().stderr(contains("nothing to do"));
+}

@@ -199,8 +199,9 @@ fn is_shard(path: &Path) -> bool {
 
 /// The files of matrices in a folder and the folders below it, in the order of their paths.
 fn shards(dir: &Path) -> Result<Vec<PathBuf>> {
-    let Found { paths: files, unreadable } = files(dir, is_shard);
-    if let Some(first) = unreadable.first() {
+    let Found { paths: files, unreadable, loops } = files(dir, is_shard);
+    let messages = unreadable.iter().map(|(_, message)| message);
+    if let Some(first) = messages.chain(&loops).next() {
         // Rows that are left out silently would shift the numbers of all others.
         return Err(DataError::format(dir, format!("cannot be read whole: {first}")));
     }

@@ -10,11 +10,12 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use super::deep::{Deep, Range, swaps};
+use super::frames::Count;
 use super::guard::guarded;
 use super::notes::Notes;
 use super::pixels::Pixels;
 use super::problem::{Header, MOST_BYTES, Problem, limits, plain_words};
-use super::sniff::{end_of_jpeg, unread};
+use super::sniff::{HEAD, end_of_jpeg, unread};
 use super::{JPEG_QUALITY, Photo, PhotoOptions, frames, highest, is_gray, jpeg, png, tiff, webp};
 use crate::error::{DataError, Result};
 use crate::image::{ColorMode, Image};
@@ -45,7 +46,7 @@ fn open(path: &Path) -> Result<(BufReader<File>, ImageFormat)> {
 fn recognise<R: Read + Seek>(file: &mut R, path: &Path) -> Result<ImageFormat> {
     let failed = |e| DataError::io(path, e);
     let mut head = Vec::new();
-    Read::by_ref(file).take(64).read_to_end(&mut head).map_err(failed)?;
+    Read::by_ref(file).take(HEAD).read_to_end(&mut head).map_err(failed)?;
     file.rewind().map_err(failed)?;
     if let Some(what) = unread(&head) {
         return Err(DataError::decode(path, what));
@@ -71,10 +72,10 @@ pub(crate) fn header(path: &Path, any_page: bool) -> Result<Header> {
         if format == ImageFormat::Tiff {
             return tiff::header(file, any_page).map_err(|problem| problem.of(path));
         }
-        let frames = count_frames(&mut file, format, &mut Notes::default())
+        let count = count_frames(&mut file, format, &mut Notes::default())
             .map_err(|e| DataError::io(path, e))?;
-        if frames > 1 && !any_page {
-            return Err(Problem::Pages(frames as usize).of(path));
+        if count.has_to_be_chosen() && !any_page {
+            return Err(Problem::Pages(count.frames as usize).of(path));
         }
         file.rewind().map_err(|e| DataError::io(path, e))?;
         let mut decoder =
@@ -98,16 +99,16 @@ fn words(path: &Path, error: ImageError) -> DataError {
     plain_words(error).of(path)
 }
 
-/// Reads the notes of PNG and WebP files. Returns the number of frames of an animation, or 0.
+/// Reads the notes of PNG and WebP files. Returns the number of frames of an animation.
 fn count_frames<R: Read + Seek>(
     file: &mut R,
     format: ImageFormat,
     notes: &mut Notes,
-) -> std::io::Result<u32> {
+) -> std::io::Result<Count> {
     match format {
         ImageFormat::Png => png::read(file, notes),
         ImageFormat::WebP => webp::read(file, notes),
-        _ => Ok(0),
+        _ => Ok(Count::default()),
     }
 }
 
@@ -136,15 +137,8 @@ fn read_still<R: BufRead + Seek>(
         let end = end_of_jpeg(&bytes).map_err(|reason| DataError::decode(path, reason))?;
         jpeg::read(&bytes, end, &mut notes);
     }
-    let frames = count_frames(&mut file, format, &mut notes).map_err(failed)? as usize;
-    match (page, frames) {
-        (None, 2..) => return Err(Problem::Pages(frames).of(path)),
-        (Some(page), _) if page == 0 || page > frames.max(1) => {
-            return Err(Problem::NoPage { page, count: frames.max(1) }.of(path));
-        }
-        (Some(_), 2..) => notes.lost.push(format!("the other {} frames", frames - 1)),
-        _ => {}
-    }
+    let count = count_frames(&mut file, format, &mut notes).map_err(failed)?;
+    let frame = count.choose(page, &mut notes.lost).map_err(|problem| problem.of(path))?;
     file.rewind().map_err(failed)?;
     let mut reader = ImageReader::with_format(&mut file, format);
     reader.limits(limits());
@@ -166,13 +160,14 @@ fn read_still<R: BufRead + Seek>(
         let reason = format!("{length} bytes cannot hold {width} × {height} pixels");
         return Err(DataError::decode(path, reason));
     }
-    let pixels = match page {
-        Some(page) if frames > 1 => {
+    let pixels = match frame {
+        Some(frame) => {
             drop(decoder);
             file.rewind().map_err(failed)?;
-            frames::read(file, format, page, frames).map_err(|problem| problem.of(path))?
+            let count = count.frames as usize;
+            frames::read(file, format, frame, count).map_err(|problem| problem.of(path))?
         }
-        _ => DynamicImage::from_decoder(decoder).map_err(|e| words(path, e))?,
+        None => DynamicImage::from_decoder(decoder).map_err(|e| words(path, e))?,
     };
     Ok(Decoded { pixels: Pixels::Plain(pixels), orientation, notes })
 }

@@ -8,6 +8,48 @@ use image::{AnimationDecoder, DynamicImage, Frames, ImageDecoder, ImageFormat};
 
 use super::problem::{Problem, limits, plain_words};
 
+/// What a file holds beside a picture.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    /// Frames of an animation, 0 for a still picture.
+    pub frames: u32,
+    /// Whether the file has a still picture that is none of the frames.
+    pub apart: bool,
+}
+
+impl Count {
+    /// Whether no frame is the picture for lack of others.
+    pub(super) fn has_to_be_chosen(self) -> bool {
+        self.frames > 1 && !self.apart
+    }
+
+    /// The frame to read, or `None` for the still picture. What is not read then is added to `lost`.
+    pub(super) fn choose(
+        self,
+        page: Option<usize>,
+        lost: &mut Vec<String>,
+    ) -> Result<Option<usize>, Problem> {
+        let count = self.frames as usize;
+        let frames = |count| match count {
+            1 => "the frame of the animation".into(),
+            _ => format!("the {count} frames of the animation"),
+        };
+        match page {
+            None if self.has_to_be_chosen() => return Err(Problem::Pages(count)),
+            None if self.apart => lost.push(frames(count)),
+            Some(page) if !(1..=count.max(1)).contains(&page) => {
+                return Err(Problem::NoPage { page, count: count.max(1) });
+            }
+            Some(_) if self.apart => lost.push("the still picture beside the animation".into()),
+            _ => {}
+        }
+        if page.is_some() && count > 1 {
+            lost.push(format!("the other {} frames", count - 1));
+        }
+        Ok(page.filter(|_| count > 1 || self.apart))
+    }
+}
+
 /// The frame of this number, counted from 1, as it is shown.
 pub(super) fn read<R: BufRead + Seek>(
     file: R,

@@ -200,6 +200,15 @@ impl<R: Read + Seek> Reader<R> {
         self.find(of, tag).map(|value| value.numbers()).unwrap_or_default()
     }
 
+    /// The ratios or whole numbers of a tag. There are none if the tag is missing.
+    pub(super) fn real_numbers(&mut self, of: &Directory, tag: u16) -> Vec<f64> {
+        let Some(value) = self.find(of, tag) else { return Vec::new() };
+        match value.ratios() {
+            ratios if ratios.is_empty() => value.numbers().iter().map(|&v| v as f64).collect(),
+            ratios => ratios,
+        }
+    }
+
     /// The first whole number of a tag, or `default`.
     pub(super) fn first_number(&mut self, of: &Directory, tag: u16, default: u64) -> u64 {
         self.numbers(of, tag).first().copied().unwrap_or(default)

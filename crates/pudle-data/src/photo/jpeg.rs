@@ -1,6 +1,6 @@
 //! The segments of JPEG files.
 
-use super::notes::{Density, Notes, Own};
+use super::notes::{Density, INKS, Notes, Own};
 
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const MORE_XMP: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
@@ -53,7 +53,13 @@ pub(super) fn read(bytes: &[u8], end: usize, notes: &mut Notes) {
     let follows = bytes[end.min(bytes.len())..].iter().any(|&b| b != 0);
     for (marker, body) in segments(bytes) {
         match marker {
-            0xe0 if body.starts_with(b"JFIF\0") => notes.density = density(body),
+            0xe0 if body.starts_with(b"JFIF\0") => {
+                notes.density = density(body);
+                // Its sides are the last two bytes before its pixels.
+                if body.len() > 14 && body[12] > 0 && body[13] > 0 {
+                    notes.lost.push("the small copy of the picture (JFIF)".into());
+                }
+            }
             0xe0 => notes.lost.push("a small copy (JFXX)".into()),
             0xe1 if body.starts_with(b"Exif\0") => {}
             0xe1 if body.starts_with(XMP) => notes.xmp = Some(body[XMP.len()..].to_vec()),
@@ -87,6 +93,9 @@ pub(super) fn read(bytes: &[u8], end: usize, notes: &mut Notes) {
     }
     if !photoshop.is_empty() {
         notes.set_photoshop(&photoshop);
+    }
+    if frame_size(bytes).is_some_and(|[_, _, channels]| channels == 4) {
+        notes.lost.push(INKS.into());
     }
     if !own.is_empty() {
         notes.own = Own::Jpeg(own);

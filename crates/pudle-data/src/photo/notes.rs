@@ -48,6 +48,9 @@ pub(super) struct Notes {
     pub lost: Vec<String>,
 }
 
+/// What is said of a picture whose colours are inks.
+pub(super) const INKS: &str = "CMYK inks (the colours are brought to red, green and blue)";
+
 impl Notes {
     /// The notes of a page.
     pub(super) fn of_tiff(mut set: TagSet, extra: Option<u64>) -> Self {
@@ -72,6 +75,17 @@ impl Notes {
         set.lost.clear();
         notes.own = Own::Tiff(set);
         notes
+    }
+
+    /// Says what of the way samples are stored is not kept: a palette, or samples of so many bits that are no whole bytes.
+    pub(super) fn set_stored(&mut self, bits: u64, palette: bool) {
+        if palette {
+            self.lost.push("the palette (each pixel has its colour in full)".into());
+        } else if !bits.is_multiple_of(8) {
+            let wide = if bits < 8 { 8 } else { 16 };
+            let bits = if bits == 1 { "1 bit".into() } else { format!("{bits} bits") };
+            self.lost.push(format!("samples of {bits} (they have {wide} bits)"));
+        }
     }
 
     /// Keeps data of Photoshop without small copies of the picture.

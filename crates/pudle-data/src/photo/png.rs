@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use flate2::Crc;
 use flate2::read::ZlibDecoder;
 
+use super::frames::Count;
 use super::notes::{Density, Notes, Own};
 
 const XMP: &[u8] = b"XML:com.adobe.xmp\0";
@@ -13,10 +14,12 @@ const MOST: u32 = 1 << 26;
 /// An inch in metres.
 const INCH: f64 = 0.0254;
 
-/// What a PNG file says beside Exif data and colour profile. Returns its number of frames, 0 for a still picture.
-pub(super) fn read<R: Read + Seek>(mut file: R, notes: &mut Notes) -> std::io::Result<u32> {
+/// What a PNG file says beside Exif data and colour profile. Returns its number of frames.
+pub(super) fn read<R: Read + Seek>(mut file: R, notes: &mut Notes) -> std::io::Result<Count> {
     let length = file.seek(SeekFrom::End(0))?;
     let (mut at, mut frames) = (8, 0);
+    // Whether the picture of a program that knows no animations is a frame of the animation.
+    let mut first_is_frame = None;
     let mut own = Vec::new();
     loop {
         file.seek(SeekFrom::Start(at))?;
@@ -33,7 +36,18 @@ pub(super) fn read<R: Read + Seek>(mut file: R, notes: &mut Notes) -> std::io::R
             }
             break;
         }
-        let pixels = [b"IHDR", b"PLTE", b"IDAT", b"fcTL", b"fdAT", b"iCCP", b"eXIf", b"tRNS"];
+        if &name == b"IHDR" {
+            let mut header = [0; 10];
+            file.read_exact(&mut header)?;
+            notes.set_stored(header[8].into(), header[9] == 3);
+            continue;
+        }
+        match &name {
+            b"fcTL" => first_is_frame = first_is_frame.or(Some(true)),
+            b"IDAT" => first_is_frame = first_is_frame.or(Some(false)),
+            _ => {}
+        }
+        let pixels = [b"PLTE", b"IDAT", b"fcTL", b"fdAT", b"iCCP", b"eXIf", b"tRNS"];
         if pixels.contains(&&name) {
             continue;
         }
@@ -69,7 +83,7 @@ pub(super) fn read<R: Read + Seek>(mut file: R, notes: &mut Notes) -> std::io::R
     if !own.is_empty() {
         notes.own = Own::Png(own);
     }
-    Ok(frames)
+    Ok(Count { frames, apart: frames > 0 && first_is_frame == Some(false) })
 }
 
 /// Whether a chunk stays true if the pixels change.

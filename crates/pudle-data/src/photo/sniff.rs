@@ -1,9 +1,12 @@
 //! What a file holds, by its first bytes.
 
+/// Bytes at the start of a file that tell what it is.
+pub(super) const HEAD: u64 = 132;
+
 /// A kind of file that is recognised but not read, by its first bytes: its name, and what to do with it. `None` if the
 /// bytes are of no kind in this list.
 pub(super) fn unread(head: &[u8]) -> Option<&'static str> {
-    const CONVERT: [(&[u8], &str); 14] = [
+    const CONVERT: &[(&[u8], &str)] = &[
         (b"GIF8", "a GIF picture, which is not read; convert it to PNG"),
         (b"BM", "a BMP picture, which is not read; convert it to PNG"),
         (b"\xff\x0a", "a JPEG XL picture, which is not read; convert it to PNG or TIFF"),
@@ -15,9 +18,27 @@ pub(super) fn unread(head: &[u8]) -> Option<&'static str> {
         (b"\xff\x4f\xff\x51", "a JPEG 2000 picture, which is not read; convert it to PNG or TIFF"),
         (b"8BPS", "a Photoshop file, which is not read; save it as PNG or TIFF"),
         (b"v/1\x01", "an OpenEXR picture, which is not read; convert it to TIFF"),
+        (b"II\xbc", "a JPEG XR picture, which is not read; convert it to PNG or TIFF"),
+        (b"#?RADIANCE", "a Radiance picture, which is not read; convert it to TIFF"),
+        (b"#?RGBE", "a Radiance picture, which is not read; convert it to TIFF"),
+        (b"SIMPLE  =", "a FITS file, which is not read; convert it to TIFF"),
+        (b"qoif", "a QOI picture, which is not read; convert it to PNG"),
+        (b"DDS ", "a DDS texture, which is not read; convert it to PNG"),
+        (b"\0\0\x01\0", "an icon (ICO), which is not read; convert it to PNG"),
+        (b"gimp xcf", "a GIMP file, which is not read; export it as PNG or TIFF"),
+        (b"AT&TFORM", "a DjVu document, not a picture"),
+        (b"\x89HDF", "an HDF5 file, not a picture; write its pictures as TIFF"),
+        (b"\x93NUMPY", "an array of NumPy, not a picture; write it as PNG or TIFF"),
+        (b"PK\x03\x04", "an archive (ZIP), not a picture; unpack it first"),
+        (b"\x1f\x8b", "a compressed file (gzip), not a picture; unpack it first"),
         (b"FUJIFILMCCD-RAW", "a camera's raw file, which is not read; develop it to TIFF"),
         (b"IIRO", "a camera's raw file, which is not read; develop it to TIFF"),
+        (b"MMOR", "a camera's raw file, which is not read; develop it to TIFF"),
+        (b"IIRS", "a camera's raw file, which is not read; develop it to TIFF"),
         (b"IIU\0", "a camera's raw file, which is not read; develop it to TIFF"),
+        (b"II\x1a\0\0\0HEAPCCDR", "a camera's raw file, which is not read; develop it to TIFF"),
+        (b"FOVb", "a camera's raw file, which is not read; develop it to TIFF"),
+        (b"\0MRM", "a camera's raw file, which is not read; develop it to TIFF"),
         (b"%PDF", "a PDF document, not a picture"),
         (b"\0\x05\x16\x07", "notes of macOS about another file, not a picture"),
         (b"version https://git-lfs", "a pointer of Git LFS, not the picture; fetch the picture"),
@@ -30,6 +51,9 @@ pub(super) fn unread(head: &[u8]) -> Option<&'static str> {
     }
     if let Some(kind) = CONVERT.iter().find(|(magic, _)| head.starts_with(magic)) {
         return Some(kind.1);
+    }
+    if head.get(128..132) == Some(b"DICM") {
+        return Some("a DICOM file, which is not read; convert it to TIFF");
     }
     if head.get(4..8) == Some(b"ftyp") {
         return Some(match head.get(8..12) {
@@ -125,6 +149,9 @@ mod tests {
             (b"  <!DOCTYPE html><title>", "HTML"),
             (b"version https://git-lfs.github.com/spec/v1", "LFS"),
             (b"II*\0\x10\0\0\0CR\x02\0", "raw"),
+            (b"II\xbc\x01", "JPEG XR"),
+            (b"SIMPLE  =       T", "FITS"),
+            (&[[0; 128].as_slice(), b"DICM"].concat(), "DICOM"),
         ] {
             assert!(unread(head).unwrap().contains(name), "{name}");
         }

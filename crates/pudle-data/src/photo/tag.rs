@@ -40,8 +40,14 @@ pub(super) const SAMPLE_FORMAT: u16 = 339;
 pub(super) const JPEG_TABLES: u16 = 347;
 pub(super) const THUMBNAIL_OFFSET: u16 = 513;
 pub(super) const THUMBNAIL_LENGTH: u16 = 514;
+/// 1: the inks are cyan, magenta, yellow and black.
+pub(super) const INK_SET: u16 = 332;
+/// Shares of red, green and blue in the light of YCbCr.
+pub(super) const COEFFICIENTS: u16 = 529;
 /// Of YCbCr.
 pub(super) const SUBSAMPLING: u16 = 530;
+/// The samples that are black and white, for each channel.
+pub(super) const REFERENCE: u16 = 532;
 /// Directory of Exif data.
 pub(super) const EXIF: u16 = 34665;
 /// Directory of the place.

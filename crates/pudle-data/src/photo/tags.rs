@@ -186,6 +186,8 @@ pub(super) fn names(numbers: &[u16]) -> Option<String> {
         270 => "the description".into(),
         285 => "the page's name".into(),
         33550 | 33922 | 34264 | 34735..=34737 | 42112 | 42113 => "the place on the map".into(),
+        290 | 291 => "the grey response curve".into(),
+        336 => "the range of the inks".into(),
         318 | 319 | 301 => "the white point or the primaries".into(),
         33723 => "IPTC data".into(),
         50838 | 50839 => "data of ImageJ".into(),

@@ -1,4 +1,5 @@
 mod notes;
+mod said;
 mod tiffs;
 
 use super::*;

@@ -10,7 +10,7 @@ use std::io::{Read, Seek};
 use image::metadata::Orientation;
 
 use super::ifd::{Directory, Reader};
-use super::notes::Notes;
+use super::notes::{INKS, Notes};
 use super::pixels::Pixels;
 use super::problem::{Header, Problem};
 use super::tag;
@@ -38,8 +38,11 @@ pub(super) fn read<R: Read + Seek>(file: R, page: Option<usize>) -> Result<Found
     let pixels = color::pixels(&mut file, chosen, &layout, samples)?;
     let set = TagSet::of_page(&mut file, chosen, pages.len() == 1);
     let mut notes = Notes::of_tiff(set, layout.extra);
-    if page.is_none() && pages.len() > 1 {
-        notes.lost.push(format!("{} small copies or masks", pages.len() - 1));
+    match pages.len() - 1 {
+        0 => {}
+        others if page.is_none() => notes.lost.push(format!("{others} small copies or masks")),
+        1 => notes.lost.push("the other page".into()),
+        others => notes.lost.push(format!("the other {others} pages")),
     }
     if chosen.tags.contains_key(&tag::SUB_DIRECTORIES) {
         notes.lost.push("small copies below the page".into());
@@ -48,8 +51,12 @@ pub(super) fn read<R: Read + Seek>(file: R, page: Option<usize>) -> Result<Found
         notes.lost.push("a further page, whose directory is damaged".into());
     }
     if layout.photometric == 5 {
-        notes.lost.push("CMYK inks: the colours are brought to red, green and blue".into());
+        notes.lost.push(INKS.into());
     }
+    if color::leaves_reference(&mut file, chosen, &layout) {
+        notes.lost.push("the reference of black and white (samples keep their full range)".into());
+    }
+    notes.set_stored(layout.bits, layout.photometric == 3);
     let orientation = u8::try_from(file.first_number(chosen, tag::ORIENTATION, 1)).unwrap_or(1);
     let orientation = Orientation::from_exif(orientation).unwrap_or(Orientation::NoTransforms);
     Ok(Found { pixels, orientation, notes })

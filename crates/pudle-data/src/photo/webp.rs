@@ -2,13 +2,14 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use super::frames::Count;
 use super::notes::Notes;
 
 /// Most bytes of XMP data.
 const MOST: u32 = 1 << 26;
 
-/// What a WebP file says beside Exif data and colour profile. Returns its number of frames, 0 for a still picture.
-pub(super) fn read<R: Read + Seek>(mut file: R, notes: &mut Notes) -> std::io::Result<u32> {
+/// What a WebP file says beside Exif data and colour profile. Returns its number of frames.
+pub(super) fn read<R: Read + Seek>(mut file: R, notes: &mut Notes) -> std::io::Result<Count> {
     let length = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(4))?;
     let mut four = [0; 4];
@@ -37,5 +38,5 @@ pub(super) fn read<R: Read + Seek>(mut file: R, notes: &mut Notes) -> std::io::R
     if length > end + 1 {
         notes.lost.push("what follows the picture in the file".into());
     }
-    Ok(frames)
+    Ok(Count { frames, apart: false })
 }

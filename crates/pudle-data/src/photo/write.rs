@@ -53,15 +53,12 @@ impl Photo {
         let format = format_of(path)?;
         let mut failed = None;
         let written = write_whole_with(path, |file| {
-            self.encode_to(file, format, path).map_err(|error| {
-                let kind = match &error {
-                    ImageError::IoError(error) => error.kind(),
-                    _ => std::io::ErrorKind::InvalidData,
-                };
-                if !matches!(error, ImageError::IoError(_)) {
-                    failed = Some(error.to_string());
+            self.encode_to(file, format, path).map_err(|error| match error {
+                ImageError::IoError(error) => error,
+                other => {
+                    failed = Some(other.to_string());
+                    std::io::ErrorKind::InvalidData.into()
                 }
-                std::io::Error::from(kind)
             })
         });
         match (failed, written) {

@@ -1,6 +1,8 @@
 //! The convolutional pass against plain loops and finite differences.
 
-use crate::common::{Draw, analyze, assert_differences, cast, distance, synthesize, unrolled};
+use crate::common::{
+    Draw, analyze, assert_differences, cast, distance, seeds, synthesize, unrolled,
+};
 use pudle_kernels::{
     Banks, Encoder, Extrapolation, Geometry, Real, Shrinkage, Tying, Unrolling, Wanted,
     conv_forward,
@@ -136,7 +138,7 @@ fn forward_is_naive<T: Real>(seed: u64, tolerance: f64) {
 
 #[test]
 fn forward_equals_plain_loops() {
-    for seed in 0..60 {
+    for seed in seeds(0..60) {
         forward_is_naive::<f64>(seed, 1e-12);
     }
 }
@@ -144,14 +146,14 @@ fn forward_equals_plain_loops() {
 #[test]
 fn forward_equals_plain_loops_in_single_precision() {
     // A hard threshold jumps where rounding does; those have their own tolerance in f64 above.
-    for seed in (0..60).filter(|s| Problem::draw(*s).unrolling.shrinkage != Shrinkage::Hard) {
+    for seed in seeds(0..60).filter(|s| Problem::draw(*s).unrolling.shrinkage != Shrinkage::Hard) {
         forward_is_naive::<f32>(seed, 1e-5);
     }
 }
 
 #[test]
 fn gradients_equal_finite_differences() {
-    for seed in 100..160 {
+    for seed in seeds(100..160) {
         let problem = Problem::draw(seed);
         let (output, tape) =
             conv_forward(problem.geometry, &problem.x, problem.encoder(), problem.unrolling, true);
@@ -188,7 +190,7 @@ fn gradients_equal_finite_differences() {
 
 #[test]
 fn numbers_that_overflow_are_no_panic() {
-    for seed in 0..40 {
+    for seed in seeds(0..40) {
         let mut problem = Problem::draw(seed);
         problem.step = 1e200;
         problem.x[0] = [f64::INFINITY, f64::NAN, 1e300][seed as usize % 3];

@@ -31,8 +31,12 @@ impl Header {
     /// The number of values, if a model can have so many.
     ///
     /// # Errors
-    /// Returns an error with the shape if there are too many.
+    /// Returns an error with the shape if there are too many, or none.
     pub fn count(&self, path: &Path) -> Result<usize> {
+        if self.shape.contains(&0) {
+            let reason = format!("{:?} has shape {:?}: it holds no numbers", self.name, self.shape);
+            return Err(TrainError::weights(path, reason));
+        }
         let count = self.shape.iter().try_fold(1usize, |count, axis| count.checked_mul(*axis));
         count.filter(|count| *count <= MOST_NUMBERS).ok_or_else(|| {
             let reason =

@@ -4,7 +4,7 @@
 //! weights and the metrics with those of an uninterrupted run, byte for byte. Other rounds start two trainings at once in one
 //! directory: one of them must be refused. With `--full` and `--read-only`, the disk fills or the folder becomes read-only in
 //! the middle of a training. `--watch` samples memory and open files of a long training, and `--pictures` trains on and
-//! denoises a folder of many pictures.
+//! denoises a folder of many pictures. `--changed` denoises files of a folder with bytes changed.
 //!
 //! ```sh
 //! cargo build --release
@@ -12,8 +12,10 @@
 //! cargo run --release --bin torture -- --kills 0 --pairs 0 --full 10 --read-only 10
 //! cargo run --release --bin torture -- --kills 0 --pairs 0 --watch 60
 //! cargo run --release --bin torture -- --kills 0 --pairs 0 --pictures 100000
+//! cargo run --release --bin torture -- --kills 0 --pairs 0 --changed 5000 --files pictures/
 //! ```
 
+mod changed;
 #[cfg(unix)]
 mod disk;
 mod pictures;
@@ -49,10 +51,16 @@ struct Args {
     /// Number of small pictures in a folder that is trained on and denoised.
     #[arg(long, default_value_t = 0)]
     pictures: usize,
+    /// Number of picture files with changed bytes that are denoised.
+    #[arg(long, default_value_t = 0, requires = "files")]
+    changed: usize,
+    /// Folder of the whole files that are changed.
+    #[arg(long)]
+    files: Option<PathBuf>,
     /// Training steps of each run.
     #[arg(long, default_value_t = 120)]
     steps: u64,
-    /// Seed of the moments.
+    /// Seed of the moments and of the changes.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Folder for the runs. The default is a temporary one. A small file system here shows what a full disk does.
@@ -119,6 +127,9 @@ fn run(args: &Args) -> Result<String, Failure> {
     }
     if args.pictures > 0 {
         print(&pictures::folder(&pudle()?, dir, args.pictures)?);
+    }
+    if let Some(files) = args.files.as_ref().filter(|_| args.changed > 0) {
+        print(&changed::denoise(&pudle()?, dir, files, args.changed, args.seed)?);
     }
     Ok("all as expected".into())
 }

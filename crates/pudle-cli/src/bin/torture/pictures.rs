@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use pudle_data::{Photo, add_gaussian, scene};
@@ -43,16 +43,16 @@ pub fn folder(pudle: &Path, dir: &Path, count: usize) -> Result<String, Failure>
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    let trained = Cost::of(train)?;
+    let trained = Cost::of_success(train)?;
     let denoise = Command::new(pudle)
-        .args(["denoise", "--sigma", "10"])
+        .args(["denoise", "--sigma", "10", "--shifts", "1"])
         .arg(&pictures)
         .arg("-o")
         .arg(&out)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    let denoised = Cost::of(denoise)?;
+    let denoised = Cost::of_success(denoise)?;
     let written = walk(&out)?;
     if written != count {
         return Err(format!("{written} of {count} pictures were denoised").into());
@@ -91,26 +91,36 @@ fn walk(folder: &Path) -> Result<usize, Failure> {
 }
 
 /// Time and memory of a process.
-struct Cost {
-    time: Duration,
+pub struct Cost {
+    pub time: Duration,
     /// The largest sample, in MiB.
-    peak: f64,
+    pub peak: f64,
 }
 
 impl Cost {
-    fn of(mut child: Child) -> Result<Self, Failure> {
+    /// The status and the cost of a process when it ends. It is killed, which is an error, if it takes longer than `longest`.
+    pub fn of(mut child: Child, longest: Duration) -> Result<(ExitStatus, Self), Failure> {
         let started = Instant::now();
         let mut peak: f64 = 0.0;
-        let status = loop {
+        loop {
             if let Some(status) = child.try_wait()? {
-                break status;
+                return Ok((status, Self { time: started.elapsed(), peak }));
+            }
+            if started.elapsed() > longest {
+                child.kill()?;
+                return Err(format!("a command takes longer than {longest:?}").into());
             }
             let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
             peak = peak.max(status.ok().and_then(|text| field(&text, "VmHWM:")).unwrap_or(0.0));
             std::thread::sleep(Duration::from_millis(20));
-        };
+        }
+    }
+
+    /// The cost of a command that must succeed.
+    fn of_success(child: Child) -> Result<Self, Failure> {
+        let (status, cost) = Self::of(child, Duration::MAX)?;
         match status.success() {
-            true => Ok(Self { time: started.elapsed(), peak }),
+            true => Ok(cost),
             false => Err(format!("a command over the pictures ended with {status}").into()),
         }
     }

@@ -17,7 +17,7 @@ fn encoded(format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn chunk(name: &[u8], data: &[u8]) -> Vec<u8> {
+pub(super) fn chunk(name: &[u8], data: &[u8]) -> Vec<u8> {
     let mut crc = flate2::Crc::new();
     crc.update(name);
     crc.update(data);
@@ -173,4 +173,14 @@ fn one_frame_of_an_animation_has_to_be_chosen() {
         assert_eq!(read(Some(page)).unwrap().window(0, 0, 8, 16), still.window(0, 0, 8, 16));
     }
     assert!(read(Some(3)).unwrap_err().to_string().contains("only pages 1 to 2"));
+    // A still picture that is no frame is the picture, and the frames are said.
+    let head = chunk(b"acTL", &[0, 0, 0, 1, 0, 0, 0, 0]);
+    let frame = [control(0), chunk(b"fdAT", &[&[0, 0, 0, 1], &data[4..]].concat())].concat();
+    let file = [&plain[..at], &head, &plain[at..end], &frame, &plain[end..]].concat();
+    for (page, words) in [(None, "the frame of the animation"), (Some(1), "the still picture")] {
+        let options = PhotoOptions { page, ..PhotoOptions::default() };
+        let photo = Photo::decode(&file, Path::new("a.png"), &options).unwrap();
+        assert_eq!(photo.window(0, 0, 8, 16), still.window(0, 0, 8, 16));
+        assert!(photo.notes.lost.join(" ").contains(words), "{:?}", photo.notes.lost);
+    }
 }

@@ -43,7 +43,7 @@ pub(super) fn pixels<R: Read + Seek>(
     match layout.photometric {
         0 => values.chunks_exact_mut(layout.samples).for_each(|pixel| pixel[0] = white - pixel[0]),
         5 => return Ok(plain(layout, 3, cmyk(&values, white))),
-        6 => ycbcr(&mut values),
+        6 => Conversion::of(file, page, layout.compression)?.apply(&mut values),
         _ => {}
     }
     Ok(plain(layout, layout.samples, values))
@@ -108,16 +108,79 @@ fn cmyk(values: &[u16], white: u16) -> Vec<u16> {
         .collect()
 }
 
-/// Red, green and blue of light and two differences of colour, in the full range (ITU-T T.871).
-fn ycbcr(values: &mut [u16]) {
-    for pixel in values.chunks_exact_mut(3) {
-        let [y, cb, cr] = [0, 1, 2].map(|c| f32::from(pixel[c]));
-        let (cb, cr) = (cb - 128.0, cr - 128.0);
-        let rgb = [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb];
-        for (sample, value) in pixel.iter_mut().zip(rgb) {
-            *sample = value.round().clamp(0.0, 255.0) as u16;
+/// How light and two differences of colour (YCbCr) are brought to red, green and blue (TIFF 6.0, section 21).
+#[derive(Debug, PartialEq)]
+struct Conversion {
+    /// Shares of red, green and blue in the light.
+    luma: [f64; 3],
+    /// The samples of 8 bits that are black and white, for light and for the two differences.
+    reference: [[f64; 2]; 3],
+}
+
+impl Conversion {
+    /// The full range, and the shares of ITU-R BT.601: what JPEG data have (ITU-T T.871).
+    const PLAIN: Self = Self { luma: [0.299, 0.587, 0.114], reference: PLAIN_REFERENCE };
+
+    /// What a page says. JPEG data are of the plain kind, whatever the tags of their page say: so do other programs.
+    fn of<R: Read + Seek>(
+        file: &mut Reader<R>,
+        page: &Directory,
+        compression: u64,
+    ) -> Result<Self, String> {
+        let mut plain = Self::PLAIN;
+        if compression == JPEG {
+            return Ok(plain);
+        }
+        if let [red, green, blue] = file.real_numbers(page, tag::COEFFICIENTS)[..] {
+            plain.luma = [red, green, blue];
+        }
+        plain.reference = reference(file, page).unwrap_or(plain.reference);
+        let usable = plain.luma.iter().all(|share| *share > 0.0 && *share < 1.0)
+            && plain.reference.iter().all(|[black, white]| (white - black).abs() >= 1.0);
+        usable.then_some(plain).ok_or_else(damaged)
+    }
+
+    fn apply(&self, values: &mut [u16]) {
+        let [red, green, blue] = self.luma;
+        for pixel in values.chunks_exact_mut(3) {
+            let full = |c: usize, range: f64| {
+                let [black, white] = self.reference[c];
+                (f64::from(pixel[c]) - black) * range / (white - black)
+            };
+            let (y, cb, cr) = (full(0, 255.0), full(1, 127.0), full(2, 127.0));
+            let (r, b) = (y + (2.0 - 2.0 * red) * cr, y + (2.0 - 2.0 * blue) * cb);
+            let rgb = [r, (y - red * r - blue * b) / green, b];
+            for (sample, value) in pixel.iter_mut().zip(rgb) {
+                *sample = value.round().clamp(0.0, 255.0) as u16;
+            }
         }
     }
+}
+
+/// The number of JPEG compression.
+const JPEG: u64 = 7;
+
+const PLAIN_REFERENCE: [[f64; 2]; 3] = [[0.0, 255.0], [128.0, 255.0], [128.0, 255.0]];
+
+/// The samples that a page says are black and white.
+fn reference<R: Read + Seek>(file: &mut Reader<R>, page: &Directory) -> Option<[[f64; 2]; 3]> {
+    let found: [f64; 6] = file.real_numbers(page, tag::REFERENCE).try_into().ok()?;
+    Some([[found[0], found[1]], [found[2], found[3]], [found[4], found[5]]])
+}
+
+/// Whether a page has samples for black and white that the pixels are not brought to.
+pub(super) fn leaves_reference<R: Read + Seek>(
+    file: &mut Reader<R>,
+    page: &Directory,
+    layout: &Layout,
+) -> bool {
+    let used = layout.photometric == 6 && layout.compression != JPEG;
+    let white = (2f64).powi(layout.bits.min(64) as i32) - 1.0;
+    let plain = match layout.photometric {
+        6 => PLAIN_REFERENCE,
+        _ => [[0.0, white]; 3],
+    };
+    !used && reference(file, page).is_some_and(|found| found != plain)
 }
 
 /// The pixels of unsigned samples of up to 16 bits.

@@ -79,6 +79,9 @@ pub(super) fn layout<R: Read + Seek>(
     let compression = compression(file.first_number(page, tag::COMPRESSION, 1))?;
     let extras = file.numbers(page, tag::EXTRA_SAMPLES);
     let colors = colors(photometric)?;
+    if photometric == 5 && file.first_number(page, tag::INK_SET, 1) != 1 {
+        return Err("its inks are not cyan, magenta, yellow and black; convert it to RGB".into());
+    }
     let extra = extra(samples, colors, photometric, &extras)?;
     let kind = kind(format, bits, photometric)?;
     let tiled = page.tags.contains_key(&tag::TILE_OFFSETS);
