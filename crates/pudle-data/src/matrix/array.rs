@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::number::{Kind, Number};
 use super::rows::Rows;
 use super::storage::{Storage, Unpacked};
+use crate::arrays::{Number, NumberKind};
 use crate::error::{DataError, Result};
 
 /// Most bytes that a copy in another order holds in memory.
@@ -72,7 +72,7 @@ impl Array {
 
     /// Reads numbers from element `first` on.
     pub fn read_numbers(&self, first: u64, out: &mut [f32]) -> Result<()> {
-        if self.number.kind == Kind::F32 && out.len() < 4096 {
+        if self.number.kind == NumberKind::F32 && out.len() < 4096 {
             // Most rows: no allocation.
             let mut bytes = [0; 4 * 4096];
             let bytes = &mut bytes[..4 * out.len()];
