@@ -46,6 +46,23 @@ impl Array {
         }
     }
 
+    /// Checks that nothing follows the array, of which [`checked`](Self::checked) knows that it is whole.
+    pub fn last(self) -> Result<Self> {
+        let size = self.storage.len().map_err(|e| DataError::io(&self.path, e))?;
+        let end = self.offset + (self.len().unwrap_or(0) * self.number.size()) as u64;
+        match size > end {
+            false => Ok(self),
+            true => {
+                let reason = format!(
+                    "{} bytes follow the array of {}; one array is read, and they are no part of it",
+                    size - end,
+                    shown(&self.shape)
+                );
+                Err(DataError::format(&self.path, reason))
+            }
+        }
+    }
+
     /// All elements of an array of indices.
     pub fn indices(&self) -> Result<Vec<u64>> {
         let mut bytes = vec![0; self.len().unwrap_or(0) * self.number.size()];

@@ -20,7 +20,7 @@ pub(super) fn open(path: &Path) -> Result<Array> {
     let storage = Storage::open(path)?;
     let mut file = File::open(path).map_err(|e| DataError::io(path, e))?;
     let header = Header::read(path, &mut file)?;
-    header.array(path, storage, 0)
+    header.array(path, storage, 0)?.last()
 }
 
 /// What stands before the numbers.
