@@ -140,7 +140,7 @@ def settings(folder, args):
     words = ["--data", folder / "x.npy", "--atoms", args.atoms, "--lambda", args.lam, "--steps", 1, *args.train.split()]
     pudle(args, "train", *words, "--out", folder / "one", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     text = (folder / "one" / "config.toml").read_text()
-    changes = {"steps": args.steps, "checkpoint_every": max(1, args.steps // 20), "valid_every": args.steps}
+    changes = {"steps": args.steps, "checkpoint_every": max(1, args.steps // 20), "valid_every": args.steps, "keep": 30}
     for name, value in changes.items():
         text = re.sub(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)
     (folder / "run.toml").write_text(text)
@@ -346,7 +346,7 @@ def main():
     parser.add_argument("--lam", type=float, default=0.1)
     parser.add_argument("--seconds", type=float, default=60, help="most time of a peer's learning")
     parser.add_argument("--train", default="", help="more flags of `pudle train`")
-    parser.add_argument("--steps", type=int, default=1000, help="training steps of `learning`")
+    parser.add_argument("--steps", type=int, default=2500, help="training steps of `learning`: those of the preset")
     parser.add_argument("--dictionary", type=Path, help="checkpoint of 1024 atoms of 256 numbers for `encode`")
     parser.add_argument("--encode-rows", type=int, default=20_000)
     parser.add_argument("--peer-rows", type=int, default=20_000)

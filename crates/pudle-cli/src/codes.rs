@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use pudle_core::Algorithm;
-use pudle_train::{CodeStats, Coder, DataOptions, TrainError, decode_file, encode_file};
+use pudle_data::Missing;
+use pudle_train::{CodeStats, Coder, DataOptions, RunConfig, TrainError, decode_file, encode_file};
 use serde::Serialize;
 
 use crate::arguments::{BackendArg, Size, parse_patch, parse_size, words};
@@ -52,6 +53,10 @@ pub struct EncodeArgs {
     /// Standard deviation of the noise in the data on the scale 0 … 255, from 0.01 to 255, for thresholds that depend on it.
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     sigma: Option<f32>,
+    /// What a number that is NaN means in the data: error, or nan for a number that is not known, which has no residual
+    /// [default: as in the training of the run, else error].
+    #[arg(long, value_name = "M", value_parser = words::<Missing>())]
+    missing: Option<Missing>,
     /// Print non-zero codes per datum, the relative error and the atoms in use.
     #[arg(long)]
     stats: bool,
@@ -118,6 +123,7 @@ pub fn encode(args: &EncodeArgs) -> Result<(), Failure> {
         ),
         None => {}
     }
+    coder = coder.with_missing(missing(args))?;
     let options = DataOptions {
         tensor: args.tensor.as_deref(),
         columns: args.columns,
@@ -136,6 +142,15 @@ pub fn encode(args: &EncodeArgs) -> Result<(), Failure> {
     }
     say!("wrote {}", args.output.display());
     Ok(())
+}
+
+/// What NaN means in the data: what a flag says, or the settings of the run. `--exact` needs whole data.
+fn missing(args: &EncodeArgs) -> Missing {
+    let of_run = || {
+        let config = RunConfig::read(&args.checkpoint.join("config.toml")).ok()?;
+        (!args.exact).then(|| config.data.missing())
+    };
+    args.missing.or_else(of_run).unwrap_or(Missing::Error)
 }
 
 fn say_stats(stats: &CodeStats, seconds: f64) {

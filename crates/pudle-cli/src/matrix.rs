@@ -5,7 +5,9 @@ use std::path::Path;
 
 use pudle_core::DictionaryConfig;
 use pudle_data::{DataConfig, Matrix, Normalize, Opened};
-use pudle_train::{OwnData, Preset, RunConfig, RunFigures, Sparsity};
+use pudle_train::{
+    LearningRateSchedule, OwnData, Preset, RunConfig, RunFigures, Sparsity, UpdateRule,
+};
 
 use crate::arguments::{parse_patch, words};
 use crate::failure::Failure;
@@ -18,7 +20,9 @@ const HEADING: &str = "Vectors (docs/own-data.md)";
 pub struct Given {
     pub file: bool,
     pub lambda: bool,
+    pub update: bool,
     pub learning_rate: bool,
+    pub schedule: bool,
 }
 
 #[derive(clap::Args)]
@@ -134,9 +138,7 @@ impl MatrixArgs {
         let data = OwnData::open(config)?;
         if !given.file {
             data.fit(config);
-            if !given.learning_rate {
-                config.training.learning_rate = data.learning_rate();
-            }
+            choose_update(config, &data, given);
             if let Some(atoms) = self.atoms {
                 set_atoms(config, atoms);
             }
@@ -162,6 +164,26 @@ impl MatrixArgs {
             }
         }
         Ok(Some(opened))
+    }
+}
+
+/// Chooses Adam where online dictionary learning cannot train, and says so; and the learning rate of other rules than the latter.
+fn choose_update(config: &mut RunConfig, data: &OwnData, given: Given) {
+    if !given.update
+        && let Some(reason) = config.refuses_online()
+    {
+        config.training.update = UpdateRule::Adam;
+        say!("{reason}, so the update is adam");
+    }
+    let training = &mut config.training;
+    if training.update == UpdateRule::Online {
+        return;
+    }
+    if !given.learning_rate {
+        training.learning_rate = data.learning_rate();
+    }
+    if !given.schedule {
+        training.schedule = LearningRateSchedule::Cosine;
     }
 }
 

@@ -45,10 +45,12 @@ pub struct Args {
     /// Batch size, at least 1.
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// How a step changes the weights: adam, or noodl for a model that learns nothing but its dictionary.
+    /// How a step changes the weights: adam; noodl for a model that learns nothing but its dictionary; or online (dictionary
+    /// learning with sums of past codes), if that is a matrix and the gradient takes codes as constants.
     #[arg(long, value_name = "R", value_parser = words::<UpdateRule>())]
     update: Option<UpdateRule>,
-    /// Learning rate: of adam in (0, 1], of noodl in (0, 1000].
+    /// Learning rate: of adam in (0, 1], of noodl in (0, 1000]. Of online in (0, 1], the part of the way that an atom moves to
+    /// its best value.
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Schedule of the learning rate: constant, or cosine (it falls to 0 at the last step).
@@ -117,7 +119,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
             let given = Given {
                 file: args.config.is_some(),
                 lambda: args.lambda.is_some(),
-                learning_rate: args.learning_rate.is_some() || args.update.is_some(),
+                update: args.update.is_some(),
+                learning_rate: args.learning_rate.is_some(),
+                schedule: args.schedule.is_some(),
             };
             let opened = args.matrix.open(&mut config, given)?;
             let (seed, backend) = (config.seed, config.backend);

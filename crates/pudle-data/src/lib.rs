@@ -37,6 +37,7 @@
 #![warn(missing_docs)]
 
 mod amplitude;
+mod arrays;
 mod cache;
 mod crops;
 mod dead_leaves;
@@ -57,7 +58,6 @@ mod noise;
 mod noise_kinds;
 mod noise_level;
 mod normal;
-mod npy_header;
 mod order;
 mod photo;
 mod picture_files;
@@ -75,6 +75,7 @@ mod whole;
 mod whole_pictures;
 
 pub use amplitude::{Amplitude, SignRule};
+pub use arrays::{ArrayArchive, Number, NumberKind, Packing, TensorsHeader, read_npy_header};
 pub use crops::{CropConfig, Crops};
 pub use dead_leaves::{DeadLeaves, DeadLeavesConfig};
 pub use digits::{DigitBatches, DigitPart, Digits};
@@ -91,7 +92,6 @@ pub use noise::{Sigma, add_gaussian, add_validation_noise};
 pub use noise_kinds::NoiseKinds;
 pub use noise_level::{LightNoise, NoiseLevel};
 pub use normal::{normal_density, upper_tail};
-pub use npy_header::read_npy_header;
 pub use photo::{Photo, PhotoOptions};
 pub use picture_files::PictureFiles;
 pub use pictures::Pictures;

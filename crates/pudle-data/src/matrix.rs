@@ -4,7 +4,6 @@ mod array;
 mod batches;
 mod normalize;
 mod npy;
-mod number;
 mod patches;
 mod rows;
 mod shards;

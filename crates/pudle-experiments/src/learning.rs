@@ -196,7 +196,7 @@ mod tests {
             every: 1,
             changes: match update.rule {
                 UpdateRule::Adam => vec![change],
-                UpdateRule::Noodl => vec![],
+                UpdateRule::Noodl | UpdateRule::Online => vec![],
             },
             measure: &|atoms| {
                 measured.set(measured.get() + 1);
@@ -217,7 +217,7 @@ mod tests {
         };
         let start = match update.rule {
             UpdateRule::Noodl => config().with_prox(Proximal::Hard),
-            UpdateRule::Adam => config(),
+            UpdateRule::Adam | UpdateRule::Online => config(),
         };
         let start = model(&start, &problem.near(0.1, 1)).unwrap();
         let (model, cell) = learn(start, &plan, &task).ok()?;
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn an_interrupted_training_ends_as_one_in_a_piece() {
-        for update in [Update::adam(1e-2), Update::noodl(0.4)] {
+        for update in [Update::adam(1e-2), Update::noodl(0.4), Update::online()] {
             let whole = tempfile::tempdir().unwrap();
             let (atoms, cell) = run(whole.path(), update, None).unwrap();
             let pieces = tempfile::tempdir().unwrap();

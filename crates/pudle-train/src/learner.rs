@@ -10,6 +10,7 @@ use pudle_core::{Dictionary, Objective, Pudle};
 use crate::data::{DeviceBatch, Energy};
 use crate::error::{Result, TrainError};
 use crate::metrics::{Extra, StepRecord};
+use crate::online::{Descent, Sums};
 use crate::revive::{Pending, Revival, take};
 use crate::update::{UpdateRule, noodl};
 
@@ -30,6 +31,8 @@ pub(crate) struct Trainee<const D: usize, A: Dictionary<D>> {
     /// Number of first atoms that are never changed.
     #[module(skip)]
     fixed: usize,
+    /// What online dictionary learning keeps of past steps; `None` for other rules.
+    sums: Option<Sums>,
     /// Atoms that start again in the next update, which then does nothing else.
     #[module(skip)]
     revival: Pending,
@@ -38,12 +41,23 @@ pub(crate) struct Trainee<const D: usize, A: Dictionary<D>> {
 impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
     pub fn new(model: Pudle<D, A>, truth: Option<Tensor<D>>, rule: UpdateRule) -> Self {
         let truth = truth.map(|atoms| Param::from_tensor(atoms).set_require_grad(false));
-        Self { model, truth, rule, fixed: 0, revival: Pending::default() }
+        let sums = (rule == UpdateRule::Online).then(|| Sums::of(&model)).flatten();
+        Self { model, truth, rule, fixed: 0, sums, revival: Pending::default() }
     }
 
     /// The same with `count` first atoms that are never changed.
     pub fn with_fixed(self, count: usize) -> Self {
         Self { fixed: count, ..self }
+    }
+
+    /// What online dictionary learning keeps of past steps.
+    pub fn sums(&self) -> Option<&Sums> {
+        self.sums.as_ref()
+    }
+
+    /// The same with these sums.
+    pub fn with_sums(self, sums: Sums) -> Self {
+        Self { sums: Some(sums), ..self }
     }
 
     /// The next update, whatever its gradients, starts these atoms again and does nothing else. Burn gives access to the
@@ -141,6 +155,33 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
         (self.fixed > 0).then(|| self.model.clone())
     }
 
+    /// What a batch adds to the sums of online dictionary learning, in place of gradients, and the figures of its forward pass.
+    fn online_step(&self, sums: &Sums, batch: DeviceBatch<D>) -> (GradientsParams, Objective<D>) {
+        let (input, target) = (batch.input.inner(), batch.target.inner());
+        let model = self.model.valid();
+        let objective = model.objective(input, target.clone(), &batch.noise);
+        let flat = |tensor: Tensor<D>| {
+            let count = tensor.dims()[0];
+            tensor.reshape([count as i32, -1])
+        };
+        let centred = flat(target) - model.config().offset;
+        (sums.of_batch(flat(objective.code.clone()), centred), objective)
+    }
+
+    /// The model after a step of online dictionary learning.
+    fn moved(self, sums: Sums, batch: GradientsParams, rate: f64) -> Self {
+        let before = self.before();
+        let sums = sums.with(batch);
+        let nonnegative = self.model.config().nonnegative;
+        let descent = Descent { rate: rate as f32, fixed: self.fixed, nonnegative };
+        let model = self.model.map_atoms(|atoms| {
+            let shape = atoms.dims();
+            let matrix = [shape[0] as i32, -1];
+            sums.descend(atoms.reshape(matrix), descent).reshape(shape)
+        });
+        Self { model, sums: Some(sums), ..self }.updated(before)
+    }
+
     /// Starts atoms again. If that fails, nothing changes, and a line says so.
     fn revived(self, optim: &mut ModuleOptimizer, revival: &Revival) -> Self {
         let result = revival.forget(&self.model, optim).and_then(|forgetful| {
@@ -150,7 +191,8 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
         match result {
             Ok((forgetful, model)) => {
                 *optim = forgetful;
-                Self { model, ..self }
+                let sums = self.sums.map(|sums| sums.without(&revival.atoms));
+                Self { model, sums, ..self }
             }
             Err(error) => {
                 log::warn!("unused atoms cannot start again: {error}");
@@ -165,8 +207,12 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
     type Output = StepRecord;
 
     fn step(&self, batch: DeviceBatch<D>) -> TrainOutput<StepRecord> {
-        let DeviceBatch { input, target, noise, shifts, mask, .. } = batch;
         let usage = Extra { usage: true, ..Extra::default() };
+        if let Some(sums) = &self.sums {
+            let (grads, objective) = self.online_step(sums, batch);
+            return TrainOutput { grads, item: self.record(&objective, usage) };
+        }
+        let DeviceBatch { input, target, noise, shifts, mask, .. } = batch;
         if self.rule == UpdateRule::Noodl {
             let (grads, objective) = noodl(&self.model, input, target, &noise);
             return TrainOutput { grads, item: self.record(&objective, usage) };
@@ -183,13 +229,16 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
     }
 
     fn optimize(
-        self,
+        mut self,
         optim: &mut ModuleOptimizer,
         learning_rate: ModuleLearningRate,
         grads: GradientsParams,
     ) -> Self {
         if let Some(revival) = take(&self.revival) {
             return self.revived(optim, &revival);
+        }
+        if let Some(sums) = self.sums.take() {
+            return self.moved(sums, grads, learning_rate.base());
         }
         let before = self.before();
         let grads = if before.is_some() { self.free(grads) } else { grads };

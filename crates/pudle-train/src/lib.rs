@@ -36,6 +36,7 @@ mod metrics;
 mod moments;
 mod network_file;
 mod normalization;
+mod online;
 mod own_data;
 mod progress;
 mod record;

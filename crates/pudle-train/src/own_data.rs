@@ -95,7 +95,8 @@ impl OwnData {
         config.training.batch = config.training.batch.min(trained.max(1));
     }
 
-    /// Adam's learning rate for atoms of unit norm with as many numbers as a datum, which are the smaller the more there are.
+    /// Adam's learning rate for atoms of unit norm with as many numbers as a datum, which are the smaller the more there are. It is
+    /// meant to fall to zero over the run.
     pub fn learning_rate(&self) -> f64 {
         three_digits((0.32 / (self.matrix.width() as f64).sqrt()).min(0.2))
     }

@@ -35,11 +35,14 @@ impl ModelVisitor for Reader<'_> {
     ) -> Self::Output {
         let Self { config, path, device } = self;
         let model = Pudle::<D, A>::new(config, 0, device)?;
-        let trainee = |truth| Trainee::new(model.clone(), truth, UpdateRule::default());
-        let loaded = load(trainee(None), path).or_else(|error| {
-            // The file of a run whose true dictionary is known holds it, too.
-            let truth = Some(model.dictionary().atoms().zeros_like());
-            load(trainee(truth), path).map_err(|_| error)
+        // The file also holds the true dictionary if it is known, and the sums of online dictionary learning.
+        let truth = || Some(model.dictionary().atoms().zeros_like());
+        let trainee = |truth, rule| load(Trainee::new(model.clone(), truth, rule), path);
+        let loaded = trainee(None, UpdateRule::default()).or_else(|error| {
+            trainee(None, UpdateRule::Online)
+                .or_else(|_| trainee(truth(), UpdateRule::default()))
+                .or_else(|_| trainee(truth(), UpdateRule::Online))
+                .map_err(|_| error)
         });
         Ok(wrap(loaded?.model))
     }

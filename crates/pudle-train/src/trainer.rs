@@ -10,7 +10,7 @@ use burn::train::TrainStep;
 use pudle_core::{Dictionary, Pudle, PudleConfig};
 use pudle_data::{Batch, Missing};
 
-use crate::data::to_device;
+use crate::data::{DeviceBatch, to_device};
 use crate::error::{Result, TrainError};
 use crate::learner::Trainee;
 use crate::metrics::StepRecord;
@@ -57,7 +57,8 @@ pub struct Trainer<const D: usize, A: Dictionary<D>> {
 }
 
 impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
-    /// Creates a trainer for `model`, on its device. [`UpdateRule::Noodl`] changes only the dictionary of the model.
+    /// Creates a trainer for `model`, on its device. [`UpdateRule::Noodl`] and [`UpdateRule::Online`] change only the
+    /// dictionary of the model, and the latter takes codes as constants whatever the estimator of the model.
     pub fn new(model: Pudle<D, A>, update: Update) -> Self {
         let trainee = Trainee::new(model, None, update.rule).train();
         let device = trainee.model.dictionary().atoms().device();
@@ -73,19 +74,36 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
     /// Performs one step on `batch`, and returns the figures of its forward pass, before the update.
     ///
     /// # Errors
-    /// Returns an error if the loss is not finite or diverges. The model then remains that before the step.
+    /// Returns an error if the loss is not finite or diverges, or if the rule is [`UpdateRule::Online`] and the atoms are filters or
+    /// numbers are missing. The model then remains that before the step.
     ///
     /// # Panics
     /// Panics if the data of `batch` do not have rank `D`, or do not fit the dictionary.
     pub fn step(&mut self, batch: Batch) -> Result<StepRecord> {
         let batch = to_device(batch, None, self.missing, &self.device);
         let (extent, energy) = (batch.input.dims(), batch.energy);
+        self.check_rule(&batch)?;
         let output = TrainStep::step(&self.trainee, batch);
         self.trainee.check(output.item.loss, self.steps + 1, extent, energy)?;
         let rate = self.update.learning_rate.into();
         self.trainee = self.trainee.clone().optimize(&mut self.optimizer, rate, output.grads);
         self.steps += 1;
         Ok(output.item)
+    }
+
+    /// Online dictionary learning has no sums for filters or for data of which a part is known.
+    fn check_rule(&self, batch: &DeviceBatch<D>) -> Result<()> {
+        if self.update.rule != UpdateRule::Online {
+            return Ok(());
+        }
+        let reason = if self.trainee.sums().is_none() {
+            "online dictionary learning is for a matrix of atoms, not for filters"
+        } else if batch.mask.is_some() {
+            "online dictionary learning needs all numbers of a datum"
+        } else {
+            return Ok(());
+        };
+        Err(TrainError::Unsuitable(reason.into()))
     }
 
     /// Number of complete steps.
@@ -112,7 +130,7 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
         Ok(())
     }
 
-    /// Writes the model and the state of the optimiser into `dir`. The file names have the number of steps.
+    /// Writes the model, and the state of the optimiser or of online dictionary learning, into `dir`. The file names have the number of steps.
     ///
     /// # Errors
     /// Returns an error if a file cannot be written.
@@ -124,10 +142,14 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
             let path = file(dir, "optim", self.steps);
             self.optimizer.to_record().save(&path).map_err(failed(path))?;
         }
+        if let Some(sums) = self.trainee.sums() {
+            let path = file(dir, "sums", self.steps);
+            sums.clone().into_record().save(&path).map_err(failed(path))?;
+        }
         Ok(())
     }
 
-    /// Reads the model and the optimiser that [`save`](Self::save) wrote into `dir` after `steps` steps. Later
+    /// Reads the model and the state that [`save`](Self::save) wrote into `dir` after `steps` steps. Later
     /// steps are bit for bit those of an uninterrupted training.
     ///
     /// # Errors
@@ -141,6 +163,13 @@ impl<const D: usize, A: Dictionary<D>> Trainer<D, A> {
             let path = file(dir, "optim", steps);
             let record = OptimizerRecord::load(&path).map_err(|error| weights(path, &error))?;
             self.optimizer = self.optimizer.clone().load_record(record);
+        }
+        if let Some(sums) = self.trainee.sums() {
+            let path = file(dir, "sums", steps);
+            let sums = sums.clone();
+            let read = ModuleRecord::load(&path).and_then(|record| sums.try_load_record(record));
+            let sums = read.map_err(|error| weights(path, &error))?;
+            self.trainee = self.trainee.clone().with_sums(sums);
         }
         self.steps = steps;
         Ok(())

@@ -1,4 +1,4 @@
-//! How a training step changes the weights: Adam on a gradient, or the update of NOODL.
+//! How a training step changes the weights: Adam on a gradient, the update of NOODL, or online dictionary learning.
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, list_param_ids};
@@ -32,17 +32,23 @@ pub enum UpdateRule {
     /// update of NOODL (Rambhatla, Li & Haupt, *NOODL: Provable Online Dictionary Learning and Sparse Coding*,
     /// ICLR 2019). It changes the atoms alone, and uses no gradient estimator.
     Noodl,
+    /// Online dictionary learning (Mairal, Bach, Ponce & Sapiro, *Online Learning for Matrix Factorization and Sparse
+    /// Coding*, JMLR 11, 2010): with `A` and `B` the means of `z zᵀ` and `x zᵀ` over recent steps, each atom in turn moves the part
+    /// `η` of the way to the minimum of `½⟨DᵀD, A⟩ − ⟨D, B⟩`, the mean of `½‖x − D z‖²` with codes held. It is for a
+    /// matrix of atoms that are all that the model learns, and for estimators that take codes as constants. After `n` steps, the
+    /// last `n/20 + 10` count in the means.
+    Online,
 }
 
 impl UpdateRule {
     /// All rules.
-    pub const ALL: [Self; 2] = [Self::Adam, Self::Noodl];
+    pub const ALL: [Self; 3] = [Self::Adam, Self::Noodl, Self::Online];
 
     /// The largest learning rate that a run may have. The update of NOODL is not scaled by the size of past
     /// gradients, so that rates far above 1 can be right for it.
     pub(crate) fn largest_rate(self) -> f64 {
         match self {
-            Self::Adam => 1.0,
+            Self::Adam | Self::Online => 1.0,
             Self::Noodl => 1000.0,
         }
     }
@@ -53,7 +59,7 @@ impl UpdateRule {
 pub struct Update {
     /// The rule.
     pub rule: UpdateRule,
-    /// Its learning rate, > 0: Adam's, or η of NOODL.
+    /// Its learning rate, > 0: Adam's, or η of the other rules.
     pub learning_rate: f64,
     /// Adam's decay of the first moment, in [0, 1).
     pub beta_1: f32,
@@ -78,12 +84,18 @@ impl Update {
         Self { rule: UpdateRule::Noodl, ..Self::adam(learning_rate) }
     }
 
+    /// Online dictionary learning with η = 1, which is its classical form.
+    pub fn online() -> Self {
+        Self { rule: UpdateRule::Online, ..Self::adam(1.0) }
+    }
+
     /// The same with another ε of Adam.
     pub fn with_epsilon(self, epsilon: f32) -> Self {
         Self { epsilon, ..self }
     }
 
-    /// Burn's optimiser for this rule. NOODL is gradient descent along a direction of its own.
+    /// Burn's optimiser for this rule. NOODL is gradient descent along a direction of its own. Online dictionary learning needs
+    /// none.
     pub(crate) fn optimizer(&self) -> ModuleOptimizer {
         let clipping = self.clip.map(GradientClippingConfig::Norm);
         match self.rule {
@@ -93,7 +105,9 @@ impl Update {
                 .with_epsilon(self.epsilon)
                 .with_grad_clipping(clipping)
                 .init(),
-            UpdateRule::Noodl => SgdConfig::new().with_gradient_clipping(clipping).init(),
+            UpdateRule::Noodl | UpdateRule::Online => {
+                SgdConfig::new().with_gradient_clipping(clipping).init()
+            }
         }
     }
 }

@@ -95,6 +95,62 @@ fn a_normalised_run_goes_on_as_if_nothing_had_happened() {
 }
 
 #[test]
+fn codes_of_data_with_missing_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    table(dir, 80);
+    let text = fs::read_to_string(dir.join("X.csv")).unwrap();
+    let holes = text.lines().enumerate().map(|(k, line)| match k % 3 {
+        0 => format!("{}\n", &line[..=line.rfind(',').unwrap()]),
+        _ => format!("{line}\n"),
+    });
+    fs::write(dir.join("holes.csv"), holes.collect::<String>()).unwrap();
+    words(dir, "train --data holes.csv --steps 5 --lambda 0.2 --out run")
+        .failure()
+        .stderr(contains("row 0, column 5"));
+    words(dir, "train --data holes.csv --missing nan --steps 5 --lambda 0.2 --out run")
+        .success()
+        .stdout(contains("numbers may be missing, so the update is adam"));
+    // The run says what NaN means.
+    words(dir, "encode run holes.csv -o codes.npz --stats").success();
+    words(dir, "decode run codes.npz -o filled.npy").success();
+    words(dir, "encode run holes.csv -o no.npz --missing error")
+        .failure()
+        .stderr(contains("row 0, column 5"));
+    words(dir, "encode run holes.csv -o no.npz --exact").failure().stderr(contains("row 0"));
+    words(dir, "encode run holes.csv -o no.npz --exact --missing nan")
+        .failure()
+        .stderr(contains("whole data only"));
+    assert!(!dir.join("no.npz").exists());
+}
+
+#[test]
+fn the_update_follows_from_the_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    table(dir, 80);
+    let train = |flags: &str, out: &str| {
+        words(dir, &format!("train --data X.csv --steps 3 --lambda 0.2 {flags} --out {out}"))
+    };
+    let chosen = |run: &str| {
+        let training = config(dir, run).training;
+        (training.update.to_string(), training.learning_rate, training.schedule.to_string())
+    };
+    let is = |update: &str, rate: f64, schedule: &str| (update.into(), rate, schedule.into());
+    train("", "plain").success();
+    assert_eq!(chosen("plain"), is("online", 1.0, "constant"));
+    train("--gradient ae-ls", "layers")
+        .success()
+        .stdout(contains("gradient goes through the layers, so the update is adam"));
+    assert_eq!(chosen("layers"), is("adam", 0.131, "cosine"));
+    train("--update adam --schedule constant --learning-rate 0.01", "adam").success();
+    assert_eq!(chosen("adam"), is("adam", 0.01, "constant"));
+    train("--update online --gradient ae-ls", "no").failure().stderr(
+        contains("`training.update` is online").and(contains("adam for a run whose gradient")),
+    );
+}
+
+#[test]
 fn a_training_ends_when_nothing_gets_better() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::number::{Kind, Number};
 use super::rows::Rows;
 use super::storage::{Storage, Unpacked};
+use crate::arrays::{Number, NumberKind};
 use crate::error::{DataError, Result};
 
 /// Most bytes that a copy in another order holds in memory.
@@ -46,6 +46,23 @@ impl Array {
         }
     }
 
+    /// Checks that nothing follows the array, of which [`checked`](Self::checked) knows that it is whole.
+    pub fn last(self) -> Result<Self> {
+        let size = self.storage.len().map_err(|e| DataError::io(&self.path, e))?;
+        let end = self.offset + (self.len().unwrap_or(0) * self.number.size()) as u64;
+        match size > end {
+            false => Ok(self),
+            true => {
+                let reason = format!(
+                    "{} bytes follow the array of {}; one array is read, and they are no part of it",
+                    size - end,
+                    shown(&self.shape)
+                );
+                Err(DataError::format(&self.path, reason))
+            }
+        }
+    }
+
     /// All elements of an array of indices.
     pub fn indices(&self) -> Result<Vec<u64>> {
         let mut bytes = vec![0; self.len().unwrap_or(0) * self.number.size()];
@@ -72,7 +89,7 @@ impl Array {
 
     /// Reads numbers from element `first` on.
     pub fn read_numbers(&self, first: u64, out: &mut [f32]) -> Result<()> {
-        if self.number.kind == Kind::F32 && out.len() < 4096 {
+        if self.number.kind == NumberKind::F32 && out.len() < 4096 {
             // Most rows: no allocation.
             let mut bytes = [0; 4 * 4096];
             let bytes = &mut bytes[..4 * out.len()];

@@ -4,25 +4,23 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, TypeStr};
-use zip::{CompressionMethod, ZipArchive};
+use npyz::{NpyHeader, Order};
+use zip::CompressionMethod;
 
 use super::array::Array;
-use super::number::{Kind, Number};
 use super::storage::{Storage, Unpacked};
+use crate::arrays::{ArrayArchive, Number, Packing, read_npy_header};
 use crate::error::{DataError, Result};
-use crate::npy_header::read_npy_header;
 
-/// An archive member is refused if it is larger than this and unpacks to more than [`MOST_RATIO`] times its size.
-const LARGE: u64 = 1 << 30;
-const MOST_RATIO: u64 = 200;
+/// A gigabyte may be packed as tightly as it likes: a table of mostly zeros is.
+const PACKING: Packing = Packing { free: 1 << 30, tightest: 200 };
 
 /// The array of a `.npy` file.
 pub(super) fn open(path: &Path) -> Result<Array> {
     let storage = Storage::open(path)?;
     let mut file = File::open(path).map_err(|e| DataError::io(path, e))?;
     let header = Header::read(path, &mut file)?;
-    header.array(path, storage, 0)
+    header.array(path, storage, 0)?.last()
 }
 
 /// What stands before the numbers.
@@ -46,14 +44,9 @@ impl Header {
 
     /// The array whose header starts at `offset`.
     fn array(self, path: &Path, storage: Storage, offset: u64) -> Result<Array> {
-        let number = match self.header.dtype() {
-            DType::Plain(kind) => number(&kind).ok_or_else(|| match kind.uses_pickled_array() {
-                true => "holds Python objects (dtype object), which are never read".to_owned(),
-                false => format!("holds numbers of type {kind}, which are not read"),
-            }),
-            _ => Err("holds records, not an array of numbers".to_owned()),
-        };
-        let number = number.map_err(|reason| DataError::format(path, reason))?;
+        let number = Number::of_numpy(&self.header.dtype()).map_err(|what| {
+            DataError::format(path, format!("holds {what}, not numbers that are read"))
+        })?;
         let shape: Option<Vec<usize>> =
             self.header.shape().iter().map(|axis| usize::try_from(*axis).ok()).collect();
         let shape =
@@ -64,61 +57,28 @@ impl Header {
     }
 }
 
-/// The type of numbers that NumPy calls so.
-fn number(name: &TypeStr) -> Option<Number> {
-    let kind = match (name.type_char(), name.size_field()) {
-        (TypeChar::Bool, 1) => Kind::Bool,
-        (TypeChar::Int, 1) => Kind::I8,
-        (TypeChar::Int, 2) => Kind::I16,
-        (TypeChar::Int, 4) => Kind::I32,
-        (TypeChar::Int, 8) => Kind::I64,
-        (TypeChar::Uint, 1) => Kind::U8,
-        (TypeChar::Uint, 2) => Kind::U16,
-        (TypeChar::Uint, 4) => Kind::U32,
-        (TypeChar::Uint, 8) => Kind::U64,
-        (TypeChar::Float, 2) => Kind::F16,
-        (TypeChar::Float, 4) => Kind::F32,
-        (TypeChar::Float, 8) => Kind::F64,
-        // NumPy has no bfloat16. The package ml_dtypes adds it, and NumPy writes it as two raw bytes.
-        (TypeChar::RawData, 2) => Kind::BF16,
-        _ => return None,
-    };
-    Some(Number { kind, big_endian: name.endianness() == Endianness::Big })
-}
-
 /// An archive of arrays.
 pub(super) struct Archive<'a> {
     path: &'a Path,
     storage: Storage,
-    zip: ZipArchive<File>,
+    archive: ArrayArchive,
 }
 
 impl<'a> Archive<'a> {
     /// Opens an archive.
     pub fn open(path: &'a Path) -> Result<Self> {
         let storage = Storage::open(path)?;
-        let file = File::open(path).map_err(|e| DataError::io(path, e))?;
-        let zip = ZipArchive::new(file).map_err(|e| {
-            DataError::format(
-                path,
-                format!("not an archive of arrays (npz): damaged zip file: {e}"),
-            )
-        })?;
-        let archive = Self { path, storage, zip };
-        if archive.zip.file_names().flatten().any(|name| name.ends_with("data.pkl")) {
+        let archive = ArrayArchive::open(path, PACKING).map_err(|e| unreadable(path, e))?;
+        if archive.is_pytorch() {
             let reason = "a file of PyTorch (a pickle), which is not read as data: save the array with numpy.save";
             return Err(DataError::format(path, reason));
         }
-        Ok(archive)
+        Ok(Self { path, storage, archive })
     }
 
     /// The names of its arrays, in alphabetical order.
     pub fn names(&self) -> Vec<String> {
-        let names = self.zip.file_names().flatten();
-        let mut names: Vec<String> =
-            names.filter_map(|name| name.strip_suffix(".npy").map(str::to_owned)).collect();
-        names.sort();
-        names
+        self.archive.names()
     }
 
     /// The array of this name. An uncompressed array is read where it lies; a compressed one is unpacked.
@@ -127,19 +87,12 @@ impl<'a> Archive<'a> {
         let damaged = |e: &dyn std::fmt::Display| {
             DataError::format(path, format!("\"{name}\" is damaged: {e}"))
         };
-        let member = format!("{name}.npy");
-        let mut file = self.zip.by_name(&member).map_err(|e| damaged(&e))?;
+        let mut file = self.archive.array(name).map_err(|e| unreadable(path, e))?;
         if let (CompressionMethod::Stored, Some(start)) = (file.compression(), file.data_start()) {
             let header = Header::read(path, &mut file)?;
             return header.array(path, self.storage.clone(), start);
         }
-        let (packed, size) = (file.compressed_size(), file.size());
-        if size > LARGE && size / MOST_RATIO > packed {
-            let reason = format!(
-                "\"{name}\" would grow from {packed} to {size} bytes; unpack the archive first if that is right"
-            );
-            return Err(DataError::format(path, reason));
-        }
+        let size = file.size();
         let mut unpacked = Unpacked::new(path);
         let mut block = vec![0; 1 << 16];
         let mut left = size;
@@ -154,6 +107,14 @@ impl<'a> Archive<'a> {
         let storage = unpacked.finish()?;
         let header = Header::read(path, &mut Positioned { storage: &storage, at: 0 })?;
         header.array(path, storage, 0)
+    }
+}
+
+/// The error of an archive: what is wrong with it, or why it cannot be read.
+fn unreadable(path: &Path, error: std::io::Error) -> DataError {
+    match error.kind() {
+        ErrorKind::InvalidData => DataError::format(path, error.to_string()),
+        _ => DataError::io(path, error),
     }
 }
 

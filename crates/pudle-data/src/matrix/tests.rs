@@ -126,7 +126,8 @@ fn files_that_are_no_matrix_are_named_as_what_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file.npy");
     let whole = npy(by_rows(4, 3), &[4, 3], npyz::Order::C);
-    let cases: [(&[u8], &str); 10] = [
+    let longer = [&whole[..], b"ab"].concat();
+    let cases: [(&[u8], &str); 11] = [
         (b"", "is empty"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
         (b"<!DOCTYPE html><html>", "HTML page"),
@@ -135,6 +136,7 @@ fn files_that_are_no_matrix_are_named_as_what_they_are() {
         (b"PK\x03\x04damaged", "damaged zip"),
         (b"\x93NUMPY\x01\x00\x05\x00{", "ends in its header"),
         (&whole[..whole.len() - 1], "cut short"),
+        (&longer, "2 bytes follow the array"),
         (b"1,2\n3,x\n", "line 2, column 2: \"x\" is not a number"),
         (b"1,2\n3\n", "line 2 has 1 fields"),
     ];

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::array::Array;
-use super::number::{Kind, Number};
 use super::storage::Unpacked;
+use crate::arrays::{Number, NumberKind};
 use crate::error::{DataError, Result};
 
 /// What stands for a missing number, beside an empty field, in any case of letters.
@@ -52,7 +52,7 @@ pub(super) fn open(path: &Path) -> Result<Array> {
         rows += 1;
     }
     let shape = vec![rows, width.unwrap_or(0)];
-    let (storage, number) = (unpacked.finish()?, Number::little(Kind::F32));
+    let (storage, number) = (unpacked.finish()?, Number::little(NumberKind::F32));
     Ok(Array { path: path.to_owned(), storage, offset: 0, number, shape, fortran: false })
 }
 

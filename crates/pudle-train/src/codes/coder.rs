@@ -6,7 +6,7 @@ use burn::tensor::{Device, TensorData};
 use pudle_core::{
     Algorithm, AnyPudle, DictionaryConfig, Noise, Proximal, PudleConfig, Step, WeightTying,
 };
-use pudle_data::Normalization;
+use pudle_data::{Missing, Normalization};
 
 use super::lasso::Lasso;
 use super::work::{Decode, Encode, ShapeOf, With, solved};
@@ -25,6 +25,8 @@ pub struct Coder {
     model: AnyPudle,
     normalization: Normalization,
     noise: Noise,
+    /// What a number of the data means that is NaN.
+    missing: Missing,
     device: Device,
     /// Finds the lasso's solution instead of running the layers.
     lasso: Option<Arc<Lasso>>,
@@ -48,8 +50,9 @@ impl Coder {
     /// Returns an error if the settings do not fit the weights, which those of a checkpoint do.
     pub fn new(checkpoint: Checkpoint, device: &Device) -> Result<Self> {
         let Checkpoint { model, normalization, .. } = checkpoint;
-        let device = device.clone();
-        let coder = Self { model, normalization, noise: Noise::Unknown, device, lasso: None };
+        let (device, missing) = (device.clone(), Missing::Error);
+        let coder =
+            Self { model, normalization, noise: Noise::Unknown, missing, device, lasso: None };
         coder.with_known_step()
     }
 
@@ -117,6 +120,29 @@ impl Coder {
             return Err(TrainError::Unsuitable(reason.into()));
         }
         Ok(Self { noise: Noise::Same(f64::from(sigma)), ..self })
+    }
+
+    /// The same coder with this meaning of numbers that are NaN. The default is [`Missing::Error`]. Missing numbers have no
+    /// residual in the layers, and the reconstruction fills them in.
+    ///
+    /// # Errors
+    /// Returns an error if numbers may be missing and the model is not a matrix of atoms, or finds the lasso's solution.
+    pub fn with_missing(self, missing: Missing) -> Result<Self> {
+        let reason = match (missing, &self.model, &self.lasso) {
+            (Missing::Error, ..) | (Missing::Nan, AnyPudle::Dense(_), None) => {
+                return Ok(Self { missing, ..self });
+            }
+            (Missing::Nan, AnyPudle::Dense(_), Some(_)) => {
+                "the lasso is solved for whole data only; where numbers are missing, the layers find the codes"
+            }
+            (Missing::Nan, ..) => "numbers can be missing in the data of a matrix of atoms only",
+        };
+        Err(TrainError::Unsuitable(reason.into()))
+    }
+
+    /// What a number of the data means that is NaN.
+    pub fn missing(&self) -> Missing {
+        self.missing
     }
 
     /// The settings of the model.
@@ -187,7 +213,7 @@ impl Coder {
     }
 
     /// Encodes a batch of data of this shape, as [`Coder`] describes it. The data are normalised first, and the
-    /// reconstruction is on their scale.
+    /// reconstruction is on their scale. Numbers that are NaN are missing if [`with_missing`](Self::with_missing) says so.
     ///
     /// # Errors
     /// Returns an error if the atoms do not fit the data, or if the layers diverge.
@@ -200,11 +226,16 @@ impl Coder {
         let mut x = data.to_vec();
         let factors: Vec<f32> =
             x.chunks_exact_mut(width).map(|datum| self.normalization.apply(datum)).collect();
+        let mask = match self.missing {
+            Missing::Error => None,
+            Missing::Nan => split_missing(&mut x),
+        };
         let data = TensorData::new(x, shape.to_vec());
+        let mask = mask.map(|mask| TensorData::new(mask, shape.to_vec()));
         let (mut code, mut reconstruction) = match (&self.lasso, &self.model) {
             (Some(lasso), AnyPudle::Dense(model)) => solved(lasso, model, data, &self.device),
             _ => {
-                let work = Encode { data, noise: &self.noise, device: &self.device };
+                let work = Encode { data, mask, noise: &self.noise, device: &self.device };
                 self.model.clone().visit(work)
             }
         };
@@ -303,6 +334,16 @@ impl Coder {
             _ => Ok(self),
         }
     }
+}
+
+/// The mask of data: 1 where a number is known, 0 where it is missing. Missing numbers become zero. `None` if there are none.
+fn split_missing(data: &mut [f32]) -> Option<Vec<f32>> {
+    if !data.iter().any(|value| value.is_nan()) {
+        return None;
+    }
+    let mask = data.iter().map(|value| if value.is_nan() { 0.0 } else { 1.0 }).collect();
+    data.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
+    Some(mask)
 }
 
 fn no_lasso(reason: &str) -> TrainError {

@@ -122,7 +122,7 @@ impl Stored {
         mut visit: impl FnMut(usize, &[f32]) -> Result<()>,
     ) -> Result<()> {
         let numbers = self.datum.iter().product();
-        self.arrays.batches(numbers, |first, code, shape| {
+        self.arrays.batches(numbers, Missing::Error, |first, code, shape| {
             visit(first + shape[0], &coder.decode(code, shape, &self.datum)?)
         })
     }

@@ -102,7 +102,7 @@ fn encode_arrays(
     visit: Visit<'_>,
 ) -> Result<()> {
     let codes = coder.code_shape(&arrays.datum)?.iter().product();
-    arrays.batches(codes, |first, data, shape| {
+    arrays.batches(codes, coder.missing(), |first, data, shape| {
         let coded = coder.encode(data, shape)?;
         sums.add(shape[0], data, &coded.code, &coded.reconstruction);
         sink.put(&coded.code).map_err(TrainError::io(output))?;

@@ -125,10 +125,12 @@ impl Arrays {
         Ok(Self { matrix, count, single, datum })
     }
 
-    /// Reads all data a batch at a time, checks that they are finite, and passes them on with the number of the first.
+    /// Reads all data a batch at a time, checks that they are finite or may be missing, and passes them on with the number of
+    /// the first.
     pub fn batches(
         &self,
         codes: usize,
+        missing: Missing,
         mut visit: impl FnMut(usize, &[f32], &[usize]) -> Result<()>,
     ) -> Result<()> {
         let width: usize = self.datum.iter().product();
@@ -141,7 +143,7 @@ impl Arrays {
             let data = &mut data[..count * width];
             self.matrix.read(first * rows, data)?;
             for (k, row) in data.chunks_exact(self.matrix.width()).enumerate() {
-                self.matrix.check(first * rows + k, row, Missing::Error)?;
+                self.matrix.check(first * rows + k, row, missing)?;
             }
             visit(first, data, &[&[count], &self.datum[..]].concat())?;
         }

@@ -11,7 +11,7 @@ pub struct CodeStats {
     pub nonzeros: f64,
     /// Share of codes that are not zero, from 0 to 1.
     pub active: f64,
-    /// `‖X − X̂‖/‖X‖` over all data; 0 if all are zero.
+    /// `‖X − X̂‖/‖X‖` over all numbers that are known; 0 if all are zero.
     pub relative_error: f64,
     /// Number of atoms.
     pub atoms: usize,
@@ -48,9 +48,9 @@ impl Sums {
             }
         }
         let square = |value: f32| f64::from(value) * f64::from(value);
-        self.energy += data.iter().map(|value| square(*value)).sum::<f64>();
-        let pairs = data.iter().zip(reconstruction);
-        self.error += pairs.map(|(x, y)| square(x - y)).sum::<f64>();
+        let known = || data.iter().zip(reconstruction).filter(|(x, _)| !x.is_nan());
+        self.energy += known().map(|(x, _)| square(*x)).sum::<f64>();
+        self.error += known().map(|(x, y)| square(x - y)).sum::<f64>();
     }
 
     pub fn stats(&self) -> CodeStats {

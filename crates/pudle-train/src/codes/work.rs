@@ -58,6 +58,8 @@ impl ModelVisitor for ShapeOf<'_> {
 /// Codes and reconstructions by the layers.
 pub(super) struct Encode<'a> {
     pub data: TensorData,
+    /// 1 where a number is known and 0 where it is missing, if some are.
+    pub mask: Option<TensorData>,
     pub noise: &'a Noise,
     pub device: &'a Device,
 }
@@ -72,7 +74,15 @@ impl ModelVisitor for Encode<'_> {
     ) -> Self::Output {
         let model = model.expect("a coder has a model");
         let x = Tensor::<D>::from_data(self.data, self.device);
-        let (code, reconstruction) = model.encode_and_decode(x, self.noise);
+        let (code, reconstruction) = match self.mask {
+            None => model.encode_and_decode(x, self.noise),
+            Some(mask) => {
+                let (model, extent) = (model.valid(), x.dims());
+                let mask = Tensor::<D>::from_data(mask, self.device);
+                let code = model.encode_masked(x, &mask, self.noise);
+                (code.clone(), model.decode(code, extent))
+            }
+        };
         (values(code), values(reconstruction))
     }
 }

@@ -15,6 +15,7 @@ use strum::VariantArray;
 use super::run::RunConfig;
 use super::training::{Initialization, LearningRateSchedule, TrainingConfig};
 use super::versions::Versions;
+use crate::update::UpdateRule;
 
 /// A named set of settings.
 #[derive(
@@ -49,8 +50,8 @@ pub enum Preset {
     /// they are 60 layers of FISTA of step 0.02.
     Digits,
     /// A dictionary for the rows of a matrix of one's own, whose path has to be set. It minimises the lasso objective over
-    /// codes of 50 layers of FISTA; the gradient takes the codes as constants. Atoms start as data. A tenth of the rows is
-    /// held out. [`OwnData::fit`](crate::OwnData::fit) chooses what depends on the matrix.
+    /// codes of 100 layers of FISTA, by online dictionary learning, which takes the codes as constants. Atoms start as data. A
+    /// tenth of the rows is held out. [`OwnData::fit`](crate::OwnData::fit) chooses what depends on the matrix.
     Vectors,
 }
 
@@ -164,7 +165,7 @@ impl Preset {
             ),
             Preset::Vectors => run(
                 PudleConfig::dense(DenseConfig { dim: 64, atoms: 256 })
-                    .with_layers(50)
+                    .with_layers(100)
                     .with_algorithm(Algorithm::Fista)
                     .with_gradient(GradientEstimator {
                         loss: Loss::Lasso,
@@ -177,8 +178,8 @@ impl Preset {
                 TrainingConfig {
                     steps: 2500,
                     batch: 256,
-                    learning_rate: 0.04,
-                    schedule: LearningRateSchedule::Cosine,
+                    update: UpdateRule::Online,
+                    learning_rate: 1.0,
                     epsilon: 1e-8,
                     initialization: Initialization::Data,
                     checkpoint_every: 250,

@@ -14,8 +14,8 @@ use crate::update::{Update, UpdateRule};
 /// | --- | --- | --- | --- |
 /// | `steps` | 1000 | optimisation steps | ≥ 1 |
 /// | `batch` | 1 | data per step | ≥ 1 |
-/// | `update` | `adam` | how a step changes the weights, see [`UpdateRule`] | `adam`; `noodl` for a model that learns nothing but its dictionary |
-/// | `learning_rate` | 1e-3 | of Adam, or η of NOODL | in (0, 1], or in (0, 1000] for `noodl` |
+/// | `update` | `adam` | how a step changes the weights, see [`UpdateRule`] | `adam`; `noodl` for a model that learns nothing but its dictionary; `online` if that is a matrix and the gradient takes codes as constants |
+/// | `learning_rate` | 1e-3 | of Adam, or η of the other rules | in (0, 1], or in (0, 1000] for `noodl` |
 /// | `schedule` | `constant` | of the learning rate | `constant`, `cosine` (to 0 at `steps`) |
 /// | `beta_1`, `beta_2` | 0.9, 0.999 | of Adam | in [0, 1) |
 /// | `epsilon` | 1e-3 | of Adam | > 0 |
@@ -26,7 +26,7 @@ use crate::update::{Update, UpdateRule};
 /// | `warm_up` | 0 | first steps, over which the learning rate grows from 0; a shorter run ends before the full rate | ≥ 0 |
 /// | `shifts` | 1 | random shifts of the grid of atoms whose mean reconstruction is trained | 1 to `stride²` |
 /// | `averaged` | `shifts` | number of shifts whose mean the loss estimates, without bias, from those drawn | `shifts` to `stride²`, for at least two `shifts` |
-/// | `clip` | none | largest norm of the gradient of a weight tensor; longer gradients are scaled to it | > 0 |
+/// | `clip` | none | largest norm of the gradient of a weight tensor; longer gradients are scaled to it | > 0; none for `online` |
 /// | `checkpoint_every` | 500 | steps between checkpoints | ≥ 1 |
 /// | `keep` | 2 | number of checkpoints that are not deleted | ≥ 1 |
 /// | `valid_every` | 500 | steps between validations | ≥ 1 |
@@ -42,7 +42,7 @@ pub struct TrainingConfig {
     pub batch: usize,
     /// How a step changes the weights.
     pub update: UpdateRule,
-    /// Adam's learning rate, or η of NOODL.
+    /// Adam's learning rate, or η of the other rules.
     pub learning_rate: f64,
     /// How the learning rate changes over the run.
     pub schedule: LearningRateSchedule,

@@ -59,19 +59,42 @@ impl RunConfig {
             let range = "auto or composed if numbers are missing, for which there is no fused pass";
             return Err(TrainError::range("model.kernels", self.model.kernels, range));
         }
-        if self.training.update == UpdateRule::Noodl {
+        if self.training.update != UpdateRule::Adam {
             let range = "adam if numbers are missing";
             return Err(TrainError::range("training.update", self.training.update, range));
         }
         Ok(())
     }
 
-    /// NOODL changes the atoms of one dictionary, and nothing else.
+    /// NOODL and online dictionary learning change the atoms of one dictionary, and nothing else. The latter has sums for a matrix
+    /// only, and codes are constants in them.
     fn validate_update(&self) -> Result<()> {
-        if self.training.update != UpdateRule::Noodl {
-            return Ok(());
+        let rule = self.training.update;
+        match self.misfit(rule) {
+            None => Ok(()),
+            Some(misfit) => {
+                let range = format!("adam for a run whose {misfit}");
+                Err(TrainError::range("training.update", rule, range))
+            }
         }
-        let learned = if self.model.tying != WeightTying::Tied {
+    }
+
+    /// Why online dictionary learning cannot train this run; `None` if it can.
+    pub fn refuses_online(&self) -> Option<&'static str> {
+        match self.data.missing() {
+            Missing::Error => self.misfit(UpdateRule::Online),
+            Missing::Nan => Some("numbers may be missing"),
+        }
+    }
+
+    /// What keeps a rule from training this run.
+    fn misfit(&self, rule: UpdateRule) -> Option<&'static str> {
+        if rule == UpdateRule::Adam {
+            return None;
+        }
+        let online = rule == UpdateRule::Online;
+        let filters = !matches!(self.model.dictionary, DictionaryConfig::Dense(_));
+        Some(if self.model.tying != WeightTying::Tied {
             "weights are not tied"
         } else if self.model.threshold.is_learned() {
             "thresholds are learned"
@@ -79,11 +102,15 @@ impl RunConfig {
             "step is learned"
         } else if self.training.shifts > 1 {
             "training.shifts is above 1"
+        } else if online && filters {
+            "atoms are filters"
+        } else if online && self.model.gradient.response != Response::Dropped {
+            "gradient goes through the layers"
+        } else if online && self.training.clip.is_some() {
+            "gradients are clipped"
         } else {
-            return Ok(());
-        };
-        let range = format!("adam for a run whose {learned}");
-        Err(TrainError::range("training.update", self.training.update, range))
+            return None;
+        })
     }
 
     /// Checks the number of shifts.

@@ -1,12 +1,17 @@
 //! An array out of a file, and what can be wrong with one.
 
+use std::io::Read;
 use std::path::Path;
 
-use super::number::{Number, NumberError};
+use pudle_data::Number;
+
 use crate::error::{Result, TrainError};
 
 /// More numbers than this count as a mistake: no model has more.
 const MOST_NUMBERS: usize = 1 << 28;
+
+/// Numbers that are read at a time.
+const BLOCK: usize = 1 << 14;
 
 /// An array of a file, in C order.
 #[derive(Clone, Debug)]
@@ -21,8 +26,8 @@ pub(crate) struct Array {
 pub(super) struct Header {
     pub name: String,
     pub shape: Vec<usize>,
+    /// A floating-point type.
     pub number: Number,
-    pub big_endian: bool,
     /// Whether the first index is the fastest.
     pub fortran: bool,
 }
@@ -49,24 +54,9 @@ impl Header {
     ///
     /// # Errors
     /// Returns an error if `from` ends too early, or a number is not finite; then with its position.
-    pub fn read(self, path: &Path, from: impl std::io::Read) -> Result<Array> {
+    pub fn read(self, path: &Path, from: impl Read) -> Result<Array> {
         let count = self.count(path)?;
-        let values =
-            self.number.read(from, count, self.big_endian).map_err(|error| match error {
-                NumberError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                    TrainError::weights(
-                        path,
-                        format!("is truncated: {:?} is incomplete", self.name),
-                    )
-                }
-                NumberError::Io(source) => TrainError::io(path)(source),
-                NumberError::NotFinite { index, value } => {
-                    let position = position(&self.shape, index, self.fortran);
-                    let what = if value.is_finite() { "too large for f32" } else { "not finite" };
-                    let reason = format!("{:?} holds {value:e} at {position:?}, {what}", self.name);
-                    TrainError::weights(path, reason)
-                }
-            })?;
+        let values = self.values(path, from, count)?;
         let values = match self.fortran {
             true => {
                 let axes: Vec<usize> = (0..self.shape.len()).rev().collect();
@@ -76,6 +66,32 @@ impl Header {
             false => values,
         };
         Ok(Array { name: self.name, shape: self.shape, values })
+    }
+
+    /// Reads `count` numbers, a few thousand at a time.
+    fn values(&self, path: &Path, mut from: impl Read, count: usize) -> Result<Vec<f32>> {
+        let size = self.number.size();
+        let mut bytes = vec![0; size * count.min(BLOCK)];
+        let mut values = vec![0.0; count];
+        for (block, part) in values.chunks_mut(BLOCK).enumerate() {
+            let bytes = &mut bytes[..size * part.len()];
+            from.read_exact(bytes).map_err(|error| match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => {
+                    let reason = format!("is truncated: {:?} is incomplete", self.name);
+                    TrainError::weights(path, reason)
+                }
+                _ => TrainError::io(path)(error),
+            })?;
+            self.number.decode(bytes, part);
+            if let Some(k) = part.iter().position(|value| !value.is_finite()) {
+                let position = position(&self.shape, block * BLOCK + k, self.fortran);
+                let value = self.number.wide(&bytes[k * size..][..size]).unwrap_or(f64::NAN);
+                let what = if value.is_finite() { "too large for f32" } else { "not finite" };
+                let reason = format!("{:?} holds {value:e} at {position:?}, {what}", self.name);
+                return Err(TrainError::weights(path, reason));
+            }
+        }
+        Ok(values)
     }
 }
 
@@ -130,7 +146,31 @@ pub(super) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Strin
 
 #[cfg(test)]
 mod tests {
+    use pudle_data::NumberKind;
+
     use super::*;
+
+    #[test]
+    fn numbers_are_read_in_blocks_and_bad_ones_are_found() {
+        let count = BLOCK + 3;
+        let read = |values: &[f64]| {
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_be_bytes()).collect();
+            let number = Number { kind: NumberKind::F64, big_endian: true };
+            let header = Header { name: "D".into(), shape: vec![count], number, fortran: false };
+            header.read(Path::new("f"), &bytes[..])
+        };
+        let mut values: Vec<f64> = (0..count).map(|v| v as f64).collect();
+        let found = read(&values).unwrap().values;
+        assert!(found.iter().zip(&values).all(|(found, value)| f64::from(*found) == *value));
+        let error = read(&values[1..]).unwrap_err().to_string();
+        assert!(error.contains("truncated"), "{error}");
+        values[BLOCK + 1] = 1e300;
+        let error = read(&values).unwrap_err().to_string();
+        assert!(error.contains("1e300 at [16385], too large for f32"), "{error}");
+        values[2] = f64::NAN;
+        let error = read(&values).unwrap_err().to_string();
+        assert!(error.contains("NaN at [2], not finite"), "{error}");
+    }
 
     #[test]
     fn axes_are_permuted() {

@@ -59,7 +59,7 @@ pub(crate) fn read_atoms(
         return Err(unfit(path, &name, &shape, dictionary));
     }
     if atoms.iter().all(|atom| atom.iter().all(|value| *value == 0.0)) {
-        return Err(TrainError::weights(path, format!("{name:?} holds only zeros")));
+        return Err(TrainError::weights(path, format!("{name:?} holds no number but zero")));
     }
     Ok((atoms, notes))
 }

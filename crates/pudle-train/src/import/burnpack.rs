@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use burn::store::burn_pack::{DType, Reader, Tensor};
+use pudle_data::{Number, NumberKind};
 
 use super::array::{Array, Header};
-use super::number::Number;
 use crate::error::{Result, TrainError};
 
 /// An open file.
@@ -40,11 +40,11 @@ impl Pack {
             .iter()
             .find(|tensor| tensor.name == name)
             .ok_or_else(|| TrainError::weights(path, format!("no tensor {name:?}")))?;
-        let number = match tensor.dtype {
-            DType::F16 => Number::F16,
-            DType::BF16 => Number::Bf16,
-            DType::F32 => Number::F32,
-            DType::F64 => Number::F64,
+        let kind = match tensor.dtype {
+            DType::F16 => NumberKind::F16,
+            DType::BF16 => NumberKind::BF16,
+            DType::F32 => NumberKind::F32,
+            DType::F64 => NumberKind::F64,
             other => {
                 let reason =
                     format!("{name:?} is of type {other:?}, but must be F32, F64, F16 or BF16");
@@ -54,8 +54,7 @@ impl Pack {
         let header = Header {
             name: name.to_owned(),
             shape: tensor.shape.to_vec(),
-            number,
-            big_endian: false,
+            number: Number::little(kind),
             fortran: false,
         };
         header.count(path)?;

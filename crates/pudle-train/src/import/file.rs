@@ -90,7 +90,8 @@ impl ArrayFile {
         if let Some(name) = wanted {
             return Ok(name.to_owned());
         }
-        let own = ["dictionary.atoms", "atoms"];
+        // Of an exported file, of one for NumPy, and of the checkpoint of a run.
+        let own = ["dictionary.atoms", "atoms", "model.dictionary.atoms"];
         match self.names.as_slice() {
             [] => Err(TrainError::weights(&self.path, "holds no tensor")),
             [only] => Ok(only.clone()),

@@ -236,7 +236,7 @@ pub(super) fn about_norms(array: &Array, axes: Axes, path: &Path) -> Result<Opti
     let (name, count) = (&array.name, array.shape[axis]);
     let norms = Norms::along(array, axis);
     if norms.zeros == count {
-        return Err(TrainError::weights(path, format!("{name:?} holds only zeros")));
+        return Err(TrainError::weights(path, format!("{name:?} holds no number but zero")));
     }
     let zeros = match norms.zeros {
         0 => String::new(),

@@ -8,7 +8,6 @@ mod layout;
 mod levels;
 mod npy;
 mod npz;
-mod number;
 mod pytorch;
 mod sae;
 mod safetensors;

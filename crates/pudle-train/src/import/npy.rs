@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use npyz::{DType, Endianness, Order, TypeChar};
-use pudle_data::read_npy_header;
+use npyz::Order;
+use pudle_data::{Number, read_npy_header};
 
 use super::array::{Array, Header};
-use super::number::Number;
 use crate::error::{Result, TrainError};
 
 /// The array of an `.npy` file.
@@ -47,8 +46,13 @@ pub(super) fn header(from: &mut impl Read, name: &str, path: &Path) -> Result<(H
         }
         _ => TrainError::io(path)(error),
     })?;
-    let (number, big_endian) = number(&header.dtype()).map_err(|what| {
-        let reason = format!("{name:?} holds {what}, but must be f16, f32 or f64");
+    let number = match Number::of_numpy(&header.dtype()) {
+        Ok(number) if number.is_float() => Ok(number),
+        Ok(number) => Err(format!("values of type {:?}", number.kind)),
+        Err(what) => Err(what),
+    };
+    let number = number.map_err(|what| {
+        let reason = format!("{name:?} holds {what}, but must be f16, bf16, f32 or f64");
         TrainError::weights(path, reason)
     })?;
     let axis = |axis: &u64| usize::try_from(*axis).unwrap_or(usize::MAX);
@@ -56,23 +60,7 @@ pub(super) fn header(from: &mut impl Read, name: &str, path: &Path) -> Result<(H
         name: name.to_owned(),
         shape: header.shape().iter().map(axis).collect(),
         number,
-        big_endian,
         fortran: header.order() == Order::Fortran,
     };
     Ok((header, length))
-}
-
-/// The type of the numbers, and whether they are big-endian; or what they are otherwise.
-fn number(dtype: &DType) -> std::result::Result<(Number, bool), String> {
-    let DType::Plain(plain) = dtype else { return Err("records".into()) };
-    if plain.uses_pickled_array() {
-        return Err("Python objects, a pickle that is never run".into());
-    }
-    let number = match (plain.type_char(), plain.size_field()) {
-        (TypeChar::Float, 2) => Number::F16,
-        (TypeChar::Float, 4) => Number::F32,
-        (TypeChar::Float, 8) => Number::F64,
-        _ => return Err(format!("values of type {plain}")),
-    };
-    Ok((number, plain.endianness() == Endianness::Big))
 }

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
+use pudle_data::{Number, NumberKind};
 use pytorch_reader::{DType, PytorchReader};
 
 use super::array::{Array, Header};
-use super::number::Number;
 use crate::error::{Result, TrainError};
 
 /// An open file.
@@ -41,11 +41,11 @@ impl StateDict {
             .reader
             .get(name)
             .ok_or_else(|| TrainError::weights(path, format!("no tensor {name:?}")))?;
-        let number = match tensor.dtype() {
-            DType::F16 => Number::F16,
-            DType::BF16 => Number::Bf16,
-            DType::F32 => Number::F32,
-            DType::F64 => Number::F64,
+        let kind = match tensor.dtype() {
+            DType::F16 => NumberKind::F16,
+            DType::BF16 => NumberKind::BF16,
+            DType::F32 => NumberKind::F32,
+            DType::F64 => NumberKind::F64,
             other => {
                 let reason =
                     format!("{name:?} is of type {other:?}, but must be F32, F64, F16 or BF16");
@@ -55,9 +55,8 @@ impl StateDict {
         let header = Header {
             name: name.to_owned(),
             shape: tensor.shape().to_vec(),
-            number,
             // Read in the order of the machine.
-            big_endian: cfg!(target_endian = "big"),
+            number: Number { kind, big_endian: cfg!(target_endian = "big") },
             fortran: false,
         };
         header.count(path)?;

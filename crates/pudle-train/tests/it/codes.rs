@@ -7,7 +7,7 @@ use pudle_core::{
     Algorithm, AnyPudle, Backend, ConvConfig, DenseConfig, Learned, Proximal, PudleConfig,
     ThresholdConfig,
 };
-use pudle_data::{Image, Matrix, Normalization, Normalize, Rows, scene};
+use pudle_data::{Image, Matrix, Missing, Normalization, Normalize, Rows, scene};
 use pudle_train::{
     Checkpoint, CodeStats, Coder, DataOptions, DictionaryLearning, TrainError, decode_file,
     encode_file,
@@ -119,6 +119,50 @@ fn codes_of_enough_layers_solve_the_lasso() {
             }
         }
     }
+}
+
+#[test]
+fn missing_numbers_have_no_residual_and_are_filled_in() {
+    let coder = coder(&vectors()).with_layers(4000).unwrap().with_missing(Missing::Nan).unwrap();
+    let (mut x, whole) = (rows(30, 6), rows(30, 6));
+    x.iter_mut().step_by(5).for_each(|value| *value = f32::NAN);
+    let coded = coder.encode(&x, &[30, 6]).unwrap();
+    let unit: Vec<f32> = (0..81).map(|k| if k % 10 == 0 { 1.0 } else { 0.0 }).collect();
+    let atoms = coder.decode(&unit, &[9, 9], &[6]).unwrap();
+    for datum in 0..30 {
+        for atom in 0..9 {
+            let z = coded.code[datum * 9 + atom];
+            let known = (0..6).filter(|k| !x[datum * 6 + k].is_nan());
+            let residual = |k: usize| x[datum * 6 + k] - coded.reconstruction[datum * 6 + k];
+            let gradient: f32 = known.map(|k| atoms[atom * 6 + k] * residual(k)).sum();
+            let right = match z == 0.0 {
+                true => gradient.abs() < 0.2 + 1e-4,
+                false => (gradient - 0.2 * z.signum()).abs() < 1e-4,
+            };
+            assert!(right, "datum {datum}, atom {atom}: {z} {gradient}");
+        }
+    }
+    assert!(coded.reconstruction.iter().all(|value| value.is_finite()));
+    // Whole data have the same codes whether numbers may be missing or not.
+    let plain = coder.clone().with_missing(Missing::Error).unwrap();
+    let encoded = |coder: &Coder| coder.encode(&whole, &[30, 6]).unwrap();
+    assert_eq!(encoded(&coder), encoded(&plain));
+    assert!(plain.encode(&x, &[30, 6]).is_err());
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    write_npy(&path("x.npy"), &[30, 6], &x);
+    let stats = encode(&coder, &path("x.npy"), &path("z.npy")).unwrap();
+    let known = || x.iter().zip(&coded.reconstruction).filter(|(x, _)| !x.is_nan());
+    let square = |value: f32| f64::from(value).powi(2);
+    let error: f64 = known().map(|(x, y)| square(x - y)).sum();
+    let energy: f64 = known().map(|(x, _)| square(*x)).sum();
+    assert!((stats.relative_error - (error / energy).sqrt()).abs() < 1e-6, "{stats:?}");
+    assert_eq!(read(&path("z.npy")).1, coded.code);
+    let error = encode(&plain, &path("x.npy"), &path("y.npy")).unwrap_err().to_string();
+    assert!(error.contains("row 0, column 0") && !path("y.npy").exists(), "{error}");
+    let exact = plain.exact().unwrap().with_missing(Missing::Nan).unwrap_err().to_string();
+    assert!(exact.contains("whole data only"), "{exact}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
 use pudle_core::{
-    Backend, ConvConfig, DenseConfig, Kernels, Noise, Proximal, PudleConfig, ThresholdConfig,
-    WeightTying,
+    Backend, ConvConfig, DenseConfig, GradientEstimator, Kernels, Noise, Proximal, PudleConfig,
+    ThresholdConfig, WeightTying,
 };
 use pudle_data::{
     Amplitude, DeadLeavesSettings, MatrixSettings, Missing, Sigma, SignRule, SparseCodingSettings,
@@ -44,6 +44,16 @@ fn vectors(steps: u64) -> RunConfig {
             ..TrainingConfig::default()
         },
     }
+}
+
+/// A run of online dictionary learning.
+fn online(steps: u64) -> RunConfig {
+    let mut config = vectors(steps);
+    config.model = PudleConfig::dense(DenseConfig { dim: 12, atoms: 18 })
+        .with_gradient(GradientEstimator::DEC)
+        .with_prox("top-k:2".parse().unwrap());
+    config.training.update = UpdateRule::Online;
+    config
 }
 
 fn filters(steps: u64) -> RunConfig {
@@ -170,7 +180,8 @@ fn unused_atoms_come_to_life_and_resumed_runs_are_the_same() {
     picked.model = PudleConfig::dense(DenseConfig { dim: 12, atoms: 18 }).with_prox(top);
     let mut noodl = picked.clone();
     noodl.training.update = UpdateRule::Noodl;
-    for (k, config) in [vectors(60), filters(60), picked, noodl].into_iter().enumerate() {
+    let runs = [vectors(60), filters(60), online(60), picked, noodl];
+    for (k, config) in runs.into_iter().enumerate() {
         let mut config = useless(config, dir.path());
         let place = |name: &str| dir.path().join(format!("{name}{k}"));
         let (plain, whole, parts) = (place("plain"), place("whole"), place("parts"));
@@ -212,9 +223,9 @@ fn stop_at_first_checkpoint(stop: &Interrupter, dir: &Path) {
 #[test]
 fn fixed_atoms_never_change() {
     let dir = tempfile::tempdir().unwrap();
-    for (k, mut config) in [vectors(30), filters(30)].into_iter().enumerate() {
+    for (k, mut config) in [vectors(30), filters(30), online(30)].into_iter().enumerate() {
         config.training.initialization = Initialization::Data;
-        config.training.clip = Some(0.5);
+        config.training.clip = (config.training.update == UpdateRule::Adam).then_some(0.5);
         config.training.steps = 1;
         config.training.learning_rate = 1e-9;
         config.training.fixed_atoms = 8;
@@ -258,9 +269,18 @@ fn a_file_gives_the_first_atoms() {
     let error = train(config.clone(), &dir.path().join("signs"), Interrupter::new()).unwrap_err();
     assert!(error.to_string().contains("below zero"), "{error}");
     config.training.fixed_atoms = 0;
-    let found = atoms(&run(&config, &dir.path().join("positive")));
-    assert!(found.iter().flatten().all(|value| *value >= 0.0));
-    assert!(found.iter().all(|atom| (norm(atom) - 1.0).abs() < 1e-5));
+    let mut summed = online(20);
+    summed.training = TrainingConfig {
+        initialization: config.training.initialization.clone(),
+        learning_rate: 1.0,
+        ..summed.training
+    };
+    summed.model.nonnegative = true;
+    for (name, config) in [("positive", &config), ("summed", &summed)] {
+        let found = atoms(&run(config, &dir.path().join(name)));
+        assert!(found.iter().flatten().all(|value| *value >= 0.0));
+        assert!(found.iter().all(|atom| (norm(atom) - 1.0).abs() < 1e-5));
+    }
     for (shape, words) in
         [(vec![5, 11], "[5, 11]"), (vec![40, 12], "40 atoms"), (vec![3, 1, 5, 5], "shape")]
     {

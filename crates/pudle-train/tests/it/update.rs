@@ -5,8 +5,8 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use pudle_core::{
-    ConvConfig, ConvDictionary2d, DenseConfig, DenseDictionary, Dictionary, Noise, Proximal, Pudle,
-    PudleConfig, Step, ThresholdConfig, WeightTying,
+    ConvConfig, ConvDictionary2d, DenseConfig, DenseDictionary, Dictionary, GradientEstimator,
+    Noise, Proximal, Pudle, PudleConfig, Step, ThresholdConfig, WeightTying,
 };
 use pudle_data::{
     Amplitude, Batch, SignRule, Source, SparseCoding, SparseCodingConfig, SparseCodingSettings,
@@ -38,11 +38,17 @@ fn dense() -> PudleConfig {
     PudleConfig::dense(DenseConfig { dim: DIM, atoms: ATOMS }).with_step(0.2).with_lambda(0.1)
 }
 
-fn trainer(update: Update) -> Trainer<2, DenseDictionary> {
-    let config = match update.rule {
+/// The model that a rule trains.
+fn model(rule: UpdateRule) -> PudleConfig {
+    match rule {
         UpdateRule::Adam => dense(),
         UpdateRule::Noodl => dense().with_prox(Proximal::Hard),
-    };
+        UpdateRule::Online => dense().with_gradient(GradientEstimator::DEC),
+    }
+}
+
+fn trainer(update: Update) -> Trainer<2, DenseDictionary> {
+    let config = model(update.rule);
     let start = TensorData::new(draws().perturbed(0.1, 3), [DIM, ATOMS]);
     Trainer::new(Pudle::from_data(&config, start, &Device::flex()).unwrap(), update)
 }
@@ -135,16 +141,102 @@ fn a_noodl_step_on_pictures_is_the_formula() {
     assert!(moved.iter().zip(&d).any(|(moved, d)| (moved - d).abs() > 1e-3), "no step was made");
 }
 
+/// `A` and `Bᵀ` of online dictionary learning by their formulas, and the atoms in rows.
+struct ByHand {
+    gram: Vec<f64>,
+    products: Vec<f64>,
+    atoms: Vec<f64>,
+    steps: f64,
+}
+
+impl ByHand {
+    /// A step with the part `rate` of the way, for the codes `z` of the data `x`.
+    fn step(&mut self, z: &[f64], x: &[f64], rate: f64) {
+        self.steps += 1.0;
+        let weight = 1.0 / self.steps.min(10.0 + self.steps / 20.0);
+        let mean = |old: f64, new: f64| (1.0 - weight) * old + weight * new / BATCH as f64;
+        for j in 0..ATOMS {
+            for i in 0..ATOMS {
+                let sum = (0..BATCH).map(|b| z[b * ATOMS + j] * z[b * ATOMS + i]).sum();
+                self.gram[j * ATOMS + i] = mean(self.gram[j * ATOMS + i], sum);
+            }
+            for k in 0..DIM {
+                let sum = (0..BATCH).map(|b| z[b * ATOMS + j] * x[b * DIM + k]).sum();
+                self.products[j * DIM + k] = mean(self.products[j * DIM + k], sum);
+            }
+        }
+        for j in 0..ATOMS {
+            let own = self.gram[j * ATOMS + j];
+            if own == 0.0 {
+                continue;
+            }
+            let moved: Vec<f64> = (0..DIM)
+                .map(|k| {
+                    let fitted: f64 = (0..ATOMS)
+                        .map(|i| self.gram[j * ATOMS + i] * self.atoms[i * DIM + k])
+                        .sum();
+                    let slope = self.products[j * DIM + k] - fitted;
+                    self.atoms[j * DIM + k] + rate * slope / own
+                })
+                .collect();
+            let norm = moved.iter().map(|d| d * d).sum::<f64>().sqrt();
+            (0..DIM).for_each(|k| self.atoms[j * DIM + k] = moved[k] / norm);
+        }
+    }
+}
+
+#[test]
+fn steps_of_online_learning_are_the_formula() {
+    for rate in [1.0, 0.3] {
+        let update = Update { learning_rate: rate, ..Update::online() };
+        let mut trainer = trainer(update);
+        let rows = |trainer: &Trainer<2, DenseDictionary>| {
+            values(trainer.model().dictionary().atoms().transpose())
+        };
+        let mut expected = ByHand {
+            gram: vec![0.0; ATOMS * ATOMS],
+            products: vec![0.0; ATOMS * DIM],
+            atoms: rows(&trainer),
+            steps: 0.0,
+        };
+        let start = rows(&trainer);
+        // Past the steps after which the oldest count less than in a plain mean.
+        for step in 0..14 {
+            let batch = draws().batch(step).unwrap();
+            let data = TensorData::new(batch.input.clone(), [BATCH, DIM]);
+            let code =
+                trainer.model().encode(Tensor::from_data(data, &Device::flex()), &Noise::Unknown);
+            let x: Vec<f64> = batch.input.iter().map(|x| f64::from(*x)).collect();
+            expected.step(&values(code), &x, rate);
+            trainer.step(batch).unwrap();
+            // The next step is again from the same atoms.
+            for (k, (found, value)) in rows(&trainer).iter().zip(&mut expected.atoms).enumerate() {
+                assert!((found - *value).abs() < 1e-4, "entry {k}: {found}, not {value}");
+                *value = *found;
+            }
+        }
+        assert!(rows(&trainer).iter().zip(&start).any(|(moved, d)| (moved - d).abs() > 1e-3));
+    }
+}
+
+#[test]
+fn online_learning_of_filters_is_an_error() {
+    let filters = ConvConfig { atoms: 4, channels: 1, size: 3, stride: 2 };
+    let config = PudleConfig::conv2d(filters).with_step(0.1);
+    let model = Pudle::<4, ConvDictionary2d>::new(&config, 1, &Device::flex()).unwrap();
+    let (shape, input) = (vec![1, 1, 5, 5], vec![0.1; 25]);
+    let batch = Batch { shape, target: input.clone(), input, noise: vec![] };
+    let error = Trainer::new(model, Update::online()).step(batch).unwrap_err().to_string();
+    assert!(error.contains("not for filters"), "{error}");
+}
+
 /// The same problem as a run.
 fn run_config(update: UpdateRule, steps: u64) -> RunConfig {
     RunConfig {
         seed: 3,
         backend: Default::default(),
         versions: Default::default(),
-        model: match update {
-            UpdateRule::Adam => dense(),
-            UpdateRule::Noodl => dense().with_prox(Proximal::Hard),
-        },
+        model: model(update),
         data: DataConfig::SparseCoding(SparseCodingSettings {
             sparsity: 2,
             count: 30,
@@ -178,6 +270,7 @@ fn a_run_and_a_trainer_make_the_same_steps() {
         let update = match rule {
             UpdateRule::Adam => Update::adam(0.01),
             UpdateRule::Noodl => Update::noodl(0.01),
+            UpdateRule::Online => Update { learning_rate: 0.01, ..Update::online() },
         };
         let dir = tempfile::tempdir().unwrap();
         let run = dir.path().join("run");
@@ -192,7 +285,7 @@ fn a_run_and_a_trainer_make_the_same_steps() {
 }
 
 #[test]
-fn a_resumed_run_of_either_rule_ends_as_the_uninterrupted_one() {
+fn a_resumed_run_of_any_rule_ends_as_the_uninterrupted_one() {
     for rule in UpdateRule::ALL {
         let dir = tempfile::tempdir().unwrap();
         let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
@@ -212,7 +305,7 @@ fn a_resumed_run_of_either_rule_ends_as_the_uninterrupted_one() {
 
 #[test]
 fn a_trainer_goes_on_from_what_it_saved() {
-    for update in [Update::adam(0.01).with_epsilon(1e-3), Update::noodl(0.4)] {
+    for update in [Update::adam(0.01).with_epsilon(1e-3), Update::noodl(0.4), Update::online()] {
         let mut whole = trainer(update);
         let dir = tempfile::tempdir().unwrap();
         for step in 0..9 {
@@ -245,6 +338,29 @@ fn a_diverging_trainer_names_the_step_and_keeps_its_model() {
     assert!(error.starts_with("step 2: the loss is NaN"), "{error}");
     assert_eq!(trainer.steps(), 1);
     assert_eq!(trainer.model().dictionary().atoms().into_data(), before);
+}
+
+#[test]
+fn online_learning_is_refused_where_it_has_no_sums() {
+    let online = || run_config(UpdateRule::Online, 5);
+    assert!(online().validate().is_ok() && online().refuses_online().is_none());
+    type Change<'a> = &'a dyn Fn(&mut RunConfig);
+    let changes: [(Change<'_>, &str); 4] = [
+        (&|config| config.model.gradient = GradientEstimator::AE_LS, "goes through the layers"),
+        (&|config| config.training.clip = Some(1.0), "clipped"),
+        (&|config| config.model = config.model.clone().with_tying(WeightTying::Gain), "not tied"),
+        (&|config| config.training.learning_rate = 1.5, "in (0, 1] for the update rule online"),
+    ];
+    for (change, said) in changes {
+        let mut config = online();
+        change(&mut config);
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(said) && error.contains("`training."), "{error}");
+    }
+    let filters = ConvConfig { atoms: 4, channels: 1, size: 3, stride: 2 };
+    let pictures = PudleConfig::conv2d(filters).with_gradient(GradientEstimator::DEC);
+    let config = RunConfig { model: pictures, ..online() };
+    assert_eq!(config.refuses_online(), Some("atoms are filters"));
 }
 
 #[test]
