@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use burn::tensor::{DType, Device, Tensor};
 use pudle_core::{
     Algorithm, Backend, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary,
-    DictionaryConfig, GradientEstimator, Kernels, Learned, Noise, Proximal, Pudle, PudleConfig,
-    Step, ThresholdConfig, WeightTying, count_launches,
+    Dictionary, DictionaryConfig, GradientEstimator, Kernels, Learned, Noise, Proximal, Pudle,
+    PudleConfig, Step, ThresholdConfig, WeightTying, count_launches,
 };
 
 use crate::common::{conv1d, conv2d, dense, gradients, normal, relative_error, values};
