@@ -1,6 +1,5 @@
 //! The layers of a pass: two launches each, the first layer one.
 
-use std::mem::replace;
 use std::ops::Range;
 
 use burn_cubecl::tensor::CubeTensor;
@@ -41,7 +40,7 @@ impl Pass {
                 recorded.residuals.push(residual);
                 recorded.codes.push(next.clone());
             }
-            let code = replace(&mut state.code, Some(next));
+            let code = state.code.replace(next);
             state.previous = code.filter(|_| self.schedule.extrapolates());
         }
     }

@@ -170,7 +170,7 @@ pub(super) fn level_sums<C: Size>(
     let i = unit();
     let v = CUBE_POS_Y as usize;
     let places = extent.rows * extent.columns;
-    let chunks = (places + chunk - 1) / chunk;
+    let chunks = places.div_ceil(chunk);
     if i < extent.batch * chunks {
         let from = i % chunks * chunk;
         let to = min(from + chunk, places);
@@ -189,6 +189,6 @@ pub(super) fn level_sums<C: Size>(
             }
         }
         let at = (layer * extent.batch * chunks + i) * extent.vectors + v;
-        out[at] = out[at] + sum;
+        out[at] += sum;
     }
 }

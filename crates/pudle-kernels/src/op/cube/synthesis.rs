@@ -21,8 +21,8 @@ struct Block {
 fn block(extent: &Extent, #[comptime] filters: Filters) -> Block {
     let down = comptime!(filters.stride[0]);
     let across = comptime!(filters.stride[1]);
-    let rows = (extent.height + down - 1) / down;
-    let columns = (extent.width + across - 1) / across;
+    let rows = extent.height.div_ceil(down);
+    let columns = extent.width.div_ceil(across);
     let i = unit();
     Block {
         datum: i / (rows * columns),
