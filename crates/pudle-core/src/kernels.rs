@@ -25,7 +25,7 @@ pub enum Kernels {
     /// The fused pass if the backend has one for the model, the composed one otherwise.
     #[default]
     Auto,
-    /// One operation with its own backward pass, which uses the sparsity of the codes.
+    /// One operation with its own backward pass. On the CPU, it uses the sparsity of the codes.
     Fused,
     /// Operations of Burn, on any backend: the specification of the fused pass.
     Composed,

@@ -22,7 +22,8 @@
 //! not depend on measured times either.
 //!
 //! With the feature `burn`, `Network` is the pass as an operation of Burn with its backward pass, in `f32`
-//! and `f64`, on the backends that have one. With the feature `flex`, this is the `flex` backend.
+//! and `f64`, on the backends that have one. With the feature `flex`, this is the `flex` backend. With `wgpu` and `cuda`,
+//! these are GPUs, in `f32` alone.
 //!
 //! ```
 //! use pudle_kernels::{Banks, Encoder, Shrinkage, Unrolling, Wanted, dense_forward};
@@ -65,6 +66,8 @@ pub use conv::{ConvTape, ShiftWindows, conv_forward, conv_shifts};
 pub use dense::{DenseTape, dense_forward};
 pub use encoder::{Encoder, Gradients, Output, Wanted};
 pub use geometry::Geometry;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub use op::CubeTape;
 #[cfg(feature = "flex")]
 pub use op::FlexTape;
 #[cfg(feature = "burn")]

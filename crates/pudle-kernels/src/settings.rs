@@ -15,7 +15,7 @@ pub enum Problem {
 }
 
 /// The proximal operator of a layer at a level `θ`, ≥ 0 unless the operator says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shrinkage {
     /// `sign(v) max(|v| − θ, 0)`.
     Soft,

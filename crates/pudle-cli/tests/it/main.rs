@@ -8,6 +8,7 @@ mod devices;
 mod experiment;
 mod explain;
 mod formats;
+mod gpu;
 mod matrix;
 mod pictures;
 mod regressions;

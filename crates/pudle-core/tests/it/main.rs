@@ -3,6 +3,7 @@
 mod adjoint;
 mod common;
 mod fused;
+mod gpu;
 mod gradients;
 mod masks;
 mod naive;

@@ -14,13 +14,20 @@ use crate::plan::Plan;
 ///
 /// A bank of atoms that `plan.tying` ties to the synthesis bank is not read. Its argument can be any
 /// tensor of the backend; [`Network`](crate::Network) passes the synthesis bank.
-#[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Autodiff
+)]
 pub trait UnrolledBackend: Backend {
     /// The codes and the reconstructions of a batch, one after the other in one tensor of rank 1.
     ///
     /// `x` is `[b, m]`, `[b, C, L]` or `[b, C, H, W]`, a bank `[m, p]`, `[p, C, k]` or `[p, C, k, k]`,
     /// `step` `[1]`, and `levels` `[T or 1, b or 1, p or 1]`.
-    #[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "no backend to route to"))]
+    #[cfg_attr(
+        not(any(feature = "flex", feature = "wgpu", feature = "cuda")),
+        allow(unused_variables, reason = "no backend to route to")
+    )]
     fn unrolled(
         x: FloatTensor<Self>,
         analysis: FloatTensor<Self>,
@@ -73,17 +80,18 @@ pub struct NetworkGradients<B: Backend> {
 
 /// Whether there is a fused pass for a tensor: by its backend and its dtype.
 pub fn supports<const D: usize>(tensor: &Tensor<D>) -> bool {
-    fn has_pass(kind: &DispatchTensorKind) -> bool {
+    fn has_pass(kind: &DispatchTensorKind, dtype: DType) -> bool {
         match kind {
             #[cfg(feature = "flex")]
-            DispatchTensorKind::Flex(_) => true,
-            DispatchTensorKind::Autodiff(inner) => has_pass(inner),
+            DispatchTensorKind::Flex(_) => matches!(dtype, DType::F32 | DType::F64),
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            DispatchTensorKind::Cube(_) => dtype == DType::F32,
+            DispatchTensorKind::Autodiff(inner) => has_pass(inner, dtype),
             #[allow(unreachable_patterns, reason = "other backends are features of Cargo")]
             _ => false,
         }
     }
-    matches!(tensor.dtype(), DType::F32 | DType::F64)
-        && has_pass(&tensor.clone().into_dispatch().kind)
+    has_pass(&tensor.clone().into_dispatch().kind, tensor.dtype())
 }
 
 /// Whether a tensor is on Burn's CPU backend.

@@ -7,6 +7,8 @@
 mod adapter;
 mod autodiff;
 mod border;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 mod launches;
@@ -15,6 +17,8 @@ mod shifted;
 
 pub use adapter::{Adapter, adapter};
 pub use border::{NetworkGradients, TapedBackend, UnrolledBackend, supports};
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub use cube::CubeTape;
 #[cfg(feature = "flex")]
 pub use flex::FlexTape;
 pub use launches::count_launches;

@@ -1,0 +1,224 @@
+//! The fused pass of GPUs against that of the CPU and against composed operations, on whatever adapter the machine has: a
+//! driver in software is enough.
+//!
+//! Errors of a GPU appear at the next read only, so each test reads its results.
+#![cfg(all(feature = "wgpu", feature = "flex"))]
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::tensor::{DType, Device, Tensor};
+use pudle_core::{
+    Algorithm, Backend, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary,
+    Dictionary, DictionaryConfig, GradientEstimator, Kernels, Learned, Noise, Proximal, Pudle,
+    PudleConfig, Step, ThresholdConfig, WeightTying, count_launches,
+};
+
+use crate::common::{conv1d, conv2d, dense, gradients, normal, relative_error, values};
+
+/// A count of launches sees those of the whole process: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn gpu() -> Device {
+    Backend::Wgpu.device().expect("an adapter, or a driver in software such as mesa-vulkan-drivers")
+}
+
+/// Results of a model by name: loss, codes, reconstruction, and the gradients of data and weights.
+fn results<const D: usize, A: Configured<D>>(
+    config: &PudleConfig,
+    device: &Device,
+    extent: [usize; D],
+    noise: &Noise,
+) -> Vec<(String, Vec<f64>)> {
+    let device = device.clone().autodiff();
+    let single = |shape: &[usize], seed| normal(shape, seed).convert_dtype(DType::F32);
+    let atoms = single(&config.dictionary.shape(), 3);
+    let model = Pudle::<D, A>::from_data(config, atoms, &device).unwrap().project();
+    let data = |seed| Tensor::<D>::from_data(single(&extent, seed), (&device, DType::F32));
+    let x = data(1).require_grad();
+    let objective = model.objective(x.clone(), data(2), noise);
+    let mut found = vec![
+        ("loss".to_owned(), values(objective.loss.clone())),
+        ("code".to_owned(), values(objective.code)),
+        ("reconstruction".to_owned(), values(objective.reconstruction)),
+        ("reconstruct".to_owned(), values(model.reconstruct(x.clone(), noise))),
+    ];
+    let grads = objective.loss.backward();
+    found.push(("data".to_owned(), x.grad(&grads).map_or_else(Vec::new, values)));
+    for ((path, gradient), weight) in gradients(&model, &grads).into_iter().zip(model.weights()) {
+        // A weight without a gradient has none, or one of zeros.
+        let gradient = if gradient.is_empty() { vec![0.0; weight.len()] } else { gradient };
+        found.push((path, gradient));
+    }
+    found
+}
+
+/// Compares the GPU's fused pass with the CPU's, and returns the GPU's launches.
+fn agree<const D: usize, A: Configured<D>>(
+    name: &str,
+    config: PudleConfig,
+    extent: [usize; D],
+    noise: &Noise,
+) -> BTreeMap<String, usize> {
+    let config = config.with_kernels(Kernels::Fused);
+    let expected = results::<D, A>(&config, &Device::flex(), extent, noise);
+    let (found, launches) = count_launches(|| results::<D, A>(&config, &gpu(), extent, noise));
+    assert!(expected[1].1.iter().any(|code| *code != 0.0), "{name}: all codes are zero");
+    for ((what, found), (_, expected)) in found.iter().zip(&expected) {
+        if found.is_empty() || expected.is_empty() {
+            let rest = found.iter().chain(expected);
+            assert!(rest.copied().all(|entry| entry == 0.0), "{name}, {what}: no gradient");
+            continue;
+        }
+        let off = relative_error(found, expected);
+        assert!(off < 1e-4, "{name}, {what}: {off:e}");
+    }
+    launches
+}
+
+/// A network with few zeros in its gradients.
+fn network(dictionary: DictionaryConfig, layers: usize) -> PudleConfig {
+    PudleConfig::new(dictionary).with_layers(layers).with_step(0.1).with_lambda(0.1)
+}
+
+fn learned(per_layer: bool, sigma: Option<f64>) -> ThresholdConfig {
+    ThresholdConfig::Learned(Learned { lambda: 0.1, per_layer, sigma, signed: false })
+}
+
+fn images(layers: usize) -> PudleConfig {
+    network(conv2d(19, 2, 5, 2), layers)
+}
+
+/// Neither the filters' stride nor the sizes of blocks and vectors divide these images.
+const IMAGES: [usize; 4] = [3, 2, 19, 23];
+
+#[test]
+fn gradient_estimators_agree() {
+    let _turn = alone();
+    for estimator in ["dec", "ae-lasso", "ae-ls", "truncated:2", "lasso/last:1"] {
+        let estimator: GradientEstimator = estimator.parse().unwrap();
+        let config = images(5).with_gradient(estimator);
+        agree::<4, ConvDictionary2d>(&estimator.to_string(), config, IMAGES, &Noise::Unknown);
+    }
+    // The implicit response solves a linear system, which magnifies rounding: fewer atoms than pixels.
+    let config = network(conv2d(3, 1, 5, 3), 30).with_gradient(GradientEstimator::IMPLICIT);
+    agree::<4, ConvDictionary2d>("implicit", config, [2, 1, 20, 17], &Noise::Unknown);
+}
+
+#[test]
+fn operators_and_algorithms_agree() {
+    let _turn = alone();
+    for prox in [Proximal::Relu, Proximal::Hard] {
+        let config = images(4).with_prox(prox);
+        agree::<4, ConvDictionary2d>(&prox.to_string(), config, IMAGES, &Noise::Unknown);
+    }
+    for recompute in [false, true] {
+        let config = images(7).with_algorithm(Algorithm::Fista).with_recompute(recompute);
+        let name = format!("fista, recomputed: {recompute}");
+        agree::<4, ConvDictionary2d>(&name, config, IMAGES, &Noise::Unknown);
+    }
+    let config = images(6).with_recompute(true).with_gradient(GradientEstimator::truncated(5));
+    agree::<4, ConvDictionary2d>("truncated, recomputed", config, IMAGES, &Noise::Unknown);
+}
+
+#[test]
+fn learned_weights_agree() {
+    let _turn = alone();
+    let noise = Noise::PerDatum(vec![10.0, 25.0, 40.0]);
+    for tying in [WeightTying::Gain, WeightTying::Decoder, WeightTying::Untied] {
+        let config = images(4).with_tying(tying).with_learned_step(0.1).with_offset(0.2);
+        agree::<4, ConvDictionary2d>(&tying.to_string(), config, IMAGES, &Noise::Unknown);
+    }
+    for (per_layer, sigma) in [(false, None), (true, None), (true, Some(25.0))] {
+        let config = PudleConfig { step: Step::Learned(0.1), ..images(4) }
+            .with_threshold(learned(per_layer, sigma));
+        let name = format!("thresholds, per layer: {per_layer}, noise: {sigma:?}");
+        agree::<4, ConvDictionary2d>(&name, config, IMAGES, &noise);
+    }
+    let config = images(5).with_threshold(ThresholdConfig::decaying(0.2, 0.8));
+    agree::<4, ConvDictionary2d>("decaying", config, IMAGES, &Noise::Unknown);
+}
+
+#[test]
+fn dictionaries_agree() {
+    let _turn = alone();
+    let none = &Noise::Unknown;
+    let learned = |config: PudleConfig| {
+        config.with_threshold(learned(true, None)).with_algorithm(Algorithm::Fista)
+    };
+    for (dim, atoms, batch) in [(7, 3, 2), (20, 37, 5), (70, 90, 67)] {
+        let config = learned(network(dense(dim, atoms), 5));
+        let name = format!("{dim}×{atoms}");
+        agree::<2, DenseDictionary>(&name, config, [batch, dim], none);
+    }
+    for (atoms, channels, size, stride, length) in [(5, 1, 9, 4, 103), (17, 3, 4, 1, 21)] {
+        let config = learned(network(conv1d(atoms, channels, size, stride), 4));
+        let name = format!("{atoms} filters along signals, stride {stride}");
+        agree::<3, ConvDictionary1d>(&name, config, [2, channels, length], none);
+    }
+    for (atoms, channels, size, stride, sides) in [
+        (1, 1, 3, 3, [10, 11]),
+        (8, 1, 4, 1, [9, 9]),
+        (64, 1, 9, 4, [41, 37]),
+        (33, 3, 5, 5, [25, 31]),
+    ] {
+        let config = learned(network(conv2d(atoms, channels, size, stride), 3));
+        let name = format!("{atoms} filters, stride {stride}");
+        let extent = [2, channels, sides[0], sides[1]];
+        agree::<4, ConvDictionary2d>(&name, config, extent, none);
+    }
+}
+
+/// The launches of a pass are those of its kernels: two a layer forward, three backward.
+#[test]
+fn a_layer_is_five_launches() {
+    let _turn = alone();
+    let launches = |layers| {
+        let config = images(layers).with_kernels(Kernels::Fused);
+        let device = gpu().autodiff();
+        let atoms = normal(&config.dictionary.shape(), 3).convert_dtype(DType::F32);
+        let model = Pudle::<4, ConvDictionary2d>::from_data(&config, atoms, &device).unwrap();
+        let x = normal(&IMAGES, 1).convert_dtype(DType::F32);
+        let x = Tensor::<4>::from_data(x, (&device, DType::F32));
+        let (gradient, launches) = count_launches(|| {
+            let loss = model.objective(x.clone(), x.clone(), &Noise::Unknown).loss;
+            model.dictionary().atoms().grad(&loss.backward()).unwrap()
+        });
+        assert!(values(gradient).iter().all(|entry| entry.is_finite()));
+        launches
+    };
+    let (few, many) = (launches(4), launches(9));
+    for (kernel, a_layer) in
+        [("Residual", 1), ("Update", 1), ("Response", 1), ("Outer", 1), ("StepBack", 1)]
+    {
+        assert_eq!(many[kernel] - few[kernel], 5 * a_layer, "{kernel}: {few:?}, {many:?}");
+    }
+    let all = |launches: &BTreeMap<String, usize>| launches.values().sum::<usize>();
+    assert_eq!(all(&many) - all(&few), 5 * 5, "{few:?}, {many:?}");
+}
+
+/// What the kernels do not know runs as composed operations, and gives the same numbers.
+#[test]
+fn other_passes_are_composed() {
+    let _turn = alone();
+    let config = images(3).with_prox("top-k:2".parse().unwrap());
+    let device = gpu();
+    let run = |config: &PudleConfig, device: &Device| {
+        let atoms = normal(&config.dictionary.shape(), 3).convert_dtype(DType::F32);
+        let model = Pudle::<4, ConvDictionary2d>::from_data(config, atoms, device).unwrap();
+        let x = normal(&IMAGES, 1).convert_dtype(DType::F32);
+        let x = Tensor::<4>::from_data(x, (device, DType::F32));
+        values(model.reconstruct(x, &Noise::Unknown))
+    };
+    let (found, launches) = count_launches(|| run(&config, &device));
+    assert!(!launches.contains_key("Update"), "{launches:?}");
+    assert!(relative_error(&found, &run(&config, &Device::flex())) < 1e-4);
+    // The same numbers by composed operations of the GPU as by its kernels.
+    let config = images(4);
+    let fused = run(&config.clone().with_kernels(Kernels::Fused), &device);
+    let composed = run(&config.with_kernels(Kernels::Composed), &device);
+    assert!(relative_error(&fused, &composed) < 1e-4);
+}

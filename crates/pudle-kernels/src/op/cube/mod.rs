@@ -1,0 +1,73 @@
+//! The pass on GPUs: kernels in CubeCL, which `wgpu` and `cuda` compile from one source.
+//!
+//! A layer forward is two launches: `residual` makes `D y − x`, and `update` correlates it with the atoms, moves the code
+//! and applies the proximal operator. A layer backward is three: `response` makes `A u`, `outer` adds to the gradients of
+//! the banks, and `step_back` moves the gradient to the code before. Levels with a gradient take one more, `level_sums`.
+//! Nothing is read back to the host.
+//!
+//! Kernels compute in `f32`. A matrix is a bank of filters of one pixel: it runs by the same kernels, without a Gram matrix.
+
+mod analysis;
+mod backward;
+mod forward;
+mod gradients;
+mod layout;
+mod outer;
+mod pack;
+mod pass;
+mod shape;
+mod synthesis;
+mod tape;
+
+use burn_cubecl::CubeBackend;
+use burn_cubecl::tensor::CubeTensor;
+
+use crate::encoder::Wanted;
+use crate::op::border::{NetworkGradients, TapedBackend, UnrolledBackend};
+use crate::op::cube::pass::{Inputs, Pass};
+use crate::plan::Plan;
+
+pub use tape::Tape as CubeTape;
+
+impl UnrolledBackend for CubeBackend {
+    fn unrolled(
+        x: CubeTensor,
+        analysis: CubeTensor,
+        synthesis: CubeTensor,
+        decoder: CubeTensor,
+        step: CubeTensor,
+        levels: CubeTensor,
+        plan: Plan,
+    ) -> CubeTensor {
+        let banks = plan.tying.banks(analysis, synthesis, decoder);
+        Pass::new(Inputs::new(x, banks, step, levels), plan).forward(false).0
+    }
+}
+
+impl TapedBackend for CubeBackend {
+    type Tape = CubeTape;
+
+    fn unrolled_taped(
+        x: CubeTensor,
+        analysis: CubeTensor,
+        synthesis: CubeTensor,
+        decoder: CubeTensor,
+        step: CubeTensor,
+        levels: CubeTensor,
+        plan: Plan,
+    ) -> (CubeTensor, CubeTape) {
+        let banks = plan.tying.banks(analysis, synthesis, decoder);
+        let pass = Pass::new(Inputs::new(x, banks, step, levels), plan);
+        let (output, tape) = pass.forward(true);
+        (output, tape.expect("a recorded pass has a tape"))
+    }
+
+    fn unrolled_backward(
+        gradient: CubeTensor,
+        tape: &CubeTape,
+        plan: Plan,
+        wanted: Wanted,
+    ) -> NetworkGradients<CubeBackend> {
+        tape.backward(gradient, plan.tying, wanted)
+    }
+}

@@ -1,0 +1,194 @@
+//! Kernels for the gradients of the parameters: sums over positions, in parts that a second kernel adds up.
+//!
+//! The parts have a fixed place and a fixed order, so that a gradient is the same in every run. No kernel needs atomic
+//! additions.
+
+use cubecl::prelude::*;
+
+use crate::op::cube::layout::Filters;
+use crate::op::cube::shape::{Extent, unit};
+
+/// Which products a launch of `outer` adds up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Products {
+    /// Whether there is a second product, of the response with the point.
+    pub second: bool,
+    /// Whether the point is zero, so that the second product adds nothing.
+    pub origin: bool,
+    /// Whether the point is `z + m (z − z₋)` instead of `z`.
+    pub extrapolates: bool,
+    /// Whether the parts start here, instead of being added to.
+    pub fresh: bool,
+}
+
+/// The products of patches with codes, for one tap and a vector of atoms a unit, over `rows` positions a cube.
+///
+/// `partial` is `[parts, 1 or 2, taps, padded atoms]`. The first product is `sign · image ⊗ u`, with the images behind
+/// the first `offset` numbers of `image`; the second is `response ⊗ y`.
+#[cube(launch)]
+pub(super) fn outer<C: Size>(
+    image: &[f32],
+    u: &[Vector<f32, C>],
+    response: &[f32],
+    code: &[Vector<f32, C>],
+    previous: &[Vector<f32, C>],
+    partial: &mut [Vector<f32, C>],
+    extent: Extent,
+    sign: f32,
+    momentum: f32,
+    offset: usize,
+    rows: usize,
+    #[comptime] filters: Filters,
+    #[comptime] products: Products,
+) {
+    let high = comptime!(filters.kernel[0]);
+    let wide = comptime!(filters.kernel[1]);
+    let down = comptime!(filters.stride[0]);
+    let across = comptime!(filters.stride[1]);
+    let channels = comptime!(filters.channels);
+    let taps = comptime!(filters.taps());
+    let parts = comptime!(if products.second { 2usize } else { 1usize });
+    let tap = ABSOLUTE_POS_X as usize;
+    let v = CUBE_POS_Y as usize;
+    let part = CUBE_POS_Z as usize;
+    let from = part * rows;
+    let to = min(from + rows, extent.batch * extent.rows * extent.columns);
+    if tap < taps {
+        // The tap's pixel in the patch at the first position.
+        let channel = tap / (high * wide);
+        let corner = (channel * extent.height + tap / wide % high) * extent.width + tap % wide;
+        let pixels = channels * extent.height * extent.width;
+        let mut column = from % extent.columns;
+        let mut row = from / extent.columns % extent.rows;
+        let mut start = from / extent.columns / extent.rows * pixels + corner;
+        let mut first = Vector::<f32, C>::zeroed();
+        let mut second = Vector::<f32, C>::zeroed();
+        for place in from..to {
+            let pixel = start + row * down * extent.width + column * across;
+            let i = place * extent.vectors + v;
+            first = fma(Vector::new(image[offset + pixel]), u[i], first);
+            if comptime!(products.second && !products.origin) {
+                let mut y = code[i];
+                if comptime!(products.extrapolates) {
+                    y = fma(y - previous[i], Vector::new(momentum), y);
+                }
+                second = fma(Vector::new(response[pixel]), y, second);
+            }
+            column += 1;
+            if column == extent.columns {
+                column = 0;
+                row += 1;
+                if row == extent.rows {
+                    row = 0;
+                    start += pixels;
+                }
+            }
+        }
+        first *= Vector::new(sign);
+        let at = (part * parts * taps + tap) * extent.vectors + v;
+        if comptime!(!products.fresh) {
+            first += partial[at];
+        }
+        partial[at] = first;
+        if comptime!(products.second) {
+            let at = at + taps * extent.vectors;
+            if comptime!(!products.fresh) {
+                second += partial[at];
+            }
+            partial[at] = second;
+        }
+    }
+}
+
+/// Which sums make the gradient of a bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Sums {
+    /// The first product of the layers.
+    pub analysis: bool,
+    /// The second product of the layers.
+    pub synthesis: bool,
+    /// The product of the decoder.
+    pub decoder: bool,
+    /// Whether the layers' products are multiplied by the step size.
+    pub scaled: bool,
+}
+
+/// The gradient of a bank, in the order of the bank, from the parts of `outer`: those of the layers count negatively.
+#[cube(launch)]
+pub(super) fn gather(
+    layers: &[f32],
+    decoder: &[f32],
+    step: &[f32],
+    out: &mut [f32],
+    atoms: usize,
+    padded: usize,
+    taps: usize,
+    parts: usize,
+    per_atom: usize,
+    per_tap: usize,
+    #[comptime] sums: Sums,
+) {
+    let i = unit();
+    if i < out.len() {
+        let tap = i / atoms;
+        let atom = i % atoms;
+        let number = tap * padded + atom;
+        let size = taps * padded;
+        let mut sum = 0.0f32;
+        for part in 0..parts {
+            if comptime!(sums.analysis) {
+                sum += layers[2 * part * size + number];
+            }
+            if comptime!(sums.synthesis) {
+                sum += layers[(2 * part + 1) * size + number];
+            }
+        }
+        sum = 0.0 - sum;
+        if comptime!(sums.scaled) {
+            sum *= step[0];
+        }
+        if comptime!(sums.decoder) {
+            for part in 0..parts {
+                sum += decoder[part * size + number];
+            }
+        }
+        out[atom * per_atom + tap * per_tap] = sum;
+    }
+}
+
+/// `−Σ u sign(z)` over `chunk` positions of a datum a unit: the gradient of a layer's levels, added to row `layer` of `out`,
+/// `[T or 1, b, chunks, padded atoms]`.
+#[cube(launch)]
+pub(super) fn level_sums<C: Size>(
+    u: &[Vector<f32, C>],
+    code: &[Vector<f32, C>],
+    out: &mut [Vector<f32, C>],
+    extent: Extent,
+    layer: usize,
+    chunk: usize,
+) {
+    let i = unit();
+    let v = CUBE_POS_Y as usize;
+    let places = extent.rows * extent.columns;
+    let chunks = places.div_ceil(chunk);
+    if i < extent.batch * chunks {
+        let from = i % chunks * chunk;
+        let to = min(from + chunk, places);
+        let first = i / chunks * places;
+        let mut sum = Vector::<f32, C>::zeroed();
+        for place in from..to {
+            let at = (first + place) * extent.vectors + v;
+            let slopes = u[at];
+            let z = code[at];
+            // Where z is zero, u is, too.
+            #[unroll]
+            for k in 0..C::value() {
+                let slope = slopes.extract(k);
+                let signed = select(z.extract(k) > 0.0, 0.0 - slope, slope);
+                sum.insert(k, sum.extract(k) + signed);
+            }
+        }
+        let at = (layer * extent.batch * chunks + i) * extent.vectors + v;
+        out[at] += sum;
+    }
+}

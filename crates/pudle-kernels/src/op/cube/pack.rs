@@ -1,0 +1,107 @@
+//! Kernels that bring banks and levels into the order of the other kernels, and codes out of it.
+
+use cubecl::prelude::*;
+
+use crate::op::cube::layout::Filters;
+use crate::op::cube::shape::unit;
+
+/// A bank by taps, `[taps, padded atoms]`, for an analysis. If `scaled`, it is multiplied by `−α`.
+#[cube(launch)]
+pub(super) fn pack_taps(
+    bank: &[f32],
+    step: &[f32],
+    out: &mut [f32],
+    atoms: usize,
+    padded: usize,
+    per_atom: usize,
+    per_tap: usize,
+    #[comptime] scaled: bool,
+) {
+    let i = unit();
+    if i < out.len() {
+        let tap = i / padded;
+        let atom = i % padded;
+        let mut value = 0.0f32;
+        if atom < atoms {
+            value = bank[atom * per_atom + tap * per_tap];
+        }
+        if comptime!(scaled) {
+            value *= -step[0];
+        }
+        out[i] = value;
+    }
+}
+
+/// A bank by the pixels of a block, `[reach down, reach across, padded atoms, padded block]`, for a synthesis. A pixel
+/// that a filter does not reach from a position has the weight 0.
+#[cube(launch)]
+pub(super) fn pack_blocks(
+    bank: &[f32],
+    out: &mut [f32],
+    atoms: usize,
+    padded: usize,
+    padded_block: usize,
+    per_atom: usize,
+    per_tap: usize,
+    #[comptime] filters: Filters,
+) {
+    let i = unit();
+    if i < out.len() {
+        let reach = comptime!(filters.reach()[1]);
+        let height = comptime!(filters.kernel[0]);
+        let width = comptime!(filters.kernel[1]);
+        let down = comptime!(filters.stride[0]);
+        let across = comptime!(filters.stride[1]);
+        let pixel = i % padded_block;
+        let atom = i / padded_block % padded;
+        let shift = i / padded_block / padded;
+        let channel = pixel / (down * across);
+        let row = shift / reach * down + pixel / across % down;
+        let column = shift % reach * across + pixel % across;
+        let mut value = 0.0f32;
+        if atom < atoms && channel < comptime!(filters.channels) && row < height && column < width {
+            value = bank[atom * per_atom + ((channel * height + row) * width + column) * per_tap];
+        }
+        out[i] = value;
+    }
+}
+
+/// Levels by atoms, `[T or 1, b or 1, padded atoms]`, from levels `[T or 1, b or 1, given]`, where `given` is `p` or 1.
+#[cube(launch)]
+pub(super) fn pack_levels(
+    levels: &[f32],
+    out: &mut [f32],
+    atoms: usize,
+    padded: usize,
+    given: usize,
+) {
+    let i = unit();
+    if i < out.len() {
+        let row = i / padded;
+        let atom = i % padded;
+        let mut value = 0.0f32;
+        if atom < atoms {
+            value = levels[row * given + atom % given];
+        }
+        out[i] = value;
+    }
+}
+
+/// Writes codes `[b, positions, padded atoms]` as `[b, p, positions]` to the start of `out`.
+#[cube(launch)]
+pub(super) fn export_codes(
+    code: &[f32],
+    out: &mut [f32],
+    count: usize,
+    atoms: usize,
+    padded: usize,
+    places: usize,
+) {
+    let i = unit();
+    if i < count {
+        let place = i % places;
+        let atom = i / places % atoms;
+        let datum = i / places / atoms;
+        out[i] = code[(datum * places + place) * padded + atom];
+    }
+}

@@ -1,0 +1,38 @@
+//! What the kernels share: sizes of arrays, and where a unit works.
+
+use cubecl::prelude::*;
+
+/// Sizes of the images and codes of a batch, as the kernels take them.
+#[derive(CubeType, CubeLaunch, Clone, Copy)]
+pub(super) struct Extent {
+    /// Data in the batch.
+    pub batch: usize,
+    /// Height of an image.
+    pub height: usize,
+    /// Width of an image.
+    pub width: usize,
+    /// Rows of positions.
+    pub rows: usize,
+    /// Columns of positions.
+    pub columns: usize,
+    /// Vectors of the codes of a position.
+    pub vectors: usize,
+}
+
+/// The number of a unit along the x and z axes of the grid.
+#[cube]
+pub(super) fn unit() -> usize {
+    let cube = CUBE_POS_Z as usize * CUBE_COUNT_X as usize + CUBE_POS_X as usize;
+    cube * CUBE_DIM_X as usize + UNIT_POS_X as usize
+}
+
+/// `value` where `code` is not zero, 0 elsewhere.
+#[cube]
+pub(super) fn on_support<N: Size>(code: Vector<f32, N>, value: Vector<f32, N>) -> Vector<f32, N> {
+    let mut kept = Vector::<f32, N>::zeroed();
+    #[unroll]
+    for i in 0..N::value() {
+        kept.insert(i, select(code.extract(i) != 0.0, value.extract(i), 0.0));
+    }
+    kept
+}
