@@ -48,7 +48,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         recorded: usize,
     ) -> Option<Network<D>> {
         let config = self.config();
-        if config.kernels == Kernels::Composed || !pudle_kernels::supports(x) {
+        if !config.kernels.takes_fused(x) {
             return None;
         }
         let shrinkage = match (config.prox.kernel()?, config.threshold.is_signed()) {

@@ -22,7 +22,8 @@ use crate::error::RangeError;
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Kernels {
-    /// The fused pass if the backend has one for the model, the composed one otherwise.
+    /// The fused pass on the CPU if it can run the model, the composed one otherwise. The pass of GPUs has to be asked for by
+    /// `fused`, as no test has run it on a GPU yet.
     #[default]
     Auto,
     /// One operation with its own backward pass. On the CPU, it uses the sparsity of the codes.
@@ -40,6 +41,15 @@ impl Kernels {
                 Err(RangeError::new("model.kernels", self, range))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the fused pass is to run on data like `x`.
+    pub(crate) fn takes_fused<const D: usize>(self, x: &Tensor<D>) -> bool {
+        match self {
+            Kernels::Auto => pudle_kernels::is_flex(x) && pudle_kernels::supports(x),
+            Kernels::Fused => pudle_kernels::supports(x),
+            Kernels::Composed => false,
         }
     }
 }

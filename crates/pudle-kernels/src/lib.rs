@@ -73,7 +73,7 @@ pub use op::FlexTape;
 #[cfg(feature = "burn")]
 pub use op::{
     Adapter, Network, NetworkGradients, TapedBackend, UnrolledBackend, adapter, count_launches,
-    supports,
+    is_flex, supports,
 };
 pub use plan::Plan;
 pub use real::Real;

@@ -9,7 +9,7 @@ use predicates::str::contains;
 use crate::cli::{folder, words};
 
 const SETTINGS: &str = "seed = 1\n\
-    [model]\nlayers = 3\nstep = 0.1\n\
+    [model]\nlayers = 3\nstep = 0.1\nkernels = \"fused\"\n\
     dictionary = { kind = \"conv2d\", atoms = 6, channels = 1, size = 5, stride = 2 }\n\
     threshold = { kind = \"learned\", lambda = 0.1 }\n\
     [data]\nkind = \"dead-leaves\"\nside = 40\ncount = 3\ncrop = 21\nsigma = 25\nflips = true\n\

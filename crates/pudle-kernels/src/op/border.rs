@@ -95,7 +95,7 @@ pub fn supports<const D: usize>(tensor: &Tensor<D>) -> bool {
 }
 
 /// Whether a tensor is on Burn's CPU backend.
-pub(super) fn is_flex<const D: usize>(tensor: &Tensor<D>) -> bool {
+pub fn is_flex<const D: usize>(tensor: &Tensor<D>) -> bool {
     fn on_cpu(kind: &DispatchTensorKind) -> bool {
         match kind {
             #[cfg(feature = "flex")]

@@ -16,7 +16,7 @@ mod network;
 mod shifted;
 
 pub use adapter::{Adapter, adapter};
-pub use border::{NetworkGradients, TapedBackend, UnrolledBackend, supports};
+pub use border::{NetworkGradients, TapedBackend, UnrolledBackend, is_flex, supports};
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub use cube::CubeTape;
 #[cfg(feature = "flex")]
