@@ -185,7 +185,8 @@ impl Denoiser {
 
     /// Whether λ of the model depends on the noise's level.
     pub(crate) fn follows_noise(&self) -> bool {
-        let lambda = |level| self.model.lambda(0, &Noise::Same(level));
+        let model = AnyPudle::Conv2d(self.model.clone());
+        let lambda = |level| model.lambda(0, &Noise::Same(level));
         lambda(25.0) != lambda(30.0)
     }
 
