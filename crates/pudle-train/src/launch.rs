@@ -109,6 +109,7 @@ fn launch<const D: usize, A: Configured<D>>(
     let checkpoints = Checkpoints::of_run(dir);
     if let Some(step) = from {
         load(trainee.clone(), &checkpoints.file("model", step))?;
+        checkpoints.seal_if_missing(step)?;
     }
     let schedule = schedule(training)?;
     let (loader, valid) = loaders::<D>(&config, &data, done, &device);
