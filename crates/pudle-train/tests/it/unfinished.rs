@@ -77,6 +77,11 @@ fn a_checkpoint_without_checksums_gets_them_when_its_run_goes_on() {
     resume(dir.path(), more_steps(9), Interrupter::new()).unwrap();
     assert!(dir.path().join("checkpoint/model-9.bpk").exists());
     assert!(fs::read(&sums).unwrap() == written);
+    // Likewise a kill while an old one is removed, also if the run has nothing left to do.
+    let left = dir.path().join("checkpoint/optim-4.bpk");
+    fs::write(&left, "of a checkpoint that is half removed").unwrap();
+    resume(dir.path(), |_| Ok(()), Interrupter::new()).unwrap();
+    assert!(!left.exists());
 }
 
 fn copy_dir(from: &Path, to: &Path) {
