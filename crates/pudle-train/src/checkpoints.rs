@@ -91,6 +91,15 @@ impl Checkpoints {
         write_whole(&self.sums(step), sums.as_bytes())
     }
 
+    /// Writes the checksums of a checkpoint that was read and has none: a kill fell between its files and its checksums, or an
+    /// older version wrote it.
+    ///
+    /// # Errors
+    /// Those of [`seal`](Self::seal).
+    pub fn seal_if_missing(&self, step: usize) -> Result<()> {
+        if self.sums(step).exists() { Ok(()) } else { self.seal(step) }
+    }
+
     /// Compares the files of a checkpoint with their checksums. Checkpoints of older versions have none.
     fn verify(&self, step: usize) -> std::result::Result<(), String> {
         let missing: Vec<&str> =
@@ -154,9 +163,9 @@ impl Checkpoints {
             steps.iter().rev().filter(|step| **step <= reached && self.is_complete(**step));
         let kept: BTreeSet<usize> = complete.take(keep).copied().collect();
         for step in steps.difference(&kept) {
-            // The checksums go first, so that no checkpoint that is half removed looks whole.
+            // The parts go first, so that no checkpoint that is half removed looks like a whole one of an older version.
             let parts = PARTS.map(|part| self.file(part, *step));
-            for file in [self.sums(*step), self.usage(*step)].into_iter().chain(parts) {
+            for file in parts.into_iter().chain([self.usage(*step), self.sums(*step)]) {
                 match std::fs::remove_file(&file) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         return Err(TrainError::io(&file)(error));

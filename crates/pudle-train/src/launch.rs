@@ -109,6 +109,9 @@ fn launch<const D: usize, A: Configured<D>>(
     let checkpoints = Checkpoints::of_run(dir);
     if let Some(step) = from {
         load(trainee.clone(), &checkpoints.file("model", step))?;
+        checkpoints.seal_if_missing(step)?;
+        // A kill may have fallen into the removal of old checkpoints, and there may be no further save.
+        checkpoints.prune(step, training.keep)?;
     }
     let schedule = schedule(training)?;
     let (loader, valid) = loaders::<D>(&config, &data, done, &device);

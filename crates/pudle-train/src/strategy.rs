@@ -251,9 +251,10 @@ impl<const D: usize, A: Dictionary<D>> SupervisedLearningStrategy<Trainee<D, A>>
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = session.run(&mut state, &train, |learner, state, step| {
             let Some(checkpointer) = &mut checkpointer else { return Ok(()) };
+            // Parts that are whole must not lack it, at whatever moment a kill falls.
+            state.usage.write(&self.checkpoints.usage(step as usize))?;
             checkpointer.checkpoint(learner, step as usize, &event_store);
             state.saves.wait()?;
-            state.usage.write(&self.checkpoints.usage(step as usize))?;
             self.checkpoints.seal(step as usize)?;
             self.checkpoints.prune(step as usize, self.keep)
         });

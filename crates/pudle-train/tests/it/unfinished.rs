@@ -66,6 +66,24 @@ fn one_flipped_byte_of_a_checkpoint_is_noticed() {
     }
 }
 
+/// A kill between the files of a checkpoint and its checksums leaves no trace.
+#[test]
+fn a_checkpoint_without_checksums_gets_them_when_its_run_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    run(images(8), dir.path());
+    let sums = dir.path().join("checkpoint/checkpoint-8.sha256");
+    let written = fs::read(&sums).unwrap();
+    fs::remove_file(&sums).unwrap();
+    resume(dir.path(), more_steps(9), Interrupter::new()).unwrap();
+    assert!(dir.path().join("checkpoint/model-9.bpk").exists());
+    assert!(fs::read(&sums).unwrap() == written);
+    // Likewise a kill while an old one is removed, also if the run has nothing left to do.
+    let left = dir.path().join("checkpoint/optim-4.bpk");
+    fs::write(&left, "of a checkpoint that is half removed").unwrap();
+    resume(dir.path(), |_| Ok(()), Interrupter::new()).unwrap();
+    assert!(!left.exists());
+}
+
 fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -121,6 +139,9 @@ fn a_failing_save_keeps_the_last_checkpoint() {
     fs::create_dir_all(blocked.join("full")).unwrap();
     let error = resume(dir.path(), more_steps(12), Interrupter::new()).unwrap_err().to_string();
     assert!(error.contains("optim-8.bpk"), "{error}");
+    // What a resumed run needs beside the parts is there before them.
+    assert!(dir.path().join("checkpoint/usage-8.csv").is_file());
+    assert!(!dir.path().join("checkpoint/checkpoint-8.sha256").exists());
     for part in ["model", "optim", "scheduler"] {
         assert!(dir.path().join(format!("checkpoint/{part}-4.bpk")).is_file());
     }

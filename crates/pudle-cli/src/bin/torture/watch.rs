@@ -10,7 +10,7 @@ use crate::{Failure, print};
 /// Seconds between two samples.
 const EVERY: f64 = 10.0;
 
-/// A training that grows by more than this factor, from the first quarter to the last one, leaks.
+/// A training that grows by more than this factor, from the second quarter to the last one, leaks.
 const MOST_GROWTH: f64 = 1.05;
 
 /// Memory in MiB and the number of open files.
@@ -77,17 +77,18 @@ fn steps(run: &Path) -> Result<usize, Failure> {
     Ok(fs::read_to_string(run.join("metrics.csv"))?.lines().filter(|l| l.contains("train")).count())
 }
 
-/// Compares the first quarter with the last one. The first sample, which may be from the start, does not count.
+/// Compares the second quarter with the last one. In the first, a training comes to its size: with the first validation and the
+/// first checkpoint.
 fn report(samples: &[Sample], steps: usize) -> Result<String, Failure> {
     let quarter = samples.len() / 4;
     if quarter < 2 {
         return Err("too short a time for a comparison".into());
     }
-    let (first, last) = (&samples[1..quarter], &samples[samples.len() - quarter..]);
+    let (first, last) = (&samples[quarter..2 * quarter], &samples[samples.len() - quarter..]);
     let memory = |part: &[Sample]| part.iter().map(|s| s.memory).fold(0.0, f64::max);
     let files = |part: &[Sample]| part.iter().map(|s| s.files).max().unwrap_or(0);
     let line = format!(
-        "{steps} steps, {} samples: at most {:.1} MiB and {} open files in the first quarter, {:.1} MiB and {} in the last",
+        "{steps} steps, {} samples: at most {:.1} MiB and {} open files in the second quarter, {:.1} MiB and {} in the last",
         samples.len(),
         memory(first),
         files(first),
