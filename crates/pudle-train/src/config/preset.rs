@@ -50,7 +50,7 @@ pub enum Preset {
     /// they are 60 layers of FISTA of step 0.02.
     Digits,
     /// A dictionary for the rows of a matrix of one's own, whose path has to be set. It minimises the lasso objective over
-    /// codes of 100 layers of FISTA, by online dictionary learning, which takes the codes as constants. Atoms start as data. A
+    /// codes of 50 layers of FISTA, by online dictionary learning, which takes the codes as constants. Atoms start as data. A
     /// tenth of the rows is held out. [`OwnData::fit`](crate::OwnData::fit) chooses what depends on the matrix.
     Vectors,
 }
@@ -165,7 +165,7 @@ impl Preset {
             ),
             Preset::Vectors => run(
                 PudleConfig::dense(DenseConfig { dim: 64, atoms: 256 })
-                    .with_layers(100)
+                    .with_layers(50)
                     .with_algorithm(Algorithm::Fista)
                     .with_gradient(GradientEstimator {
                         loss: Loss::Lasso,
