@@ -133,11 +133,14 @@ fn a_run_stopped_at_any_moment_ends_as_the_uninterrupted_one() {
     };
     // Stops fall where they will: before the first step, at a validation, within one.
     let mut outcome = train(config(), &parts, stop_after(20)).unwrap();
+    // The times grow, or a run on a busy machine would never come to its next step.
+    let mut least = 30;
     while let Outcome::Stopped { step } = outcome {
+        least += 5;
         assert!(step < 60);
         let checkpoint = parts.join("checkpoint").join(format!("model-{step}.bpk"));
         assert!(checkpoint.is_file(), "no checkpoint of step {step}");
-        outcome = resume(&parts, |_| Ok(()), stop_after(30 + step % 50)).unwrap();
+        outcome = resume(&parts, |_| Ok(()), stop_after(least + step % 50)).unwrap();
     }
     assert_same_end(&whole, &parts);
 }
