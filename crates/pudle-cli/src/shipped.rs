@@ -3,13 +3,18 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use pudle_train::Checkpoint;
+use pudle_train::{Checkpoint, ShiftCount};
 
 use crate::failure::Failure;
 
-/// The default denoiser for pictures with this number of channels.
-pub fn default_for(channels: usize) -> &'static str {
-    if channels == 3 { "denoise-color" } else { "denoise-gray" }
+/// The default denoiser for pictures with this number of channels, and this number of shifts if it is given. One of the grey
+/// denoisers was trained for the mean over all shifts.
+pub fn default_for(channels: usize, shifts: Option<ShiftCount>) -> &'static str {
+    match (channels, shifts) {
+        (3, _) => "denoise-color",
+        (_, Some(ShiftCount::All)) => "denoise-gray-shifts",
+        _ => "denoise-gray",
+    }
 }
 
 /// Loads the shipped checkpoint of this name, or a checkpoint or run directory.

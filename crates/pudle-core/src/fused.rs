@@ -5,7 +5,6 @@ use pudle_kernels::{Banks, Extrapolation, Network, ShiftWindows, Shrinkage, Unro
 
 use crate::dictionary::{ConvDictionary2d, Dictionary};
 use crate::encoder::Algorithm;
-use crate::kernels::Kernels;
 use crate::level::Level;
 use crate::model::Pudle;
 use crate::noise::Noise;

@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Checkpoint directory, run directory, or name of a shipped checkpoint: denoise-gray (default for grey pictures),
-    /// denoise-color (default for colour pictures), denoise-gray-sigma25 or denoise-published.
+    /// denoise-color (default for colour pictures), denoise-gray-shifts (default for grey ones with --shifts all), denoise-gray-sigma25 or denoise-published.
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
     /// Standard deviation of the noise on the scale 0 … 255, at least 0.01, or auto to estimate it [default: auto]. If
@@ -186,7 +186,7 @@ impl Session {
     fn denoiser(&mut self, channels: usize) -> Result<(PathBuf, Denoiser), Failure> {
         let name = match &self.args.checkpoint {
             Some(name) => name.clone(),
-            None => shipped::default_for(channels).into(),
+            None => shipped::default_for(channels, self.args.shifts).into(),
         };
         if let Some(denoiser) = self.denoisers.get(&name) {
             return Ok((name, denoiser.clone()));

@@ -145,6 +145,8 @@ fn colour_pictures_take_the_colour_model() {
     let noise = "--add-noise --shifts 1 --json --force -o x.png";
     assert_eq!(chosen(&format!("denoise colour.png {noise}")), "denoise-color");
     assert_eq!(chosen(&format!("denoise picture.png {noise}")), "denoise-gray");
+    let all = noise.replace("--shifts 1", "--shifts all");
+    assert_eq!(chosen(&format!("denoise picture.png {all}")), "denoise-gray-shifts");
     let asked = format!("denoise colour.png --checkpoint denoise-gray {noise}");
     assert_eq!(chosen(&asked), "denoise-gray");
     // A grey model's score over colour is that of grey pictures unless it is asked for.
