@@ -56,7 +56,9 @@ impl Checkpoints {
             PARTS.contains(&part).then_some(())?;
             step.parse().ok()
         };
-        entries.filter_map(|entry| step_of(entry.ok()?.file_name().into_string().ok()?)).collect()
+        let files =
+            entries.filter_map(std::result::Result::ok).filter(|entry| entry.path().is_file());
+        files.filter_map(|entry| step_of(entry.file_name().into_string().ok()?)).collect()
     }
 
     /// The file of the checksums of one step.

@@ -233,7 +233,7 @@ fn damaged_arrays_are_refused() {
     assert!(folder.error(&brackets).contains("brackets"));
     let archive = npz(&[("D.npy", good)]);
     assert!(folder.error(&archive[..archive.len() / 2]).contains("truncated"));
-    assert!(folder.error(&npy(&[0.0; M * P], &shape, npyz::Order::C)).contains("zeros"));
+    assert!(folder.error(&npy(&[0.0; M * P], &shape, npyz::Order::C)).contains("but zero"));
     let text = folder.error(&npy(&[], &[0, P as u64], npyz::Order::C));
     assert!(text.contains("[0, 6]") && text.contains("no numbers"), "{text}");
 }
