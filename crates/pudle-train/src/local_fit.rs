@@ -182,6 +182,10 @@ fn pictures_of(denoiser: &Denoiser, dir: &Path, count: usize) -> Result<Vec<Imag
         match folder.get(i * folder.len() / count) {
             Ok(picture) => {
                 let [_, height, width] = picture.shape();
+                if height.min(width) < denoiser.atom_size() {
+                    log::warn!("skipped: {width}×{height} pixels are fewer than those of an atom");
+                    continue;
+                }
                 pictures.push(picture.crop_center(height.min(SIDE), width.min(SIDE)));
             }
             Err(error) => log::warn!("skipped: {error}"),
