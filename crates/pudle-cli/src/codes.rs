@@ -133,15 +133,22 @@ pub fn encode(args: &EncodeArgs) -> Result<(), Failure> {
     let stats =
         with_bar("encode", |visit| encode_file(&coder, &args.data, options, &args.output, visit))?;
     let seconds = started.elapsed().as_secs_f64();
+    let (unreadable, all) = (stats.unreadable, stats.data + stats.unreadable as u64);
     if args.json {
         let output = args.output.to_string_lossy().into_owned();
-        return say_json(&Report { output, layers: coder.config().layers, stats, seconds });
+        say_json(&Report { output, layers: coder.config().layers, stats, seconds })?;
+    } else {
+        if args.stats {
+            say_stats(&stats, seconds);
+        }
+        say!("wrote {}", args.output.display());
     }
-    if args.stats {
-        say_stats(&stats, seconds);
+    match unreadable {
+        0 => Ok(()),
+        count => {
+            Err(format!("{}: {count} of {all} pictures have no codes", args.data.display()).into())
+        }
     }
-    say!("wrote {}", args.output.display());
-    Ok(())
 }
 
 /// What NaN means in the data: what a flag says, or the settings of the run. `--exact` needs whole data.

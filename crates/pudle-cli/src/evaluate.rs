@@ -101,11 +101,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
         evaluations.push(evaluation);
     }
     match (args.json, evaluations.as_slice()) {
-        (true, [one]) => say_json(one),
-        (true, several) => say_json(&several),
-        (false, [_]) => Ok(()),
-        (false, several) => print_table(several, seeds.len()),
+        (true, [one]) => say_json(one)?,
+        (true, several) => say_json(&several)?,
+        (false, [_]) => {}
+        (false, several) => print_table(several, seeds.len())?,
     }
+    // Means of a part of the pictures must not pass for those of all.
+    let Some(Evaluation { left_out: count @ 1.., images, .. }) = evaluations.first() else {
+        return Ok(());
+    };
+    let all = images.len() + count;
+    Err(format!("{}: {count} of {all} pictures have no score", args.images.display()).into())
 }
 
 /// The means of each noise level over all pictures and seeds, and the standard deviation of the mean PSNR over the seeds.

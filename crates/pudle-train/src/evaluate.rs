@@ -115,6 +115,8 @@ pub struct Evaluation {
     pub mean_psnr: f64,
     /// Mean SSIM over the pictures.
     pub mean_ssim: f64,
+    /// Number of pictures without a score, because they cannot be read or denoised, or are black.
+    pub left_out: usize,
     /// The scores of each picture, in the order of file names.
     pub images: Vec<ImageScore>,
 }
@@ -122,7 +124,7 @@ pub struct Evaluation {
 /// Adds noise to every picture in `dir` and its subfolders, denoises it, and computes its scores. The noise depends
 /// only on the seed and the index of the picture in the order of file names. `visit` is called after each picture.
 ///
-/// A picture is skipped with a warning if it cannot be read, or is black and its maximum is the peak.
+/// A picture is left out with a warning if it cannot be read, or is black and its maximum is the peak.
 ///
 /// # Errors
 /// Returns an error if no picture can be scored, the noise level is out of range, or `visit` fails.
@@ -206,6 +208,7 @@ pub fn evaluate(
         mean_noisy_psnr: mean(|score| score.noisy_psnr),
         mean_psnr: mean(|score| score.psnr),
         mean_ssim: mean(|score| score.ssim),
+        left_out: folder.skipped() + folder.len() - images.len(),
         images,
     })
 }

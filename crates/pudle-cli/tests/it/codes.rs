@@ -8,6 +8,8 @@ use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use pudle_data::{ColorMode, Image, Matrix, Rows, scene};
 
+use crate::cli::folder;
+
 fn words(dir: &Path, line: &str) -> assert_cmd::assert::Assert {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pudle"));
     command.current_dir(dir).env_remove("RUST_LOG").args(line.split_whitespace()).assert()
@@ -77,4 +79,21 @@ fn a_picture_and_a_folder_come_back() {
         let (from, to) = (gray(&format!("in/{name}")), gray(&format!("out/{name}")));
         assert!(from.shape() == to.shape() && to.psnr(&from, 1.0) > 20.0, "{name}");
     }
+}
+
+#[test]
+fn pictures_without_codes_or_scores_are_counted_and_change_the_status() {
+    let dir = folder();
+    let dir = dir.path();
+    fs::write(dir.join("pictures/torn.png"), b"not a picture").unwrap();
+    let whole = "encode model pictures -o codes.npz --stats";
+    words(dir, whole).code(1).stdout(contains("wrote codes.npz")).stderr(
+        contains("torn.png").and(contains("error: pictures: 1 of 3 pictures have no codes")),
+    );
+    assert!(dir.join("codes.npz").is_file());
+    let line = "evaluate --checkpoint model --images pictures --sigma 25";
+    words(dir, line)
+        .code(1)
+        .stdout(contains("mean of 2"))
+        .stderr(contains("error: pictures: 1 of 3 pictures have no score"));
 }

@@ -41,7 +41,7 @@ fn kind(path: &Path) -> Result<Kind> {
 /// A file of the extension `.npy` is a dense array, `[b, p]`, `[b, p, n']` or `[b, p, H', W']`; the first axis is missing for one
 /// signal or picture. A file of the extension `.npz` is a sparse matrix in CSR format as `scipy.sparse.load_npz` reads it: a
 /// row for each datum, or for each atom if the file holds one signal or picture. For a folder of pictures it holds a dense
-/// array for each of them instead, of the name of its file.
+/// array for each of them instead, of the name of its file. Pictures whose headers cannot be read are left out and counted.
 ///
 /// # Errors
 /// Returns an error if the data cannot be read or do not fit the atoms, or if the file cannot be written. There is no file
@@ -75,9 +75,10 @@ pub fn encode_file(
             })?;
         }
         (Input::Picture(path), kind) => encode_picture(coder, &path, output, kind, &mut sums)?,
-        (Input::Pictures(folder, paths), Kind::Sparse) => {
-            let pictures = Pictures { folder: &folder, paths: &paths };
+        (Input::Pictures(folder), Kind::Sparse) => {
+            let pictures = Pictures { folder: data, paths: folder.paths() };
             encode_pictures(coder, pictures, output, &mut sums, visit)?;
+            return Ok(CodeStats { unreadable: folder.skipped(), ..sums.stats() });
         }
         (Input::Pictures(..), Kind::Dense) => {
             let reason = "an .npy file holds one array; codes of a folder of pictures need .npz";

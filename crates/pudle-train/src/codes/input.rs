@@ -28,7 +28,7 @@ pub struct DataOptions<'a> {
 pub(super) enum Input {
     Arrays(Arrays),
     Picture(PathBuf),
-    Pictures(PathBuf, Vec<PathBuf>),
+    Pictures(ImageFolder),
 }
 
 /// Arrays of one shape.
@@ -52,8 +52,7 @@ impl Input {
         let given = options.tensor.is_some() || options.columns || options.patches.is_some();
         if axes == 3 && path.is_dir() {
             Self::without_options(given)?;
-            let folder = ImageFolder::open(path, ColorMode::AsIs)?;
-            return Ok(Self::Pictures(path.to_owned(), folder.paths().to_vec()));
+            return Ok(Self::Pictures(ImageFolder::open(path, ColorMode::AsIs)?));
         }
         if axes == 3 && path.is_file() && !Matrix::is_at(path) {
             Self::without_options(given)?;

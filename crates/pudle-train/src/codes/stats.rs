@@ -17,6 +17,8 @@ pub struct CodeStats {
     pub atoms: usize,
     /// Number of atoms that some datum uses.
     pub atoms_in_use: usize,
+    /// Number of pictures of a folder that cannot be read, and have no codes.
+    pub unreadable: usize,
 }
 
 /// Sums over data.
@@ -62,6 +64,7 @@ impl Sums {
             relative_error: share(self.error, self.energy).sqrt(),
             atoms: self.used.len(),
             atoms_in_use: self.used.iter().filter(|used| **used).count(),
+            unreadable: 0,
         }
     }
 }
