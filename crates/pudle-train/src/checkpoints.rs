@@ -130,6 +130,14 @@ impl Checkpoints {
         self.steps().is_empty()
     }
 
+    /// Whether there is but one checkpoint, whose parts are not all there and which was never sealed: a kill fell into the first
+    /// save of a run.
+    pub fn has_unfinished_only(&self) -> bool {
+        let steps = self.steps();
+        steps.len() == 1
+            && steps.iter().all(|step| !self.is_complete(*step) && !self.sums(*step).exists())
+    }
+
     /// The step of the last complete checkpoint.
     pub fn last(&self) -> Option<usize> {
         self.steps().into_iter().rev().find(|step| self.is_complete(*step))

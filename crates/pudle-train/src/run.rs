@@ -156,7 +156,9 @@ fn last_checkpoint(dir: &RunDir) -> Result<Option<usize>> {
     let checkpoints = Checkpoints::of_run(path);
     match checkpoints.last_readable() {
         Some(step) => Ok(Some(step)),
-        None if !checkpoints.is_empty() => Err(TrainError::NoCheckpoint(path.to_path_buf())),
+        None if !checkpoints.is_empty() && !checkpoints.has_unfinished_only() => {
+            Err(TrainError::NoCheckpoint(path.to_path_buf()))
+        }
         None if path.join(WEIGHTS).exists() => Err(TrainError::NoState(path.to_path_buf())),
         None => {
             log::warn!("{}: has no checkpoint yet; starts again at step 1", path.display());

@@ -44,6 +44,34 @@ fn a_run_without_any_checkpoint_starts_again() {
     assert_same_end(&whole, &parts);
 }
 
+/// A kill within the first save leaves parts of a checkpoint and no other one.
+#[test]
+fn a_kill_within_the_first_save_starts_the_run_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    run(images(6), &whole);
+    let written = ["usage-4.csv", "model-4.bpk", "scheduler-4.bpk"];
+    for count in 1..=written.len() {
+        copy_dir(&whole, &parts);
+        fs::remove_file(parts.join("model.safetensors")).unwrap();
+        for entry in fs::read_dir(parts.join("checkpoint")).unwrap().map(Result::unwrap) {
+            if !written[..count].iter().any(|name| entry.file_name() == **name) {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        resume(&parts, |_| Ok(()), Interrupter::new()).unwrap();
+        assert_same_end(&whole, &parts);
+        fs::remove_dir_all(&parts).unwrap();
+    }
+    // A checkpoint that was whole once is no such rest.
+    copy_dir(&whole, &parts);
+    for name in ["model-4.bpk", "model-6.bpk"] {
+        fs::remove_file(parts.join("checkpoint").join(name)).unwrap();
+    }
+    let error = resume(&parts, |_| Ok(()), Interrupter::new()).unwrap_err();
+    assert!(matches!(error, TrainError::NoCheckpoint(_)), "{error}");
+}
+
 #[test]
 fn one_flipped_byte_of_a_checkpoint_is_noticed() {
     let dir = tempfile::tempdir().unwrap();

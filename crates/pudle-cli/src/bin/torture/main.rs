@@ -229,7 +229,9 @@ impl Torture {
     ) -> Result<usize, Failure> {
         let mut kills = 0;
         loop {
-            let mut child = self.start(run)?;
+            let said = run.with_extension("log");
+            let log = fs::File::create(&said)?;
+            let mut child = self.start_command(run).stderr(log).spawn()?;
             // A run that is never left alone for long must still come to its end.
             let moment = time.mul_f64(self.random.random_range(0.0..0.7));
             if kills < most && !ended_within(&mut child, moment)? {
@@ -240,9 +242,9 @@ impl Torture {
             }
             let status = child.wait()?;
             if !status.success() {
-                return Err(
-                    format!("{}: the resumed run ended with {status}", run.display()).into()
-                );
+                let said = fs::read_to_string(&said)?;
+                let reason = format!("the resumed run ended with {status}: {}", said.trim());
+                return Err(format!("{}: {reason}", run.display()).into());
             }
             return Ok(kills);
         }
