@@ -13,7 +13,7 @@ use crate::error::{Result, TrainError};
 use crate::start::with_atoms;
 use crate::start_data::atoms_from_data;
 use crate::trainer::Trainer;
-use crate::update::Update;
+use crate::update::{Update, UpdateRule};
 
 /// Learns a dictionary `D` with unit-norm atoms for rows `x ≈ D z`, so that `½‖x − D z‖² + λ‖z‖₁` is small for the codes `z`
 /// that the unrolled layers find.
@@ -50,31 +50,35 @@ pub struct DictionaryLearning {
     pub layers: usize,
     /// Normalisation of the rows, which decoding undoes.
     pub normalize: Normalize,
-    /// Gradient of the dictionary.
+    /// How a step changes the atoms. Online dictionary learning takes codes as constants, whatever the gradient.
+    pub update: UpdateRule,
+    /// Gradient of the dictionary for Adam.
     pub gradient: GradientEstimator,
     /// Number of training steps.
     pub steps: u64,
     /// Rows of a step.
     pub batch: usize,
-    /// Adam's learning rate at the start, above 0. It falls to zero as a cosine.
+    /// Adam's learning rate at the start, above 0 and at most 1: it falls to zero as a cosine. For online dictionary learning, the
+    /// part of the way that an atom moves to its best value, which stays the same.
     pub learning_rate: f64,
     /// Seed of the start and of the order of rows.
     pub seed: u64,
 }
 
 impl DictionaryLearning {
-    /// The defaults: 30 layers of step `1/‖D‖²`, no normalisation, `ae-lasso`, and 1000 steps of 64 rows at a learning rate
-    /// from 0.01.
+    /// The defaults: 30 layers of step `1/‖D‖²`, no normalisation, and 1000 steps of 64 rows of online dictionary learning. Those of
+    /// Adam start at `update: UpdateRule::Adam, learning_rate: 0.01`.
     pub fn new(atoms: usize, lambda: f64) -> Self {
         Self {
             atoms,
             lambda,
             layers: 30,
             normalize: Normalize::None,
+            update: UpdateRule::Online,
             gradient: GradientEstimator::AE_LASSO,
             steps: 1000,
             batch: 64,
-            learning_rate: 0.01,
+            learning_rate: 1.0,
             seed: 0,
         }
     }
@@ -114,10 +118,13 @@ impl DictionaryLearning {
         let device = Backend::default().device()?;
         let start = Pudle::<2, DenseDictionary>::new(&config, self.seed, &device)?;
         let start = with_atoms(start, &atoms_from_data(&batches, &config, self.seed)?)?;
-        let mut trainer = Trainer::new(start, Update::adam(rate));
+        let update = Update { rule: self.update, learning_rate: rate, ..Update::adam(rate) };
+        let mut trainer = Trainer::new(start, update);
         for step in 0..self.steps {
-            let part = step as f64 / self.steps as f64;
-            trainer.set_learning_rate(rate * 0.5 * (1.0 + (std::f64::consts::PI * part).cos()));
+            if self.update == UpdateRule::Adam {
+                let part = step as f64 / self.steps as f64;
+                trainer.set_learning_rate(rate * 0.5 * (1.0 + (std::f64::consts::PI * part).cos()));
+            }
             trainer.step(batches.batch(step)?)?;
         }
         let model = AnyPudle::Dense(trainer.model());

@@ -29,6 +29,12 @@ pub(super) fn open(path: &Path) -> Result<Array> {
         let names = first && row.iter().any(|field| value(field).is_none());
         first = false;
         if names {
+            if row.iter().any(|field| value(field).is_some_and(f32::is_finite)) {
+                log::warn!(
+                    "{}: the first line holds words and numbers, and is taken for the names of the columns",
+                    path.display()
+                );
+            }
             width = Some(row.len());
             continue;
         }

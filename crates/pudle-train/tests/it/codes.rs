@@ -9,8 +9,8 @@ use pudle_core::{
 };
 use pudle_data::{Image, Matrix, Missing, Normalization, Normalize, Rows, scene};
 use pudle_train::{
-    Checkpoint, CodeStats, Coder, DataOptions, DictionaryLearning, TrainError, decode_file,
-    encode_file,
+    Checkpoint, CodeStats, Coder, DataOptions, DictionaryLearning, TrainError, UpdateRule,
+    decode_file, encode_file,
 };
 
 fn checkpoint(config: &PudleConfig, normalization: Normalization) -> Checkpoint {
@@ -343,14 +343,18 @@ fn rows_in_memory_are_learned() {
     };
     let rows: Vec<Vec<f32>> = (0..600).map(row).collect();
     let learning = DictionaryLearning { steps: 400, ..DictionaryLearning::new(6, 0.05) };
-    let checkpoint = learning.fit(&rows).unwrap();
-    assert_eq!(checkpoint.model.atoms(), learning.fit(&rows).unwrap().model.atoms());
-    let coder = Coder::new(checkpoint, &Backend::Flex.device().unwrap()).unwrap();
-    let codes = coder.encode_rows(&rows).unwrap();
-    let decoded = coder.decode_rows(&codes).unwrap();
-    assert!(largest_difference(&rows.concat(), &decoded.concat()) < 0.3);
-    let used = codes.concat().iter().filter(|value| value.abs() > 0.1).count();
-    assert!(used < 600 * 3, "{used}");
+    let adam =
+        DictionaryLearning { update: UpdateRule::Adam, learning_rate: 0.01, ..learning.clone() };
+    for learning in [&learning, &adam] {
+        let checkpoint = learning.fit(&rows).unwrap();
+        assert_eq!(checkpoint.model.atoms(), learning.fit(&rows).unwrap().model.atoms());
+        let coder = Coder::new(checkpoint, &Backend::Flex.device().unwrap()).unwrap();
+        let codes = coder.encode_rows(&rows).unwrap();
+        let decoded = coder.decode_rows(&codes).unwrap();
+        assert!(largest_difference(&rows.concat(), &decoded.concat()) < 0.3);
+        let used = codes.concat().iter().filter(|value| value.abs() > 0.1).count();
+        assert!(used < 600 * 3, "{used}");
+    }
     let error = learning.fit(&[vec![1.0, 2.0], vec![1.0]]).unwrap_err().to_string();
     assert!(error.contains("row 1"), "{error}");
     assert!(learning.fit(&[vec![f32::NAN]]).is_err());
