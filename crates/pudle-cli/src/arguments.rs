@@ -18,8 +18,8 @@ pub struct BackendArg {
     pub backend: Backend,
     #[command(flatten)]
     pub device: DeviceArg,
-    /// Implementation of the unrolled network: fused kernels (flex only), composed of Burn's operations, or auto, which
-    /// prefers fused kernels. Results differ only by rounding.
+    /// Implementation of the unrolled network: fused kernels (flex, wgpu, cuda and workers), composed of Burn's operations, or
+    /// auto, which takes the faster one. Results differ only by rounding.
     #[arg(long, value_name = "K", value_parser = words::<Kernels>())]
     pub kernels: Option<Kernels>,
 }

@@ -16,10 +16,12 @@ mod export;
 mod failure;
 mod import;
 mod matrix;
+mod sharing;
 mod shipped;
 mod starts;
 mod terminal;
 mod train;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -59,6 +61,8 @@ enum Command {
     Decode(codes::DecodeArgs),
     /// List the backends of this build, and their devices.
     Devices(devices::Args),
+    /// Serve this machine's devices to trainings on other machines.
+    Worker(worker::Args),
     /// Show the settings of a checkpoint.
     Info(checkpoint::InfoArgs),
     /// Write a checkpoint's weights, or its whole network, in another format.
@@ -85,6 +89,7 @@ fn main() -> ExitCode {
         Command::Encode(args) => codes::encode(&args),
         Command::Decode(args) => codes::decode(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Worker(args) => worker::run(&args),
         Command::Info(args) => checkpoint::info(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),

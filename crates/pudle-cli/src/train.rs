@@ -10,6 +10,7 @@ use pudle_train::{
 use crate::arguments::{DeviceArg, parse_gradient, words};
 use crate::failure::Failure;
 use crate::matrix::{Given, MatrixArgs, at_end, preset_for};
+use crate::sharing::SharingArgs;
 use crate::starts::{StartArgs, explained};
 use crate::terminal::{say, stop_on_ctrl_c};
 
@@ -68,8 +69,10 @@ pub struct Args {
     starts: StartArgs,
     #[command(flatten)]
     device: DeviceArg,
-    /// Implementation of the unrolled network: fused kernels (flex only), composed of Burn's operations, or auto, which
-    /// prefers fused kernels. Results differ only by rounding.
+    #[command(flatten)]
+    sharing: SharingArgs,
+    /// Implementation of the unrolled network: fused kernels (flex, wgpu, cuda and workers), composed of Burn's operations, or
+    /// auto, which takes the faster one. Results differ only by rounding.
     #[arg(long, value_name = "K", value_parser = words::<Kernels>())]
     kernels: Option<Kernels>,
     /// Recompute the layers in the backward pass instead of storing them: less memory, more time.
@@ -91,6 +94,7 @@ pub struct Stopped;
 
 pub fn run(args: Args) -> Result<(), Failure> {
     args.device.choose();
+    args.sharing.choose()?;
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter)?;
     let (dir, outcome) = match &args.resume {

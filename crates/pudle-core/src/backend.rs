@@ -178,7 +178,8 @@ impl Backend {
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn present(backend: Backend, kind: burn::tensor::DeviceType) -> Result<Vec<Device>, BackendError> {
     // Drivers may panic while they are probed; that is as good as no device.
-    let devices = std::panic::catch_unwind(|| Device::enumerate(kind).into_vec());
+    let probe = std::panic::AssertUnwindSafe(|| Device::enumerate(kind).into_vec());
+    let devices = std::panic::catch_unwind(probe);
     match devices {
         Ok(devices) if !devices.is_empty() => Ok(devices),
         _ => Err(BackendError::NoDevice(backend)),

@@ -22,11 +22,11 @@ use crate::error::RangeError;
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Kernels {
-    /// The fused pass on the CPU if it can run the model, the composed one otherwise. The pass of GPUs has to be asked for by
-    /// `fused`, as no test has run it on a GPU yet.
+    /// The fused pass if the backend has one that can run the model, and the composed one otherwise, or for a matrix of atoms
+    /// on a GPU: Burn's products are faster there.
     #[default]
     Auto,
-    /// One operation with its own backward pass. On the CPU, it uses the sparsity of the codes.
+    /// One operation with its own backward pass. On the CPU, it uses that most codes are zero.
     Fused,
     /// Operations of Burn, on any backend: the specification of the fused pass.
     Composed,
@@ -44,10 +44,10 @@ impl Kernels {
         }
     }
 
-    /// Whether the fused pass is to run on data like `x`.
-    pub(crate) fn takes_fused<const D: usize>(self, x: &Tensor<D>) -> bool {
+    /// Whether the fused pass is to run on data like `x`, for a matrix or for filters.
+    pub(crate) fn takes_fused<const D: usize>(self, x: &Tensor<D>, matrix: bool) -> bool {
         match self {
-            Kernels::Auto => pudle_kernels::is_flex(x) && pudle_kernels::supports(x),
+            Kernels::Auto => pudle_kernels::supports(x) && !(matrix && pudle_kernels::is_gpu(x)),
             Kernels::Fused => pudle_kernels::supports(x),
             Kernels::Composed => false,
         }

@@ -56,6 +56,7 @@ mod threshold;
 mod tying;
 mod weight;
 mod weights;
+mod worker;
 
 pub use any::{AnyPudle, ModelVisitor};
 pub use backend::{Backend, BackendError, DeviceInfo, choose_device};
@@ -78,3 +79,4 @@ pub use step::{Step, StepSize};
 pub use threshold::{Constant, Continuation, Decaying, Learned, Threshold, ThresholdConfig};
 pub use tying::WeightTying;
 pub use weight::{Constraint, Weight};
+pub use worker::{WorkerAddress, WorkerError, serve};

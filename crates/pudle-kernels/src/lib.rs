@@ -73,8 +73,10 @@ pub use op::FlexTape;
 #[cfg(feature = "burn")]
 pub use op::{
     Adapter, Network, NetworkGradients, TapedBackend, UnrolledBackend, adapter, count_launches,
-    is_flex, supports,
+    is_flex, is_gpu, supports,
 };
+#[cfg(feature = "remote")]
+pub use op::{RemoteTape, serve_passes};
 pub use plan::Plan;
 pub use real::Real;
 pub use settings::{Extrapolation, Problem, Shrinkage, Unrolling};

@@ -27,6 +27,38 @@ pub struct DeviceBatch<const D: usize> {
     pub mask: Option<Tensor<D>>,
     /// The size of the data, for the comparison with the loss.
     pub energy: Energy,
+    /// What the loss is multiplied by before its gradient is taken: the share of the data of a step, 1 for all of them.
+    pub share: f64,
+}
+
+impl<const D: usize> DeviceBatch<D> {
+    /// The data of `rows`, whose loss counts by `share`. The energy stays that of the whole batch.
+    pub(crate) fn part(&self, rows: Range<usize>, share: f64) -> Self {
+        let some = |tensor: &Tensor<D>| tensor.clone().slice_dim(0, rows.clone());
+        let noise = match &self.noise {
+            Noise::PerDatum(levels) => Noise::PerDatum(levels[rows.clone()].to_vec()),
+            same => same.clone(),
+        };
+        Self {
+            input: some(&self.input),
+            target: some(&self.target),
+            noise,
+            shifts: self.shifts.clone(),
+            mask: self.mask.as_ref().map(some),
+            energy: self.energy,
+            share,
+        }
+    }
+
+    /// The same data on another device.
+    pub(crate) fn to_device(self, device: &Device) -> Self {
+        Self {
+            input: self.input.to_device(device),
+            target: self.target.to_device(device),
+            mask: self.mask.map(|mask| mask.to_device(device)),
+            ..self
+        }
+    }
 }
 
 /// The size of the data of a batch.
@@ -229,7 +261,7 @@ pub(crate) fn to_device<const D: usize>(
         false => Noise::PerDatum(batch.noise.iter().map(|sigma| f64::from(*sigma)).collect()),
     };
     let (input, target, mask) = (tensor(batch.input), tensor(batch.target), mask.map(tensor));
-    DeviceBatch { input, target, noise, shifts, mask, energy }
+    DeviceBatch { input, target, noise, shifts, mask, energy, share: 1.0 }
 }
 
 impl<const D: usize> DataLoaderIterator<DeviceBatch<D>> for StepIterator<D> {

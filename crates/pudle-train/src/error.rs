@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use pudle_core::{BackendError, ConfigError, RangeError};
+use pudle_core::{BackendError, ConfigError, RangeError, WorkerError};
 use pudle_data::DataError;
 use thiserror::Error;
 
@@ -42,6 +42,9 @@ pub enum TrainError {
     /// The backend cannot be used.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// A worker cannot be used.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     Io {

@@ -34,6 +34,7 @@ use crate::run_weights::{load, model_of_run};
 use crate::stability::step_above_bound;
 use crate::start::initial_model;
 use crate::strategy::{State, Stepwise};
+use crate::team::Team;
 use crate::usage::Usage;
 
 /// How a run ended.
@@ -59,6 +60,8 @@ pub(crate) struct Run {
     pub dir: RunDir,
     pub interrupter: Interrupter,
     pub device: Device,
+    /// The devices that share the batches, if there are several.
+    pub team: Option<Team>,
     pub data: Opened,
     /// The step of the checkpoint from which it goes on.
     pub from: Option<usize>,
@@ -94,7 +97,7 @@ fn launch<const D: usize, A: Configured<D>>(
     run: Run,
     wrap: fn(Pudle<D, A>) -> AnyPudle,
 ) -> Result<Outcome> {
-    let Run { config, dir: place, interrupter, device, data, from, watcher } = run;
+    let Run { config, dir: place, interrupter, device, team, data, from, watcher } = run;
     let watched = watcher.is_some();
     let training = &config.training;
     let dir = place.path();
@@ -133,6 +136,7 @@ fn launch<const D: usize, A: Configured<D>>(
     };
     let strategy = Arc::new(Stepwise {
         device: device.clone().autodiff(),
+        team,
         done,
         total: training.steps,
         valid_every: training.valid_every,

@@ -212,7 +212,7 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
             let (grads, objective) = self.online_step(sums, batch);
             return TrainOutput { grads, item: self.record(&objective, usage) };
         }
-        let DeviceBatch { input, target, noise, shifts, mask, .. } = batch;
+        let DeviceBatch { input, target, noise, shifts, mask, share, .. } = batch;
         if self.rule == UpdateRule::Noodl {
             let (grads, objective) = noodl(&self.model, input, target, &noise);
             return TrainOutput { grads, item: self.record(&objective, usage) };
@@ -225,7 +225,8 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
         };
         let error = error.map(|error| error.of(objective.reconstruction.clone()));
         let record = self.record(&objective, Extra { error, ..usage });
-        TrainOutput::new(self, objective.loss.backward(), record)
+        let loss = if share == 1.0 { objective.loss } else { objective.loss * share };
+        TrainOutput::new(self, loss.backward(), record)
     }
 
     fn optimize(

@@ -87,6 +87,27 @@ impl StepRecord {
     }
 }
 
+impl StepRecord {
+    /// The figures of a step from those of its parts, each with its share of the data. There is at least one.
+    pub(crate) fn merged(parts: &[(f64, Self)]) -> Self {
+        let mean = |pick: fn(&Self) -> f64| {
+            parts.iter().map(|(share, record)| share * pick(record)).sum::<f64>()
+        };
+        let used = |atom: usize| parts.iter().any(|(_, part)| part.used[atom]);
+        let (_, first) = &parts[0];
+        Self {
+            loss: mean(|part| part.loss),
+            fit: mean(|part| part.fit),
+            // Mean squares are averaged, not decibels.
+            psnr: -10.0 * mean(|part| 10f64.powf(-part.psnr / 10.0)).log10(),
+            active: mean(|part| part.active),
+            dictionary_error: first.dictionary_error,
+            unused: None,
+            used: (0..first.used.len()).map(used).collect(),
+        }
+    }
+}
+
 impl ItemLazy for StepRecord {
     fn sync(self) -> std::result::Result<Self, ExecutionError> {
         Ok(self)

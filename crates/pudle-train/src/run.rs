@@ -17,6 +17,7 @@ use crate::normalization;
 use crate::record::Record;
 use crate::run_dir::{CONFIG, RunDir};
 use crate::start::check_start;
+use crate::team::Team;
 
 /// Trains a new model in the directory `dir`, which is created and must not hold a run.
 ///
@@ -59,6 +60,7 @@ pub fn train_opened(
     config.validate()?;
     config.to_text()?;
     let device = config.backend.device()?;
+    let team = Team::of_process(config.backend, &config.training)?;
     let data = match opened {
         Some(data) => data,
         None => config.open_data()?,
@@ -70,7 +72,7 @@ pub fn train_opened(
         );
     }
     let dir = place()?;
-    Run { config, dir, interrupter, device, data, from: None, watcher: None }.launch()
+    Run { config, dir, interrupter, device, team, data, from: None, watcher: None }.launch()
 }
 
 /// Starts a run like [`train`], or resumes it if `dir` holds a part of it, without a dashboard. `done` holds the
@@ -84,6 +86,7 @@ pub fn train_watched(config: RunConfig, dir: &Path, done: Arc<AtomicU64>) -> Res
     let path = dir.join(CONFIG);
     let mut from = None;
     let device = config.backend.device()?;
+    let team = Team::of_process(config.backend, &config.training)?;
     let known = normalization::read(dir, width(&config))?;
     let data = config.open_normalized(known.as_ref())?;
     let dir = if path.exists() { RunDir::open(dir)? } else { RunDir::create(dir)? };
@@ -96,7 +99,7 @@ pub fn train_watched(config: RunConfig, dir: &Path, done: Arc<AtomicU64>) -> Res
     }
     done.store(from.unwrap_or(0) as u64, Ordering::Relaxed);
     let interrupter = Interrupter::new();
-    Run { config, dir, interrupter, device, data, from, watcher: Some(done) }.launch()
+    Run { config, dir, interrupter, device, team, data, from, watcher: Some(done) }.launch()
 }
 
 /// Resumes the run in `dir` from its last complete checkpoint, or from the start if it was stopped before the first one,
@@ -125,6 +128,7 @@ pub fn resume(
         record.check_settings(&config, dir.path())?;
     }
     let device = config.backend.device()?;
+    let team = Team::of_process(config.backend, &config.training)?;
     let known = normalization::read(dir.path(), width(&config))?;
     let data = config.open_normalized(known.as_ref())?;
     if let Some(record) = &record {
@@ -144,7 +148,7 @@ pub fn resume(
             config.training.steps
         );
     }
-    Run { config, dir, interrupter, device, data, from, watcher: None }.launch()
+    Run { config, dir, interrupter, device, team, data, from, watcher: None }.launch()
 }
 
 /// The step of the last complete checkpoint of a run, or `None` if it was stopped before the first one.

@@ -19,14 +19,18 @@ use crate::data::DeviceBatch;
 use crate::error::{Result, TrainError};
 use crate::learner::Trainee;
 use crate::metrics::{MetricsFile, StepRecord, TRAIN, VALID, mean};
+use crate::parallel::Parallel;
 use crate::revive::Reviver;
 use crate::stability;
+use crate::team::Team;
 use crate::usage::Usage;
 
 /// The training strategy: runs the steps `done + 1 ..= total`. An epoch of Burn is the period between
 /// two validations.
 pub(crate) struct Stepwise {
     pub device: Device,
+    /// The devices that share the batches, if there are several.
+    pub team: Option<Team>,
     pub done: u64,
     pub total: u64,
     pub valid_every: u64,
@@ -86,11 +90,15 @@ impl Stepwise {
 /// Returns an error if the loss is not finite or diverges. The weights then remain those before the step.
 fn advance<const D: usize, A: Dictionary<D>>(
     learner: &mut Learner<Trainee<D, A>>,
+    parallel: Option<&mut Parallel<D, A>>,
     batch: DeviceBatch<D>,
     step: u64,
 ) -> Result<StepRecord> {
     let (extent, energy) = (batch.input.dims(), batch.energy);
-    let output = learner.train_step(batch);
+    let output = match parallel {
+        Some(devices) => devices.step(&learner.model(), &batch)?,
+        None => learner.train_step(batch),
+    };
     learner.model().check(output.item.loss, step, extent, energy)?;
     learner.lr_step();
     learner.optimizer_step(output.grads);
@@ -122,6 +130,8 @@ fn validate<const D: usize, A: Dictionary<D>>(
 struct Session<'a, const D: usize, A: Dictionary<D>> {
     plan: &'a Stepwise,
     learner: Learner<Trainee<D, A>>,
+    /// The devices that share the batches, if there are several.
+    parallel: Option<Parallel<D, A>>,
     valid: ValidLoader<Trainee<D, A>>,
     processor: Processor<D, A>,
     interrupter: Interrupter,
@@ -137,7 +147,7 @@ impl<const D: usize, A: Dictionary<D>> Session<'_, D, A> {
 
     /// Performs a training step and writes its figures.
     fn step(&mut self, state: &mut State, batch: DeviceBatch<D>, step: u64) -> Result<()> {
-        let mut record = advance(&mut self.learner, batch, step)?;
+        let mut record = advance(&mut self.learner, self.parallel.as_mut(), batch, step)?;
         state.usage.observe(step, &record.used);
         let unused = state.usage.unused(step);
         record.unused = Some(unused.len() as u64);
@@ -245,8 +255,10 @@ impl<const D: usize, A: Dictionary<D>> SupervisedLearningStrategy<Trainee<D, A>>
         let train = train.to_device(&self.device);
         let valid = valid.to_device(&self.device.clone().inner());
         learner.fork(&self.device);
+        let parallel = self.team.as_ref().map(|team| Parallel::start(team, &self.device));
+        let saved = self.done;
         let mut session =
-            Session { plan: self, learner, valid, processor, interrupter, saved: self.done };
+            Session { plan: self, learner, parallel, valid, processor, interrupter, saved };
         // No other thread locks the state while the loop runs.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = session.run(&mut state, &train, |learner, state, step| {

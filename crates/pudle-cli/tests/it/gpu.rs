@@ -2,33 +2,11 @@
 #![cfg(all(feature = "wgpu", feature = "flex"))]
 
 use std::fs;
-use std::path::Path;
 
 use predicates::str::contains;
 
 use crate::cli::{folder, words};
-
-const SETTINGS: &str = "seed = 1\n\
-    [model]\nlayers = 3\nstep = 0.1\nkernels = \"fused\"\n\
-    dictionary = { kind = \"conv2d\", atoms = 6, channels = 1, size = 5, stride = 2 }\n\
-    threshold = { kind = \"learned\", lambda = 0.1 }\n\
-    [data]\nkind = \"dead-leaves\"\nside = 40\ncount = 3\ncrop = 21\nsigma = 25\nflips = true\n\
-    [training]\nbatch = 2\ncheckpoint_every = 5\n";
-
-/// The losses of the steps of a run.
-fn losses(run: &Path) -> Vec<f64> {
-    let metrics = fs::read_to_string(run.join("metrics.csv")).unwrap();
-    let rows = metrics.lines().filter(|row| row.contains(",train,"));
-    rows.map(|row| row.split(',').nth(2).unwrap().parse().unwrap()).collect()
-}
-
-fn assert_close(what: &str, found: &[f64], expected: &[f64]) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    for (found, expected) in found.iter().zip(expected) {
-        let off = (found - expected).abs();
-        assert!(off <= 1e-4 * expected.abs(), "{what}: {found} against {expected}");
-    }
-}
+use crate::runs::{SETTINGS, assert_close, losses};
 
 #[test]
 fn runs_agree_and_go_on_on_the_other_backend() {
@@ -45,14 +23,14 @@ fn runs_agree_and_go_on_on_the_other_backend() {
     train("wgpu", 10);
     let expected = losses(&dir.join("flex-10"));
     assert_eq!(expected.len(), 10);
-    assert_close("ten steps", &losses(&dir.join("wgpu-10")), &expected);
+    assert_close("ten steps", &losses(&dir.join("wgpu-10")), &expected, 1e-4);
     // A run that either backend has begun goes on on the other one.
     for (from, to) in [("wgpu", "flex"), ("flex", "wgpu")] {
         train(from, 5);
         let line = format!("train --resume {from}-5 --steps 10 --backend {to}");
         words(dir, &line).success().stdout(contains("finished"));
         let run = dir.join(format!("{from}-5"));
-        assert_close(&format!("from {from} to {to}"), &losses(&run), &expected);
+        assert_close(&format!("from {from} to {to}"), &losses(&run), &expected, 1e-4);
     }
 }
 

@@ -12,5 +12,8 @@ mod gpu;
 mod matrix;
 mod pictures;
 mod regressions;
+mod runs;
+mod sharing;
 mod starts;
 mod train;
+mod workers;

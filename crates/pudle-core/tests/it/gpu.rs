@@ -10,11 +10,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use burn::tensor::{DType, Device, Tensor};
 use pudle_core::{
     Algorithm, Backend, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary,
-    Dictionary, DictionaryConfig, GradientEstimator, Kernels, Learned, Noise, Proximal, Pudle,
-    PudleConfig, Step, ThresholdConfig, WeightTying, count_launches,
+    Dictionary, GradientEstimator, Kernels, Noise, Proximal, Pudle, PudleConfig, Step,
+    ThresholdConfig, WeightTying, count_launches,
 };
 
-use crate::common::{conv1d, conv2d, dense, gradients, normal, relative_error, values};
+use crate::common::{conv1d, conv2d, dense, normal, relative_error, values};
+use crate::results::{IMAGES, images, learned, network, results};
 
 /// A count of launches sees those of the whole process: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -24,36 +25,6 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn gpu() -> Device {
     Backend::Wgpu.device().expect("an adapter, or a driver in software such as mesa-vulkan-drivers")
-}
-
-/// Results of a model by name: loss, codes, reconstruction, and the gradients of data and weights.
-fn results<const D: usize, A: Configured<D>>(
-    config: &PudleConfig,
-    device: &Device,
-    extent: [usize; D],
-    noise: &Noise,
-) -> Vec<(String, Vec<f64>)> {
-    let device = device.clone().autodiff();
-    let single = |shape: &[usize], seed| normal(shape, seed).convert_dtype(DType::F32);
-    let atoms = single(&config.dictionary.shape(), 3);
-    let model = Pudle::<D, A>::from_data(config, atoms, &device).unwrap().project();
-    let data = |seed| Tensor::<D>::from_data(single(&extent, seed), (&device, DType::F32));
-    let x = data(1).require_grad();
-    let objective = model.objective(x.clone(), data(2), noise);
-    let mut found = vec![
-        ("loss".to_owned(), values(objective.loss.clone())),
-        ("code".to_owned(), values(objective.code)),
-        ("reconstruction".to_owned(), values(objective.reconstruction)),
-        ("reconstruct".to_owned(), values(model.reconstruct(x.clone(), noise))),
-    ];
-    let grads = objective.loss.backward();
-    found.push(("data".to_owned(), x.grad(&grads).map_or_else(Vec::new, values)));
-    for ((path, gradient), weight) in gradients(&model, &grads).into_iter().zip(model.weights()) {
-        // A weight without a gradient has none, or one of zeros.
-        let gradient = if gradient.is_empty() { vec![0.0; weight.len()] } else { gradient };
-        found.push((path, gradient));
-    }
-    found
 }
 
 /// Compares the GPU's fused pass with the CPU's, and returns the GPU's launches.
@@ -78,22 +49,6 @@ fn agree<const D: usize, A: Configured<D>>(
     }
     launches
 }
-
-/// A network with few zeros in its gradients.
-fn network(dictionary: DictionaryConfig, layers: usize) -> PudleConfig {
-    PudleConfig::new(dictionary).with_layers(layers).with_step(0.1).with_lambda(0.1)
-}
-
-fn learned(per_layer: bool, sigma: Option<f64>) -> ThresholdConfig {
-    ThresholdConfig::Learned(Learned { lambda: 0.1, per_layer, sigma, signed: false })
-}
-
-fn images(layers: usize) -> PudleConfig {
-    network(conv2d(19, 2, 5, 2), layers)
-}
-
-/// Neither the filters' stride nor the sizes of blocks and vectors divide these images.
-const IMAGES: [usize; 4] = [3, 2, 19, 23];
 
 #[test]
 fn gradient_estimators_agree() {

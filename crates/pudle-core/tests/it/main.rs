@@ -9,3 +9,5 @@ mod masks;
 mod naive;
 mod operators;
 mod properties;
+mod results;
+mod workers;

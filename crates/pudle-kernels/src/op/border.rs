@@ -17,6 +17,7 @@ use crate::plan::Plan;
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Remote: cfg(feature = "remote"),
     Autodiff
 )]
 pub trait UnrolledBackend: Backend {
@@ -25,7 +26,7 @@ pub trait UnrolledBackend: Backend {
     /// `x` is `[b, m]`, `[b, C, L]` or `[b, C, H, W]`, a bank `[m, p]`, `[p, C, k]` or `[p, C, k, k]`,
     /// `step` `[1]`, and `levels` `[T or 1, b or 1, p or 1]`.
     #[cfg_attr(
-        not(any(feature = "flex", feature = "wgpu", feature = "cuda")),
+        not(any(feature = "flex", feature = "wgpu", feature = "cuda", feature = "remote")),
         allow(unused_variables, reason = "no backend to route to")
     )]
     fn unrolled(
@@ -86,6 +87,8 @@ pub fn supports<const D: usize>(tensor: &Tensor<D>) -> bool {
             DispatchTensorKind::Flex(_) => matches!(dtype, DType::F32 | DType::F64),
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
             DispatchTensorKind::Cube(_) => dtype == DType::F32,
+            #[cfg(feature = "remote")]
+            DispatchTensorKind::Remote(_) => dtype == DType::F32,
             DispatchTensorKind::Autodiff(inner) => has_pass(inner, dtype),
             #[allow(unreachable_patterns, reason = "other backends are features of Cargo")]
             _ => false,
@@ -96,14 +99,30 @@ pub fn supports<const D: usize>(tensor: &Tensor<D>) -> bool {
 
 /// Whether a tensor is on Burn's CPU backend.
 pub fn is_flex<const D: usize>(tensor: &Tensor<D>) -> bool {
-    fn on_cpu(kind: &DispatchTensorKind) -> bool {
-        match kind {
-            #[cfg(feature = "flex")]
-            DispatchTensorKind::Flex(_) => true,
-            DispatchTensorKind::Autodiff(inner) => on_cpu(inner),
-            #[allow(unreachable_patterns, reason = "other backends are features of Cargo")]
-            _ => false,
-        }
+    is_on(tensor, |kind| match kind {
+        #[cfg(feature = "flex")]
+        DispatchTensorKind::Flex(_) => true,
+        #[allow(unreachable_patterns, reason = "other backends are features of Cargo")]
+        _ => false,
+    })
+}
+
+/// Whether a tensor is on a GPU of this machine.
+pub fn is_gpu<const D: usize>(tensor: &Tensor<D>) -> bool {
+    is_on(tensor, |kind| match kind {
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        DispatchTensorKind::Cube(_) => true,
+        #[allow(unreachable_patterns, reason = "other backends are features of Cargo")]
+        _ => false,
+    })
+}
+
+/// Whether `test` holds for a tensor below autodiff.
+fn is_on<const D: usize>(tensor: &Tensor<D>, test: fn(&DispatchTensorKind) -> bool) -> bool {
+    let tensor = tensor.clone().into_dispatch();
+    let mut kind = &tensor.kind;
+    while let DispatchTensorKind::Autodiff(inner) = kind {
+        kind = inner;
     }
-    on_cpu(&tensor.clone().into_dispatch().kind)
+    test(kind)
 }

@@ -13,13 +13,17 @@ mod cube;
 mod flex;
 mod launches;
 mod network;
+#[cfg(feature = "remote")]
+mod remote;
 mod shifted;
 
 pub use adapter::{Adapter, adapter};
-pub use border::{NetworkGradients, TapedBackend, UnrolledBackend, is_flex, supports};
+pub use border::{NetworkGradients, TapedBackend, UnrolledBackend, is_flex, is_gpu, supports};
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub use cube::CubeTape;
 #[cfg(feature = "flex")]
 pub use flex::FlexTape;
 pub use launches::count_launches;
 pub use network::Network;
+#[cfg(feature = "remote")]
+pub use remote::{RemoteTape, serve_passes};
