@@ -2,6 +2,7 @@
 
     cargo build --release -p pudle-cli --features remote
     python remote.py --pudle ../../../target/release/pudle
+    python remote.py --predict
 
 A worker and a training run on this machine. A connection between them counts the bytes and the WebSocket messages in both
 directions. The cost of a step is the difference between a short and a longer training, so that the connection and the start do
@@ -95,13 +96,41 @@ class Middle:
         }
 
 
+# kB of weights, kB of a datum with its target, milliseconds of a datum on two cores, and on a GPU as docs/backends.md expects it.
+MODELS = {
+    "64 filters 9×9, 129×129, batch 64": (64, 20.9, 133, 10.2, 0.06),
+    "256 filters 11×11, batch 64": (64, 125, 150, 17.2, 0.11),
+    "1,024 × 16,384, batch 1,024": (1024, 67109, 8.2, 50, 0.3),
+}
+MORE = 1.3  # time of a step on a worker over one here: it runs the layers forward once more
+
+
+def predict():
+    """Efficiency of 1 to 64 workers: time here over workers times their time. All data leave by one connection."""
+    workers = [1, 2, 4, 8, 16, 32, 64]
+    print("| model | worker | Gbit/s | " + " | ".join(map(str, workers)) + " |")
+    print("| --- | --- | --- | " + " | ".join(["---"] * len(workers)) + " |")
+    for name, (batch, weights, datum, *costs) in MODELS.items():
+        for kind, cost in zip(("2 cores", "GPU"), costs):
+            for speed in (1, 10, 100):
+                row = []
+                for k in workers:
+                    network = (batch * datum + 2 * k * weights) * 8e-3 / speed
+                    step = -(-batch // k) * cost * MORE + network
+                    row.append(f"{100 * batch * cost / (k * step):.0f} %")
+                print(f"| {name} | {kind} | {speed} | " + " | ".join(row) + " |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pudle", required=True, type=Path)
+    parser.add_argument("--pudle", type=Path, default=Path("target/release/pudle"))
+    parser.add_argument("--predict", action="store_true", help="print the predicted efficiency instead of measuring")
     parser.add_argument("--steps", type=int, default=40, help="steps between the two trainings")
     parser.add_argument("--backend", default="flex", help="backend of the worker")
     parser.add_argument("--kernels", default="auto")
     args = parser.parse_args()
+    if args.predict:
+        return predict()
     args.pudle = args.pudle.resolve()
     worker = subprocess.Popen(
         [args.pudle, "worker", "--listen", "127.0.0.1:0", "--backend", args.backend],
@@ -133,6 +162,7 @@ def main():
                   f"| {here * 1e3:.1f} | {there * 1e3:.1f} |", flush=True)
     finally:
         worker.kill()
+    return None
 
 
 if __name__ == "__main__":
