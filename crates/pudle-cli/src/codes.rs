@@ -184,7 +184,7 @@ fn coder(checkpoint: &Path, backend: &BackendArg) -> Result<Coder, Failure> {
 }
 
 /// Returns an error if the result would replace a file without `force`, or its own input.
-fn check_output(output: &Path, input: &Path, force: bool) -> Result<(), Failure> {
+pub(crate) fn check_output(output: &Path, input: &Path, force: bool) -> Result<(), Failure> {
     if let (Ok(from), Ok(to)) = (input.canonicalize(), output.canonicalize())
         && from == to
     {
@@ -204,7 +204,7 @@ fn check_output(output: &Path, input: &Path, force: bool) -> Result<(), Failure>
 }
 
 /// Does work with a progress bar, which is hidden if stderr is not a terminal. Ctrl-C ends the work and leaves nothing.
-fn with_bar<T>(
+pub(crate) fn with_bar<T>(
     name: &'static str,
     work: impl FnOnce(&mut dyn FnMut(u64, u64) -> ControlFlow<()>) -> Result<T, TrainError>,
 ) -> Result<T, Failure> {

@@ -9,6 +9,7 @@ mod codes;
 mod denoise;
 mod devices;
 mod evaluate;
+mod events;
 mod experiment;
 mod explain;
 mod explain_data;
@@ -16,7 +17,9 @@ mod export;
 mod failure;
 mod import;
 mod matrix;
+mod recording;
 mod shipped;
+mod simulate;
 mod starts;
 mod terminal;
 mod train;
@@ -55,6 +58,10 @@ enum Command {
     Bench(bench::Args),
     /// Write the codes of data: of a matrix, of pictures or of signals.
     Encode(codes::EncodeArgs),
+    /// Find the events of a recording: when the atoms of a run occur in it.
+    Events(events::Args),
+    /// Make a recording with known waveforms and events.
+    Simulate(simulate::Args),
     /// Write the data that belong to codes.
     Decode(codes::DecodeArgs),
     /// List the backends of this build, and their devices.
@@ -83,6 +90,8 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Encode(args) => codes::encode(&args),
+        Command::Events(args) => events::run(args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Decode(args) => codes::decode(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Info(args) => checkpoint::info(&args),

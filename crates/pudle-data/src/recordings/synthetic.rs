@@ -1,5 +1,7 @@
 //! Recordings that are made, with known events.
 
+use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,9 +11,10 @@ use rand_distr::{Distribution, Exp, StandardNormal};
 
 use super::recording::{Recording, Signal};
 use super::truth::{TrueEvent, Waveforms};
-use crate::error::{Result, check_count, check_real};
+use crate::error::{DataError, Result, check_count, check_real};
 use crate::noise::add_noise;
 use crate::rng::{Stream, step_rng};
+use crate::whole::write_whole_with;
 
 /// Samples of a stretch of noise that is drawn at once.
 const BLOCK: usize = 4096;
@@ -172,6 +175,51 @@ impl SyntheticRecording {
     /// The events, in the order of their starts.
     pub fn events(&self) -> &[TrueEvent] {
         &self.made.events
+    }
+
+    /// Writes the recording as an array of NumPy, channels and time, sample after sample (the order of Fortran). `visit` is called
+    /// after some samples with those that are done and all; [`ControlFlow::Break`] ends the work.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be written, or if `visit` ends the work. There is no file then.
+    pub fn write_npy(
+        &self,
+        path: &Path,
+        visit: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let SyntheticRecordingConfig { channels, samples, .. } = self.made.config;
+        write_whole_with(path, |file| {
+            let header = format!(
+                "{{'descr': '<f4', 'fortran_order': True, 'shape': ({channels}, {samples}), }}"
+            );
+            // Magic word, version and length are 10 bytes; the numbers start at a multiple of 64.
+            let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+            file.write_all(b"\x93NUMPY\x01\x00")?;
+            file.write_all(&(length as u16).to_le_bytes())?;
+            file.write_all(format!("{header:<width$}\n", width = length - 1).as_bytes())?;
+            for first in (0..samples).step_by(BLOCK) {
+                let count = BLOCK.min(samples - first);
+                let mut block = vec![0.0; channels * count];
+                self.made.read(0, first, &mut block).map_err(std::io::Error::other)?;
+                let numbers = (0..count).flat_map(|i| block[i..].iter().step_by(count));
+                let bytes: Vec<u8> = numbers.flat_map(|value| value.to_le_bytes()).collect();
+                file.write_all(&bytes)?;
+                if visit((first + count) as u64, samples as u64) == ControlFlow::Break(()) {
+                    return Err(std::io::ErrorKind::Interrupted.into());
+                }
+            }
+            Ok(())
+        })
+        .map_err(|e| DataError::io(path, e))
+    }
+
+    /// The events as a table: `start` (sample), `waveform` and `amplitude`.
+    pub fn truth_table(&self) -> String {
+        let mut text = String::from("start,waveform,amplitude\n");
+        for TrueEvent { start, waveform, amplitude } in self.events() {
+            text += &format!("{start},{waveform},{amplitude}\n");
+        }
+        text
     }
 
     /// Standard deviation of the noise.
