@@ -133,7 +133,7 @@ fn summary(events: &Events, seconds: f64) {
 }
 
 /// Whether a picture is an SVG.
-fn picture_format(path: &Path) -> Result<bool, Failure> {
+pub fn picture_format(path: &Path) -> Result<bool, Failure> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("svg") => Ok(true),
         Some("png") => Ok(false),

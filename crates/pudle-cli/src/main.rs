@@ -18,6 +18,7 @@ mod failure;
 mod import;
 mod matrix;
 mod recording;
+mod select;
 mod shipped;
 mod simulate;
 mod starts;
@@ -60,6 +61,8 @@ enum Command {
     Encode(codes::EncodeArgs),
     /// Find the events of a recording: when the atoms of a run occur in it.
     Events(events::Args),
+    /// Choose the number of atoms and λ for a recording, by how well hidden samples are predicted.
+    Select(select::Args),
     /// Make a recording with known waveforms and events.
     Simulate(simulate::Args),
     /// Write the data that belong to codes.
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Encode(args) => codes::encode(&args),
         Command::Events(args) => events::run(args),
+        Command::Select(args) => select::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Decode(args) => codes::decode(&args),
         Command::Devices(args) => devices::run(&args),

@@ -4,6 +4,7 @@ mod extent;
 mod files;
 mod noise;
 mod recording;
+mod signal;
 mod synthetic;
 #[cfg(test)]
 mod tests;

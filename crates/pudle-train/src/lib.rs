@@ -88,7 +88,9 @@ pub use record::compare_data;
 pub use run::{resume, train, train_at, train_opened, train_watched};
 pub use run_dir::RunDir;
 pub use shipped::shipped_names;
-pub use signals::{Event, EventFinder, EventScore, Events, Filters, WaveformMatch};
+pub use signals::{
+    Candidate, Event, EventFinder, EventScore, Events, Filters, Selection, WaveformMatch,
+};
 pub use ssim::ssim;
 pub use trainer::Trainer;
 pub use update::{Update, UpdateRule};

@@ -7,7 +7,8 @@ use pudle_data::{ChannelNoise, DataConfig, Extent, OpenOptions, Opened, Recordin
 
 use crate::config::RunConfig;
 use crate::error::{Result, TrainError};
-use crate::signals::{Filters, Pilot};
+use crate::signals::filters::Filters;
+use crate::signals::pilot::Pilot;
 use crate::start::recording_atoms;
 
 /// Samples of a window, unless atoms are long or the recording is short, and the atoms that fit into it.
@@ -42,7 +43,7 @@ impl OwnRecording {
     }
 
     /// The recording.
-    pub fn recording(&self) -> &Recording {
+    pub fn recording(&self) -> &Arc<Recording> {
         &self.recording
     }
 

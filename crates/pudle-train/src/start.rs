@@ -13,7 +13,8 @@ use crate::config::{Initialization, RunConfig};
 use crate::error::{Result, TrainError};
 use crate::frame::{Bank, negative_atoms};
 use crate::import::read_atoms;
-use crate::signals::{Pilot, Rule};
+use crate::signals::pilot::Pilot;
+use crate::signals::refine::Rule;
 use crate::start_data::atoms_from_data;
 
 /// The smallest event, in standard deviations of the noise, that the first atoms of a recording are made of.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::recording::Signal;
+use super::signal::Signal;
 use crate::error::{DataError, Result};
 use crate::matrix::array::{Array, shown};
 

@@ -1,24 +1,15 @@
 //! A recording, and how it is opened.
 
-use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::ArraySignal;
+use super::signal::Signal;
 use super::wav::WavSignal;
 use crate::error::{DataError, Result, check_real};
 use crate::fingerprint::Fingerprint;
 use crate::matrix::open_array;
-
-/// Where samples come from.
-pub(super) trait Signal: fmt::Debug + Send + Sync {
-    /// Reads samples from `first` on of all channels of a trial, `[C, n]`, where `out` has C times n numbers.
-    fn read(&self, trial: usize, first: usize, out: &mut [f32]) -> Result<()>;
-
-    /// The file, or a name for what is made.
-    fn path(&self) -> &Path;
-}
 
 /// How a recording is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

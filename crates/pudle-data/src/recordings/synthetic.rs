@@ -9,7 +9,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp, StandardNormal};
 
-use super::recording::{Recording, Signal};
+use super::recording::Recording;
+use super::signal::Signal;
 use super::truth::{TrueEvent, Waveforms};
 use crate::error::{DataError, Result, check_count, check_real};
 use crate::noise::add_noise;

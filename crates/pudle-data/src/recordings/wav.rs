@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use hound::{SampleFormat, WavReader};
 
 use super::files::deinterleave;
-use super::recording::Signal;
+use super::signal::Signal;
 use crate::error::{DataError, Result};
 use crate::matrix::storage::Storage;
 

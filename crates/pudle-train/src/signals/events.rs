@@ -1,11 +1,6 @@
 //! Events of a recording.
 
-use std::path::Path;
-
 use super::filters::Filters;
-use super::table::{events_table, waveforms_table};
-use crate::error::Result;
-use crate::files::write_whole;
 
 /// An atom at a time of a recording.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,24 +68,5 @@ impl Events {
         let mut counts = vec![0; self.filters.atoms()];
         self.list.iter().for_each(|event| counts[event.atom] += 1);
         counts
-    }
-
-    /// Writes a table: `trial`, `time` in seconds (empty if the rate is not known) and `sample` of the largest sample of the event,
-    /// `atom`, `channel` (where the atom is largest), `amplitude` there in units of the recording, `size` in standard deviations
-    /// of the noise, and `confidence`; then, if they were asked for, a column for each channel with the amplitude there.
-    ///
-    /// # Errors
-    /// Returns an error if the file cannot be written. There is no file then.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        write_whole(path, &events_table(self)?)
-    }
-
-    /// Writes a table of the atoms in units of the recording, a row for each sample: `atom`, `channel`, `sample`, `time` in seconds
-    /// (empty if the rate is not known) and `value`. An event is this times its `size`.
-    ///
-    /// # Errors
-    /// Returns an error if the file cannot be written. There is no file then.
-    pub fn write_waveforms(&self, path: &Path) -> Result<()> {
-        write_whole(path, &waveforms_table(self)?)
     }
 }

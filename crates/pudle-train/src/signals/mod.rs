@@ -3,17 +3,18 @@
 mod confidence;
 mod detect;
 mod events;
-mod filters;
+pub(crate) mod filters;
 mod finder;
-mod pilot;
-mod refine;
+mod held_out;
+pub(crate) mod pilot;
+pub(crate) mod refine;
 mod score;
+mod select;
 mod snippets;
 mod table;
 
 pub use events::{Event, Events};
 pub use filters::Filters;
 pub use finder::EventFinder;
-pub(crate) use pilot::Pilot;
-pub(crate) use refine::Rule;
 pub use score::{EventScore, WaveformMatch};
+pub use select::{Candidate, Selection};

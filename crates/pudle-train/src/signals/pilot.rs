@@ -108,6 +108,13 @@ impl Pilot<'_> {
         Ok((0..filters.atoms()).map(|j| filters.atom(j).to_vec()).collect())
     }
 
+    /// The atoms after a few rounds with this rule, from those of another.
+    pub fn continued(&self, filters: Filters) -> Filters {
+        (0..FIRST_ROUNDS).fold(filters, |filters, round| {
+            self.round(&filters, 2000 + round, round + 2 < FIRST_ROUNDS).0
+        })
+    }
+
     /// The sizes of all events of at least `least`.
     pub fn sizes(filters: &Filters, stretches: &[Stretch], least: f32, signed: bool) -> Vec<f32> {
         let rule = Rule { least, signed };
