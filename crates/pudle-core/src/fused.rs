@@ -47,7 +47,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         recorded: usize,
     ) -> Option<Network<D>> {
         let config = self.config();
-        if !config.kernels.takes_fused(x) {
+        if !config.kernels.takes_fused(x) || !config.observation.is_gaussian() {
             return None;
         }
         let shrinkage = match (config.prox.kernel()?, config.threshold.is_signed()) {

@@ -166,7 +166,7 @@ pub(crate) fn shown(shape: &[usize]) -> String {
 
 /// An array whose rows lie in one piece each.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     array: Array,
     rows: usize,
     width: usize,

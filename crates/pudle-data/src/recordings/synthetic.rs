@@ -1,6 +1,5 @@
 //! Recordings that are made, with known events.
 
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;

@@ -235,7 +235,7 @@ impl EventFinder {
         });
         let events = merged(&self.filters, entries);
         let (events, residual) = refined(&self.filters, x, events, self.rule);
-        let counts = |event: &&Found| {
+        let counts = |event: &Found| {
             let start = part.first + event.start;
             (part.counts[0]..part.counts[1]).contains(&start)
         };
@@ -247,7 +247,7 @@ impl EventFinder {
             confidence: 0.0,
             channels: if self.channels { self.factors(&residual, found) } else { Vec::new() },
         };
-        events.iter().filter(counts).map(event).collect()
+        events.iter().filter(|event| counts(event)).map(event).collect()
     }
 
     /// The factor of an event in each channel alone, by least squares, in units of the recording at the atom's largest sample in
@@ -289,7 +289,7 @@ fn least_level(checkpoint: &Checkpoint, atoms: usize) -> f32 {
     debug_assert!(
         atoms >= 1 && matches!(checkpoint.config.dictionary, DictionaryConfig::Conv1d(_))
     );
-    lambda.into_iter().fold(f64::INFINITY, f64::min) as f32
+    lambda.into_iter().fold(f32::INFINITY, f32::min)
 }
 
 /// The samples of parts, one after the other, shifted and scaled.
