@@ -7,5 +7,6 @@ mod gpu;
 mod gradients;
 mod masks;
 mod naive;
+mod observations;
 mod operators;
 mod properties;

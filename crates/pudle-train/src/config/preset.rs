@@ -182,9 +182,10 @@ impl Preset {
                     ..RecordingSettings::new(PathBuf::new())
                 }),
                 TrainingConfig {
-                    steps: 300,
+                    steps: 200,
                     batch: 16,
-                    learning_rate: 0.005,
+                    learning_rate: 0.001,
+                    tangent: true,
                     schedule: LearningRateSchedule::Cosine,
                     epsilon: 1e-8,
                     initialization: Initialization::Data,

@@ -3,33 +3,37 @@
 use super::events::Event;
 use super::filters::Filters;
 
-/// Sets the confidence of every event: `1 − q`, where `q` is the smallest share of noise among the events of its atom from some
-/// size on, up to that of the event.
+/// Events are compared with noise of their own size, give or take this, in standard deviations of the noise.
+const NEAR: f64 = 0.5;
+
+/// Sets the confidence of every event: one minus its local false discovery rate (Efron et al., 2001), which is the number of noise
+/// peaks of about its size that are to be expected, divided by the number of events of its atom of about this size. It does not fall
+/// with the size.
 ///
-/// The share of noise from size `u` on is the number of peaks of at least `u` that noise would have, divided by the number of
-/// events of at least this size. White noise of standard deviation 1 gives a product with an atom of unit norm of standard
-/// deviation 1 and of the atom's autocorrelation `ρ`. By the formula of Rice (1944), it has
-/// `arccos(ρ(1))/2π · exp(−u²/2)` upward crossings of `u` at a position, and each has a peak. If sizes have either sign, there are
-/// twice as many.
+/// White noise of standard deviation 1 gives a product with an atom of unit norm of standard deviation 1 and of the atom's
+/// autocorrelation `ρ`. By the formula of Rice (1944), it has `arccos(ρ(1))/2π · exp(−u²/2)` upward crossings of `u` at a position,
+/// and each has a peak. If sizes have either sign, there are twice as many. No event is smaller than `least`.
 pub(super) fn set_confidence(
     events: &mut [Event],
     filters: &Filters,
     positions: usize,
+    least: f32,
     signed: bool,
 ) {
     for atom in 0..filters.atoms() {
         let rho = f64::from(filters.smoothness(atom)).clamp(-1.0, 1.0);
         let crossings = rho.acos() / std::f64::consts::TAU * positions as f64;
         let crossings = if signed { 2.0 * crossings } else { crossings };
+        let above = |u: f64| crossings * (-0.5 * u * u).exp();
         let mut own: Vec<&mut Event> = events.iter_mut().filter(|e| e.atom == atom).collect();
         own.sort_by(|a, b| a.size.abs().total_cmp(&b.size.abs()));
-        let count = own.len();
-        let mut least = 1.0f64;
-        for (k, event) in own.into_iter().enumerate() {
-            let size = f64::from(event.size);
-            let noise = crossings * (-0.5 * size * size).exp();
-            least = least.min(noise / (count - k) as f64);
-            event.confidence = (1.0 - least) as f32;
+        let sizes: Vec<f64> = own.iter().map(|event| f64::from(event.size.abs())).collect();
+        let mut rate = 1.0f64;
+        for (event, size) in own.into_iter().zip(&sizes) {
+            let (low, high) = ((size - NEAR).max(f64::from(least)), size + NEAR);
+            let count = sizes.partition_point(|s| *s <= high) - sizes.partition_point(|s| *s < low);
+            rate = rate.min((above(low) - above(high)) / count.max(1) as f64);
+            event.confidence = (1.0 - rate) as f32;
         }
     }
 }
@@ -52,7 +56,7 @@ mod tests {
             channels: Vec::new(),
         };
         let mut events: Vec<Event> = [2.5, 3.0, 8.0, 9.0].map(event).to_vec();
-        set_confidence(&mut events, &filters, 100_000, false);
+        set_confidence(&mut events, &filters, 100_000, 2.0, false);
         assert!(events[0].confidence == 0.0 && events[1].confidence == 0.0);
         assert!(events[2].confidence > 0.999 && events[3].confidence >= events[2].confidence);
     }

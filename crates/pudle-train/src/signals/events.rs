@@ -14,7 +14,7 @@ pub struct Event {
     /// The code at this place without the bias of λ: the factor of the atom, which has unit norm, in standard deviations of
     /// the noise.
     pub size: f32,
-    /// One minus the share of events of this atom and of at least this size that noise alone would make, from 0 to 1.
+    /// One minus the share of noise among the events of this atom of about this size, from 0 to 1.
     pub confidence: f32,
     /// Factor of the atom in each channel alone, if it was asked for.
     pub channels: Vec<f32>,

@@ -160,7 +160,8 @@ impl EventFinder {
         }
         self.join(&mut list);
         let positions = recording.trials() * (recording.samples() + 1 - self.filters.taps());
-        set_confidence(&mut list, &self.filters, positions, self.rule.signed);
+        let Rule { least, signed } = self.rule;
+        set_confidence(&mut list, &self.filters, positions, least, signed);
         list.retain(|event| event.confidence >= self.confidence);
         Ok(Events {
             list,
