@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use pudle_core::Algorithm;
-use pudle_data::Missing;
+use pudle_data::{DataConfig, Missing};
 use pudle_train::{CodeStats, Coder, DataOptions, RunConfig, TrainError, decode_file, encode_file};
 use serde::Serialize;
 
@@ -105,6 +105,7 @@ struct Report {
 pub fn encode(args: &EncodeArgs) -> Result<(), Failure> {
     check_output(&args.output, &args.data, args.force)?;
     let coder = coder(&args.checkpoint, &args.backend)?;
+    warn_of_recordings(&args.checkpoint);
     let mut coder = match args.layers {
         Some(layers) => coder.with_layers(layers)?,
         None => coder,
@@ -142,6 +143,17 @@ pub fn encode(args: &EncodeArgs) -> Result<(), Failure> {
     }
     say!("wrote {}", args.output.display());
     Ok(())
+}
+
+/// Warns where channels of a recording were shifted and scaled for the training, which codes of an array are not.
+fn warn_of_recordings(checkpoint: &Path) {
+    let config = RunConfig::read(&checkpoint.join("config.toml"));
+    if config.is_ok_and(|config| matches!(config.data, DataConfig::Recordings(_))) {
+        log::warn!(
+            "{}: was trained on channels less their level and divided by their noise, but the array is encoded as it is; `pudle events` does this",
+            checkpoint.display()
+        );
+    }
 }
 
 /// What NaN means in the data: what a flag says, or the settings of the run. `--exact` needs whole data.

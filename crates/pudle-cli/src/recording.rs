@@ -85,9 +85,7 @@ impl RecordingArgs {
                 return Err("--length is that of the settings file: leave one of them out".into());
             }
             (true, None) => {}
-            (false, Some(length)) => data
-                .fit(config, atoms.unwrap_or(ATOMS), length)
-                .map_err(|error| format!("--length {length}: {error}"))?,
+            (false, Some(length)) => data.fit(config, atoms.unwrap_or(ATOMS), length)?,
             (false, None) => {
                 return Err(
                     "the length of an atom is needed: give it with --length, 2ms for example"

@@ -13,6 +13,7 @@ mod wav;
 mod windows;
 
 pub use extent::Extent;
+pub(crate) use extent::check_rate;
 pub use noise::ChannelNoise;
 pub use recording::{Recording, RecordingOptions};
 pub use synthetic::{SyntheticRecording, SyntheticRecordingConfig};

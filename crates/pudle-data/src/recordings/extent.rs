@@ -44,6 +44,14 @@ impl Extent {
     }
 }
 
+/// Checks a sampling rate in Hz.
+pub(crate) fn check_rate(field: &'static str, rate: f64) -> Result<(), RangeError> {
+    match rate > 0.0 && rate.is_finite() {
+        true => Ok(()),
+        false => Err(RangeError::new(field, rate, "a number above 0, in Hz")),
+    }
+}
+
 impl fmt::Display for Extent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,10 +4,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::extent::check_rate;
 use super::files::ArraySignal;
 use super::signal::Signal;
 use super::wav::WavSignal;
-use crate::error::{DataError, Result, check_real};
+use crate::error::{DataError, Result};
 use crate::fingerprint::Fingerprint;
 use crate::matrix::open_array;
 
@@ -42,7 +43,7 @@ impl Recording {
     /// Returns an error that names the file and what it is, if it is no recording or is damaged, or if the rate is not above 0.
     pub fn open(path: &Path, options: RecordingOptions<'_>) -> Result<Self> {
         if let Some(rate) = options.rate {
-            check_real("data.rate", rate as f32, f32::MIN_POSITIVE, 1e9)?;
+            check_rate("data.rate", rate)?;
         }
         let io = |e| DataError::io(path, e);
         if std::fs::metadata(path).map_err(io)?.is_dir() {

@@ -8,6 +8,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp, StandardNormal};
 
+use super::extent::check_rate;
 use super::recording::Recording;
 use super::signal::Signal;
 use super::truth::{TrueEvent, Waveforms};
@@ -123,7 +124,7 @@ impl SyntheticRecordingConfig {
         check_count("length", self.length, 8, 1 << 16)?;
         check_count("channels", self.channels, 1, 1 << 16)?;
         check_count("samples", self.samples, self.length, 1 << 40)?;
-        check_real("rate", self.rate as f32, f32::MIN_POSITIVE, 1e9)?;
+        check_rate("rate", self.rate)?;
         let most = (self.rate / self.length as f64) as f32;
         check_real("events_per_second", self.events_per_second as f32, 0.0, most)?;
         check_real("snr", self.snr as f32, -60.0, 120.0)?;

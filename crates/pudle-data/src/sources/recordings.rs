@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::fit;
 use super::settings::{OpenOptions, Opened, SourceSettings};
 use crate::error::{DataError, Result, check_count};
-use crate::recordings::{Recording, RecordingOptions, RecordingWindows};
+use crate::recordings::{Recording, RecordingOptions, RecordingWindows, check_rate};
 
 /// Most windows that a validation reads.
 const MOST_VALIDATED: usize = 256;
@@ -105,11 +105,7 @@ impl RecordingSettings {
 
 impl SourceSettings for RecordingSettings {
     fn validate(&self) -> Result<(), RangeError> {
-        if let Some(rate) = self.rate
-            && !(rate > 0.0 && rate.is_finite())
-        {
-            return Err(RangeError::new("data.rate", rate, "above 0, in Hz"));
-        }
+        self.rate.map_or(Ok(()), |rate| check_rate("data.rate", rate))?;
         check_count("data.window", self.window, 1, 1 << 24)?;
         if self.offset.len() != self.scale.len() || self.offset.is_empty() {
             let range = format!("{} numbers, as many as data.scale", self.scale.len().max(1));

@@ -56,7 +56,12 @@ impl EventFinder {
     /// Returns an error if it cannot be read, or was not trained on a recording.
     pub fn of_run(dir: &Path, device: &Device) -> Result<Self> {
         let path = dir.join("config.toml");
-        let config = RunConfig::read(&path)?;
+        let config = RunConfig::read(&path).map_err(|error| match error {
+            TrainError::ConfigFile { .. } => {
+                TrainError::weights(dir, format!("is no run of a training on a recording: {error}"))
+            }
+            other => other,
+        })?;
         let DataConfig::Recordings(settings) = config.data else {
             let reason = format!("was trained on {}, not on a recording", config.data.kind());
             return Err(TrainError::weights(dir, reason));

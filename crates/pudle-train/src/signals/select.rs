@@ -18,6 +18,9 @@ use crate::error::{Result, TrainError};
 /// Share of every trial, at its end, on which candidates are compared.
 const HELD_OUT: f64 = 0.3;
 
+/// Less than this part of the best gain is not worth another atom.
+const WORTH: f64 = 0.005;
+
 /// A number of atoms and a λ, and what they are worth.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
@@ -42,7 +45,8 @@ pub struct Selection {
     pub candidates: Vec<Candidate>,
     /// The candidate of the largest gain.
     pub best: usize,
-    /// The choice: of the fewest atoms, the λ of the largest gain, such that the gain is at most one standard error below the best.
+    /// The choice: of the fewest atoms whose gain is at most one standard error, or half a percent, below the best, the λ of the largest
+    /// gain.
     pub chosen: usize,
 }
 
@@ -116,7 +120,11 @@ impl Selection {
         let errors: Vec<f64> =
             candidates.iter().map(|other| error_of(&candidates[best], other)).collect();
         candidates.iter_mut().zip(errors).for_each(|(candidate, error)| candidate.error = error);
-        let near = |k: &usize| candidates[*k].gain + candidates[*k].error >= candidates[best].gain;
+        let most = candidates[best].gain;
+        let near = |k: &usize| {
+            let allowed = candidates[*k].error.max(WORTH * most.abs());
+            candidates[*k].gain + allowed >= most
+        };
         let chosen = (0..candidates.len())
             .filter(near)
             .min_by(|a, b| {
@@ -132,13 +140,17 @@ impl Selection {
         let (best, chosen) = (&self.candidates[self.best], &self.candidates[self.chosen]);
         if self.best == self.chosen {
             return format!(
-                "{} atoms with λ = {} predict hidden samples best, and no fewer atoms come within one standard error",
+                "{} atoms with λ = {} predict hidden samples best, and fewer atoms do not come near it",
                 chosen.atoms, chosen.lambda
             );
         }
+        let why = match chosen.gain + chosen.error >= best.gain {
+            true => format!("one standard error ({:.2})", chosen.error),
+            false => "half a percent".to_owned(),
+        };
         format!(
-            "{} atoms with λ = {} predict hidden samples within one standard error ({:.3}) as well as the best, {} atoms with λ = {}",
-            chosen.atoms, chosen.lambda, chosen.error, best.atoms, best.lambda
+            "{} atoms with λ = {} predict hidden samples within {why} as well as the best, {} atoms with λ = {}",
+            chosen.atoms, chosen.lambda, best.atoms, best.lambda
         )
     }
 }

@@ -7,7 +7,7 @@ use pudle_core::{Backend, DictionaryConfig, Kernels};
 use pudle_data::{DataConfig, Extent, Recording, SyntheticRecording, SyntheticRecordingConfig};
 use pudle_train::{
     Checkpoint, EventFinder, EventScore, Events, Interrupter, OwnRecording, Preset, RunConfig,
-    RunDir, train_opened,
+    RunDir, Selection, train_opened,
 };
 
 const LENGTH: Extent = Extent::Samples(60);
@@ -150,6 +150,25 @@ fn a_wanted_rate_gives_lambda() {
     assert!(lambda > 10.0 && config.model.threshold.lambda() == lambda, "{lambda}");
     let error = OwnRecording::find_lambda(&mut config, &opened, 1e6).unwrap_err().to_string();
     assert!(error.contains("target_events"), "{error}");
+}
+
+#[test]
+fn the_number_of_waveforms_is_found() {
+    for seed in [0, 2] {
+        let dir = tempfile::tempdir().unwrap();
+        let made = made(10.0, seed, 1);
+        let mut config = settings(&made, dir.path());
+        let data = OwnRecording::open(&config).unwrap();
+        data.fit(&mut config, 3, LENGTH).unwrap();
+        let atoms = [2, 3, 4];
+        let selection =
+            Selection::of(data.recording(), &config, &atoms, &[4.0, 5.0], &mut on()).unwrap();
+        assert_eq!(selection.candidates.len(), 6);
+        assert_eq!(selection.candidates[selection.chosen].atoms, 3, "{selection:?}");
+        assert!(selection.reason().contains("3 atoms"));
+        let few = Selection::of(data.recording(), &config, &[0], &[4.0], &mut on());
+        assert!(few.unwrap_err().to_string().contains("from 1 to 256"));
+    }
 }
 
 #[test]
