@@ -21,6 +21,7 @@ ROOT = HERE.parents[2]
 
 # Name, flags of `pudle bench` that say what is run, and whether there is a step.
 CONV = ["--case", "conv"]
+SIGNAL = ["--case", "signal"]
 CASES = [
     ("conv, batch 1, dec", CONV + ["--gradient", "dec"]),
     ("conv, batch 1, ae-lasso", CONV + ["--gradient", "ae-lasso"]),
@@ -33,11 +34,16 @@ CASES = [
     ("dense, dec", ["--case", "dense", "--gradient", "dec"]),
     ("dense, ae-lasso", ["--case", "dense", "--gradient", "ae-lasso"]),
     ("dense, ae-ls", ["--case", "dense"]),
+    ("signal, 10 s, dec", SIGNAL + ["--gradient", "dec"]),
+    ("signal, 2 s, ae-ls", SIGNAL + ["--side", "60000"]),
     ("image 481×321", ["--case", "image"]),
     ("image 481×321, 16 shifts", ["--case", "image", "--shifts", "16"]),
 ]
 GROWTH = (
-    [(f"conv, T = {t}", CONV + ["--layers", str(t)]) for t in (5, 15, 30, 50, 100)]
+    [(f"signal, T = {t}", SIGNAL + ["--gradient", "dec", "--layers", str(t)]) for t in (50, 100, 200, 400)]
+    + [(f"signal, {n} samples", SIGNAL + ["--gradient", "dec", "--side", str(n)]) for n in (30000, 100000, 300000)]
+    + [(f"signal, {c} channels", SIGNAL + ["--gradient", "dec", "--side", "60000", "--channels", str(c)]) for c in (1, 4, 16)]
+    + [(f"conv, T = {t}", CONV + ["--layers", str(t)]) for t in (5, 15, 30, 50, 100)]
     + [(f"conv, T = {t}, recomputed", CONV + ["--layers", str(t), "--recompute"]) for t in (15, 50, 100)]
     + [(f"conv, {n}×{n} pixels", CONV + ["--side", str(n)]) for n in (65, 129, 257, 513)]
     + [(f"conv, p = {p}, random", CONV + ["--atoms", str(p)]) for p in (16, 32, 64, 128)]
@@ -69,7 +75,7 @@ def measure(pudle, flags, args, file):
     ours, theirs = [], []
     for _ in range(args.rounds):
         # Memory where the step is; the case's own repetitions elsewhere.
-        slow = "dense" in flags or "--shifts" in flags or "16" in flags or "513" in flags
+        slow = "dense" in flags or "signal" in flags or "--shifts" in flags or "16" in flags or "513" in flags
         repetitions = str(max(3, args.repetitions // 5) if slow else args.repetitions)
         ours.append(run(
             [pudle, "bench", *flags, "--json", "--save", file, "--repetitions", repetitions], args.threads))

@@ -39,6 +39,20 @@ class Conv:
         return F.conv_transpose2d(z, d, stride=4)
 
 
+class Signal:
+    """Filters [p, C, k] at every sample."""
+
+    alpha, lam = 0.04, 4.0
+
+    @staticmethod
+    def analyze(r, d):
+        return F.conv1d(r, d)
+
+    @staticmethod
+    def synthesize(z, d):
+        return F.conv_transpose1d(z, d)
+
+
 class Dense:
     """A matrix [m, p]."""
 
@@ -75,7 +89,7 @@ def reflect(x, before, height, width):
 
 def estimate(kind, x, d, layers, shifts):
     """The reconstruction of data of any size, averaged over shifts of the grid."""
-    if kind is Dense:
+    if kind is not Conv:
         return kind.synthesize(encode(kind, x, d, layers), d)
     height, width = x.shape[2:]
     if shifts == 1:
@@ -123,7 +137,7 @@ def distance(a, b):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("inputs")
-    parser.add_argument("--case", choices=["conv", "dense", "image"], required=True)
+    parser.add_argument("--case", choices=["conv", "dense", "signal", "image"], required=True)
     parser.add_argument("--gradient", default="ae-ls")
     parser.add_argument("--layers", type=int, required=True)
     parser.add_argument("--shifts", type=int, choices=[1, 16], default=1)
@@ -131,13 +145,16 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    kind = Dense if args.case == "dense" else Conv
+    kind = {"dense": Dense, "signal": Signal}.get(args.case, Conv)
 
     file = load_file(args.inputs)
     x, d = file["x"], file["atoms"].requires_grad_()
     # What the first call loads is no part of a step.
-    small = (torch.rand(2, 8), torch.rand(8, 9)) if kind is Dense else (
-        torch.rand(1, 1, 17, 17), torch.rand(3, 1, 9, 9))
+    small = {
+        Dense: (torch.rand(2, 8), torch.rand(8, 9)),
+        Signal: (torch.rand(1, 1, 50), torch.rand(3, 1, 9)),
+        Conv: (torch.rand(1, 1, 17, 17), torch.rand(3, 1, 9, 9)),
+    }[kind]
     step(kind, small[0], small[1].requires_grad_(), 2, args.gradient)
 
     def forward():

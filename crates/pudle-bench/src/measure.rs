@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use burn::tensor::{Tensor, TensorData};
 use pudle_core::{
-    Backend, Configured, ConvDictionary2d, DenseDictionary, GradientEstimator, Kernels, Pudle,
-    count_launches,
+    Backend, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary, GradientEstimator,
+    Kernels, Pudle, count_launches,
 };
 use serde::Serialize;
 
@@ -65,6 +65,9 @@ pub fn measure(
     workload.config.validate()?;
     match workload.case {
         Case::Dense => run::<2, DenseDictionary>(&workload, backend, repetitions, |m, x| {
+            m.reconstruct(x, &workload.inputs.noise)
+        }),
+        Case::Signal => run::<3, ConvDictionary1d>(&workload, backend, repetitions, |m, x| {
             m.reconstruct(x, &workload.inputs.noise)
         }),
         Case::Conv | Case::Image => {

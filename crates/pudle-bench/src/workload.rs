@@ -7,7 +7,10 @@ use pudle_core::{
     ConfigError, Configured, ConvConfig, DenseConfig, DictionaryConfig, Noise, Pudle, PudleConfig,
     RangeError, Weight,
 };
-use pudle_data::{Amplitude, SignRule, SparseCoding, SparseCodingConfig, add_gaussian, scene};
+use pudle_data::{
+    Amplitude, SignRule, SparseCoding, SparseCodingConfig, SyntheticRecording,
+    SyntheticRecordingConfig, add_gaussian, scene,
+};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -30,6 +33,8 @@ pub enum Case {
     Conv,
     /// A matrix of 1500 atoms of dimension 1000, T = 100, batches of 50 data of 10 atoms each.
     Dense,
+    /// Ten seconds of a recording at 30 kHz, 4 atoms of 60 samples at every sample, T = 200.
+    Signal,
     /// A whole photograph, 481×321 pixels, through the published denoiser.
     Image,
 }
@@ -71,8 +76,10 @@ pub struct Size {
     pub layers: Option<usize>,
     /// Number of atoms `p`, 1 to 65,536. The atoms are then random.
     pub atoms: Option<usize>,
-    /// Side of a square image, or dimension `m` of a vector.
+    /// Side of a square image, dimension `m` of a vector, or samples of a signal.
     pub side: Option<usize>,
+    /// Channels of a signal, 1 to 4096.
+    pub channels: Option<usize>,
     /// Number of averaged shifts of the atoms' grid, from 1 to the stride squared. For images only.
     pub shifts: Option<usize>,
 }
@@ -125,6 +132,8 @@ impl Trained {
 
 /// Noise of the images, on the scale 0 … 255.
 const SIGMA: f32 = 25.0;
+/// Samples of a waveform of a signal.
+const WAVEFORM: usize = 60;
 
 impl Workload {
     /// A workload that depends only on its settings and `seed`. Images use the model `trained`, if it is given and `size`
@@ -142,7 +151,22 @@ impl Workload {
             value if (1..=most).contains(&value) => Ok(value),
             value => Err(RangeError::new(field, value, format!("between 1 and {most}"))),
         };
+        if let (Some(value), false) = (size.channels, case == Case::Signal) {
+            return Err(RangeError::new("channels", value, "left out but for a signal").into());
+        }
         match case {
+            Case::Signal => {
+                if let Some(value @ 2..) = size.shifts {
+                    let range = "1 for atoms at every sample";
+                    return Err(RangeError::new("shifts", value, range).into());
+                }
+                let batch = bounded("batch", size.batch, 1, 4096)?;
+                let atoms = bounded("atoms", size.atoms, 4, 64)?;
+                let channels = bounded("channels", size.channels, 1, 4096)?;
+                let samples = bounded("side", size.side, 300_000, 1 << 26)?;
+                let filters = ConvConfig { atoms, channels, size: WAVEFORM, stride: 1 };
+                Self::signal(filters, [batch, samples], size.layers.unwrap_or(200), seed)
+            }
             Case::Dense => {
                 if let Some(value @ 2..) = size.shifts {
                     let range = "1 for a matrix, which has no grid of atoms";
@@ -230,6 +254,44 @@ impl Workload {
             noise: Noise::Unknown,
         };
         Ok(Self { case: Case::Dense, config, batch, shifts: 1, inputs, trained: None })
+    }
+
+    /// Signals that are made of the atoms, in standard deviations of their noise, at 10 dB.
+    fn signal(
+        filters: ConvConfig,
+        [batch, samples]: [usize; 2],
+        layers: usize,
+        seed: u64,
+    ) -> Result<Self, WorkloadError> {
+        let config =
+            PudleConfig::conv1d(filters).with_layers(layers).with_step(0.04).with_lambda(4.0);
+        config.validate()?;
+        let ConvConfig { atoms, channels, .. } = filters;
+        let mut x = vec![0.0; batch * channels * samples];
+        let made = SyntheticRecording::new(SyntheticRecordingConfig {
+            waveforms: atoms,
+            length: WAVEFORM,
+            channels,
+            samples: batch * samples,
+            seed,
+            ..Default::default()
+        })?;
+        for (k, x) in x.chunks_exact_mut(channels * samples).enumerate() {
+            made.recording().read(0, k * samples, x)?;
+            x.iter_mut().for_each(|value| *value /= made.noise());
+        }
+        let waveforms = made.waveforms();
+        let unit = |j: usize| {
+            let norm = waveforms.norm(j);
+            waveforms.waveform(j).iter().map(move |value| value / norm)
+        };
+        let atoms: Vec<f32> = (0..atoms).flat_map(unit).collect();
+        let inputs = Inputs {
+            atoms: TensorData::new(atoms, config.dictionary.shape()),
+            x: TensorData::new(x, [batch, channels, samples]),
+            noise: Noise::Unknown,
+        };
+        Ok(Self { case: Case::Signal, config, batch, shifts: 1, inputs, trained: None })
     }
 
     /// The same workload with one more layer, with the initial values of weights per layer.

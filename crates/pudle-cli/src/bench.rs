@@ -15,8 +15,9 @@ const PUBLISHED: &str = "denoise-published";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Workload: conv (a training step of the denoiser), dense (a training step of a dense dictionary with 1500 atoms)
-    /// or image (denoising of a photograph of 481×321 pixels).
+    /// Workload: conv (a training step of the denoiser), dense (a training step of a dense dictionary with 1500 atoms),
+    /// signal (ten seconds of a recording at 30 kHz, with 4 atoms of 60 samples) or image (denoising of a photograph of 481×321
+    /// pixels).
     #[arg(long, value_name = "C", default_value = "conv",
           value_parser = words::<Case>())]
     case: Case,
@@ -26,18 +27,22 @@ pub struct Args {
     /// Batch size, 1 to 4096 [default: 1; dense: 50].
     #[arg(long, value_name = "B")]
     batch: Option<usize>,
-    /// Number T of unrolled layers [default: 15; dense: 100].
+    /// Number T of unrolled layers [default: 15; dense: 100; signal: 200].
     #[arg(long, value_name = "T")]
     layers: Option<usize>,
     /// Number of shifts of the atoms' grid that the forward pass averages, from 1 to the stride squared.
     #[arg(long, value_name = "N")]
     shifts: Option<usize>,
-    /// Number of atoms. With this flag the atoms are random instead of trained [default: 64; dense: 1500].
+    /// Number of atoms. With this flag the atoms are random instead of trained [default: 64; dense: 1500; signal: 4].
     #[arg(long, value_name = "P")]
     atoms: Option<usize>,
-    /// Side of a square image in pixels, or dimension of a vector [default: 129; dense: 1000].
+    /// Side of a square image in pixels, dimension of a vector, or samples of a signal [default: 129; dense: 1000; signal:
+    /// 300000].
     #[arg(long, value_name = "M")]
     side: Option<usize>,
+    /// Channels of a signal [default: 1].
+    #[arg(long, value_name = "C")]
+    channels: Option<usize>,
     /// Checkpoint or run directory of an image model to time. The default is the shipped denoiser.
     #[arg(long, value_name = "DIR", conflicts_with = "atoms")]
     checkpoint: Option<PathBuf>,
@@ -69,13 +74,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
         layers: args.layers,
         atoms: args.atoms,
         side: args.side,
+        channels: args.channels,
         shifts: args.shifts,
     };
     let trained = match (args.case, &args.checkpoint) {
-        (Case::Dense, Some(_)) => {
+        (Case::Dense | Case::Signal, Some(_)) => {
             return Err("--checkpoint needs --case conv or --case image".into());
         }
-        (Case::Dense, None) => None,
+        (Case::Dense | Case::Signal, None) => None,
         (_, Some(dir)) => Some(shipped::load(dir, &device)?),
         (_, None) => Some(shipped::load(Path::new(PUBLISHED), &device)?),
     };

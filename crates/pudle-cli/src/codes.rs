@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use pudle_core::Algorithm;
-use pudle_data::Missing;
+use pudle_data::{DataConfig, Missing};
 use pudle_train::{CodeStats, Coder, DataOptions, RunConfig, TrainError, decode_file, encode_file};
 use serde::Serialize;
 
@@ -105,6 +105,7 @@ struct Report {
 pub fn encode(args: &EncodeArgs) -> Result<(), Failure> {
     check_output(&args.output, &args.data, args.force)?;
     let coder = coder(&args.checkpoint, &args.backend)?;
+    warn_of_recordings(&args.checkpoint);
     let mut coder = match args.layers {
         Some(layers) => coder.with_layers(layers)?,
         None => coder,
@@ -151,6 +152,17 @@ pub fn encode(args: &EncodeArgs) -> Result<(), Failure> {
     }
 }
 
+/// Warns where channels of a recording were shifted and scaled for the training, which codes of an array are not.
+fn warn_of_recordings(checkpoint: &Path) {
+    let config = RunConfig::read(&checkpoint.join("config.toml"));
+    if config.is_ok_and(|config| matches!(config.data, DataConfig::Recordings(_))) {
+        log::warn!(
+            "{}: was trained on channels less their level and divided by their noise, but the array is encoded as it is; `pudle events` does this",
+            checkpoint.display()
+        );
+    }
+}
+
 /// What NaN means in the data: what a flag says, or the settings of the run. `--exact` needs whole data.
 fn missing(args: &EncodeArgs) -> Missing {
     let of_run = || {
@@ -191,7 +203,7 @@ fn coder(checkpoint: &Path, backend: &BackendArg) -> Result<Coder, Failure> {
 }
 
 /// Returns an error if the result would replace a file without `force`, or its own input.
-fn check_output(output: &Path, input: &Path, force: bool) -> Result<(), Failure> {
+pub(crate) fn check_output(output: &Path, input: &Path, force: bool) -> Result<(), Failure> {
     if let (Ok(from), Ok(to)) = (input.canonicalize(), output.canonicalize())
         && from == to
     {
@@ -211,7 +223,7 @@ fn check_output(output: &Path, input: &Path, force: bool) -> Result<(), Failure>
 }
 
 /// Does work with a progress bar, which is hidden if stderr is not a terminal. Ctrl-C ends the work and leaves nothing.
-fn with_bar<T>(
+pub(crate) fn with_bar<T>(
     name: &'static str,
     work: impl FnOnce(&mut dyn FnMut(u64, u64) -> ControlFlow<()>) -> Result<T, TrainError>,
 ) -> Result<T, Failure> {

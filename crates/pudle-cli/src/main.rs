@@ -9,6 +9,7 @@ mod codes;
 mod denoise;
 mod devices;
 mod evaluate;
+mod events;
 mod experiment;
 mod explain;
 mod explain_data;
@@ -16,8 +17,11 @@ mod export;
 mod failure;
 mod import;
 mod matrix;
+mod recording;
+mod select;
 mod sharing;
 mod shipped;
+mod simulate;
 mod starts;
 mod terminal;
 mod train;
@@ -57,6 +61,12 @@ enum Command {
     Bench(bench::Args),
     /// Write the codes of data: of a matrix, of pictures or of signals.
     Encode(codes::EncodeArgs),
+    /// Find the events of a recording: when the atoms of a run occur in it.
+    Events(events::Args),
+    /// Choose the number of atoms and λ for a recording, by how well hidden samples are predicted.
+    Select(select::Args),
+    /// Make a recording with known waveforms and events.
+    Simulate(simulate::Args),
     /// Write the data that belong to codes.
     Decode(codes::DecodeArgs),
     /// List the backends of this build, and their devices.
@@ -87,6 +97,9 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Encode(args) => codes::encode(&args),
+        Command::Events(args) => events::run(args),
+        Command::Select(args) => select::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Decode(args) => codes::decode(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Worker(args) => worker::run(&args),

@@ -66,6 +66,11 @@ pub struct MatrixArgs {
 }
 
 impl MatrixArgs {
+    /// The number of atoms, if it is given.
+    pub fn atoms(&self) -> Option<usize> {
+        self.atoms
+    }
+
     /// Whether pictures are to give patches.
     pub fn wants_patches(&self) -> bool {
         self.patches.is_some()
@@ -99,27 +104,33 @@ impl MatrixArgs {
                 settings.normalize = self.normalize.unwrap_or(settings.normalize);
                 settings.validation = self.validation.unwrap_or(settings.validation);
             }
-            _ => self.refuse(kind)?,
+            DataConfig::Recordings(settings) => {
+                settings.tensor = self.tensor.clone().or(settings.tensor.take());
+                settings.validation = self.validation.unwrap_or(settings.validation);
+                self.refuse(kind, true)?;
+            }
+            _ => self.refuse(kind, false)?,
         }
-        // Those of a matrix are set when its width is known.
+        // Those of a matrix or a recording are set when its width is known.
+        let known = !matches!(config.data, DataConfig::Matrix(_) | DataConfig::Recordings(_));
         if let Some(atoms) = self.atoms
-            && (has_file || !matches!(config.data, DataConfig::Matrix(_)))
+            && (has_file || known)
         {
             set_atoms(config, atoms);
         }
         Ok(())
     }
 
-    /// An error if a flag is given that only a matrix has.
-    fn refuse(&self, kind: &str) -> Result<(), Failure> {
+    /// An error if a flag is given that only a matrix has, or a matrix and a recording.
+    fn refuse(&self, kind: &str, recording: bool) -> Result<(), Failure> {
         let flags = [
-            ("--tensor", self.tensor.is_some()),
+            ("--tensor", self.tensor.is_some() && !recording),
             ("--columns", self.columns),
             ("--patches", self.patches.is_some()),
             ("--normalize", self.normalize.is_some()),
             ("--target-active", self.target_active.is_some()),
             ("--target-nonzeros", self.target_nonzeros.is_some()),
-            ("--validation", self.validation.is_some()),
+            ("--validation", self.validation.is_some() && !recording),
         ];
         match flags.iter().find(|(_, given)| *given) {
             Some((flag, _)) => {
@@ -221,6 +232,8 @@ pub fn preset_for(data: &Path, patches: bool) -> Result<Preset, Failure> {
         }
     } else if meta.is_file() && is_idx(data) {
         (Preset::Digits, "digits")
+    } else if meta.is_file() && is_wav(data) {
+        (Preset::Signals, "a recording")
     } else {
         (Preset::Vectors, "a matrix")
     };
@@ -242,16 +255,34 @@ fn is_idx(path: &Path) -> bool {
     read.is_ok() && (start == [0, 0, 8] || start.starts_with(&[0x1f, 0x8b]) && name.contains("idx"))
 }
 
+/// Whether a file is a WAV file.
+fn is_wav(path: &Path) -> bool {
+    let mut start = [0; 12];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start.starts_with(b"RIFF") && start.ends_with(b"WAVE")
+}
+
 /// Says how good the model of a run over a matrix is.
 pub fn at_end(dir: &Path) -> Result<(), Failure> {
     let config = RunConfig::read(&dir.join("config.toml"))?;
-    if !matches!(config.data, DataConfig::Matrix(_)) {
-        return Ok(());
-    }
+    let data = match config.data {
+        DataConfig::Matrix(_) => "rows",
+        DataConfig::Recordings(_) => "windows",
+        _ => return Ok(()),
+    };
     let Some(figures) = RunFigures::read(dir)? else { return Ok(()) };
     let atoms = config.model.dictionary.atoms();
     let RunFigures { step, held_out, loss, fit, active } = figures;
-    let whose = if held_out { "rows held out" } else { "rows of training" };
+    let whose = if held_out { format!("{data} held out") } else { format!("{data} of training") };
+    if let DataConfig::Recordings(settings) = &config.data {
+        say!("{whose}, step {step}: objective {loss:.2}, of which squared error {fit:.2}");
+        say!(
+            "its events: pudle events {} {} -o events.csv",
+            dir.display(),
+            settings.path.display()
+        );
+        return Ok(());
+    }
     say!(
         "{whose}, step {step}: objective {loss:.5}, of which squared error {fit:.5}; {:.1} non-zeros of {atoms} ({:.1}%)",
         active * atoms as f64,

@@ -10,6 +10,7 @@ use pudle_train::{
 use crate::arguments::{DeviceArg, parse_gradient, words};
 use crate::failure::Failure;
 use crate::matrix::{Given, MatrixArgs, at_end, preset_for};
+use crate::recording::RecordingArgs;
 use crate::sharing::SharingArgs;
 use crate::starts::{StartArgs, explained};
 use crate::terminal::{say, stop_on_ctrl_c};
@@ -17,8 +18,8 @@ use crate::terminal::{say, stop_on_ctrl_c};
 #[derive(clap::Args)]
 pub struct Args {
     /// Preset of all settings: denoise (grey images, one noise level), denoise-blind (grey images, any noise level),
-    /// denoise-color (colour images, any noise level), dense (recovery of a known dictionary), digits, or vectors (rows of a
-    /// matrix). Without this flag and --config, the data decide.
+    /// denoise-color (colour images, any noise level), dense (recovery of a known dictionary), digits, vectors (rows of a
+    /// matrix), or signals (a recording). Without this flag and --config, the data decide.
     #[arg(long, value_name = "P", value_parser = words::<Preset>(),
           required_unless_present_any = ["config", "resume", "data"])]
     preset: Option<Preset>,
@@ -26,7 +27,8 @@ pub struct Args {
     /// like the config.toml of a run.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Training data: a matrix (.npy, .npz, .csv, .tsv, .safetensors, or a folder of such files), a folder of PNG, JPEG,
+    /// Training data: a matrix (.npy, .npz, .csv, .tsv, .safetensors, or a folder of such files), a recording (WAV, or for
+    /// --preset signals one of these files), a folder of PNG, JPEG,
     /// TIFF or WebP files for images, or IDX files for digits. Without this flag the data are generated.
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
@@ -65,6 +67,8 @@ pub struct Args {
     backend: Option<Backend>,
     #[command(flatten)]
     matrix: MatrixArgs,
+    #[command(flatten)]
+    recording: RecordingArgs,
     #[command(flatten)]
     starts: StartArgs,
     #[command(flatten)]
@@ -127,7 +131,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 learning_rate: args.learning_rate.is_some(),
                 schedule: args.schedule.is_some(),
             };
-            let opened = args.matrix.open(&mut config, given)?;
+            let atoms = args.matrix.atoms();
+            let opened = match args.recording.open(&mut config, given.file, atoms)? {
+                Some(opened) => Some(opened),
+                None => args.matrix.open(&mut config, given)?,
+            };
             let (seed, backend) = (config.seed, config.backend);
             let mut path = PathBuf::new();
             let place = || {
@@ -198,6 +206,7 @@ fn apply_flags(args: &Args, config: &mut RunConfig) -> Result<(), Failure> {
         config.data.set_folder(absolute(dir))?;
     }
     args.matrix.apply(config, args.config.is_some())?;
+    args.recording.apply(config)?;
     if let Some(dir) = &args.valid {
         config
             .data

@@ -7,6 +7,7 @@ use crate::encoder::Algorithm;
 use crate::error::ConfigError;
 use crate::gradient::{GradientEstimator, Response};
 use crate::kernels::Kernels;
+use crate::observation::Observation;
 use crate::proximal::Proximal;
 use crate::step::Step;
 use crate::threshold::ThresholdConfig;
@@ -27,6 +28,7 @@ use crate::tying::WeightTying;
 /// | `tying` | `"tied"` | parts that share the dictionary (older files call it `banks`) | see [`WeightTying`] |
 /// | `nonnegative` | `false` | whether atoms of the dictionary and the decoder are ≥ 0; training projects them | |
 /// | `offset` | 0 | number subtracted from the data before they are encoded, and added to the reconstruction | finite |
+/// | `observation` | `"gaussian"` | how data are distributed around `D z` plus the offset | see [`Observation`] |
 /// | `kernels` | `"auto"` | implementation of the pass | `auto`, `fused`, `composed`: see [`Kernels`] |
 /// | `recompute` | `false` | recompute the layers in the backward pass instead of storing them | |
 ///
@@ -35,7 +37,7 @@ use crate::tying::WeightTying;
 ///
 /// [`validate`](Self::validate) returns an error for anything else, and for combinations that have no gradient: a learned
 /// `λ` with a dropped response or under an operator without a gradient in its level, a learned step with a dropped or an
-/// implicit response, and untied weights with an implicit one.
+/// implicit response, and untied weights with an implicit one. Counts have no implicit response and no fused pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PudleConfig {
@@ -67,6 +69,9 @@ pub struct PudleConfig {
     /// Number subtracted from the data before they are encoded, and added to the reconstruction.
     #[serde(default)]
     pub offset: f64,
+    /// How data are distributed around `D z` plus the offset.
+    #[serde(default, skip_serializing_if = "Observation::is_gaussian")]
+    pub observation: Observation,
     /// Implementation of the pass.
     #[serde(default)]
     pub kernels: Kernels,
@@ -109,6 +114,7 @@ impl PudleConfig {
             tying: WeightTying::default(),
             nonnegative: false,
             offset: 0.0,
+            observation: Observation::default(),
             kernels: Kernels::default(),
             recompute: false,
             dictionary,
@@ -163,6 +169,12 @@ impl PudleConfig {
     /// With a number that is subtracted from the data.
     pub fn with_offset(mut self, offset: f64) -> Self {
         self.offset = offset;
+        self
+    }
+
+    /// With another observation model.
+    pub fn with_observation(mut self, observation: Observation) -> Self {
+        self.observation = observation;
         self
     }
 
@@ -252,6 +264,10 @@ impl PudleConfig {
             let range = "a number or \"auto\" if the gradient does not go through the layers";
             return Err(ConfigError::range("model.step", "learned", range));
         }
+        if !self.observation.is_gaussian() && response == Response::Implicit {
+            let range = "gaussian for an implicit gradient, which is that of squared error";
+            return Err(ConfigError::range("model.observation", self.observation, range));
+        }
         if self.tying != WeightTying::Tied && response == Response::Implicit {
             let range =
                 "\"tied\" for an implicit gradient, which is that of one dictionary's fixed point";
@@ -281,6 +297,11 @@ impl PudleConfig {
         if self.recompute && self.kernels == Kernels::Composed {
             let range = "false if `model.kernels` is \"composed\"";
             return Err(ConfigError::range("model.recompute", true, range));
+        }
+        if self.kernels == Kernels::Fused && !self.observation.is_gaussian() {
+            let range =
+                format!("auto or composed for {} data, which have no fused pass", self.observation);
+            return Err(ConfigError::range("model.kernels", self.kernels, range));
         }
         if self.kernels == Kernels::Fused && self.prox.kernel().is_none() {
             let range = format!("auto or composed for the operator \"{}\"", self.prox);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dictionary::Dictionary;
 use crate::noise::Noise;
+use crate::observation::Observation;
 use crate::proximal::Proximal;
 use crate::step::StepSize;
 use crate::threshold::Threshold;
@@ -51,6 +52,31 @@ pub struct Encoder<'a, A> {
     pub step: StepSize,
     /// Noise of the data.
     pub noise: &'a Noise,
+    /// How data are distributed around `D z` plus `offset`.
+    pub observation: Observation,
+    /// Number added to `D z`. Gaussian data are without it.
+    pub offset: f64,
+}
+
+/// What is known of data and codes beside the data.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Given<'a, const D: usize> {
+    /// 1 where an entry of the data is known, and 0 where it is missing and has no residual; `None` if all are known.
+    pub mask: Option<&'a Tensor<D>>,
+    /// 1 where a code may be other than zero, and 0 elsewhere; `None` if everywhere.
+    pub support: Option<&'a Tensor<D>>,
+}
+
+impl<const D: usize> Given<'_, D> {
+    /// All data are known, and codes may be anywhere.
+    pub fn nothing() -> Self {
+        Self { mask: None, support: None }
+    }
+
+    /// Whether nothing is known.
+    pub fn is_nothing(&self) -> bool {
+        self.mask.is_none() && self.support.is_none()
+    }
 }
 
 /// The state between two layers.
@@ -82,15 +108,14 @@ impl<A> Encoder<'_, A> {
     where
         A: Dictionary<D>,
     {
-        self.run_masked(x, None, from, layers, visit)
+        self.run_given(x, Given::nothing(), from, layers, visit)
     }
 
-    /// Does the same as [`run`](Self::run), with residuals only where `mask`, in the shape of `x`, is 1. Where it is 0, an entry
-    /// of `x` is missing, and must be zero.
-    pub(crate) fn run_masked<const D: usize>(
+    /// Does the same as [`run`](Self::run), with what is known of data and codes. Where an entry of `x` is missing, it must be zero.
+    pub(crate) fn run_given<const D: usize>(
         &self,
         x: &Tensor<D>,
-        mask: Option<&Tensor<D>>,
+        given: Given<'_, D>,
         from: Option<Layer<D>>,
         layers: Range<usize>,
         mut visit: impl FnMut(&Layer<D>),
@@ -100,7 +125,7 @@ impl<A> Encoder<'_, A> {
     {
         let mut state = from;
         for t in layers {
-            let next = self.layer(x, mask, state, t);
+            let next = self.layer(x, given, state, t);
             visit(&next);
             state = Some(next);
         }
@@ -110,7 +135,7 @@ impl<A> Encoder<'_, A> {
     fn layer<const D: usize>(
         &self,
         x: &Tensor<D>,
-        mask: Option<&Tensor<D>>,
+        Given { mask, support }: Given<'_, D>,
         state: Option<Layer<D>>,
         t: usize,
     ) -> Layer<D>
@@ -119,9 +144,13 @@ impl<A> Encoder<'_, A> {
     {
         let level = self.threshold.level(t, self.proximal, &self.step, self.noise);
         let Some(Layer { code, momentum }) = state else {
-            // With z = 0 the residual is the datum, and there is no momentum.
-            let ascent = self.step.times(self.analysis.analyze(x.clone()));
-            let code = self.proximal.apply(ascent, &level);
+            // With z = 0 the residual of Gaussian data is the datum, and there is no momentum.
+            let residual = match self.observation.is_gaussian() {
+                true => x.clone(),
+                false => masked(self.residual(x, x.zeros_like()), mask),
+            };
+            let ascent = self.step.times(self.analysis.analyze(residual));
+            let code = masked(self.proximal.apply(ascent, &level), support);
             return Layer { code, momentum: None };
         };
         let (point, s) = match (self.algorithm, momentum) {
@@ -134,15 +163,23 @@ impl<A> Encoder<'_, A> {
                 (code.clone() + (code.clone() - previous) * weight, next)
             }
         };
-        let residual = x.clone() - self.synthesis.synthesize(point.clone(), x.dims());
+        let residual = self.residual(x, self.synthesis.synthesize(point.clone(), x.dims()));
         let residual = masked(residual, mask);
         let ascent = self.step.times(self.analysis.analyze(residual));
-        let next = self.proximal.apply(point + ascent, &level);
+        let next = masked(self.proximal.apply(point + ascent, &level), support);
         let momentum = match self.algorithm {
             Algorithm::Ista => None,
             Algorithm::Fista => Some((code, s)),
         };
         Layer { code: next, momentum }
+    }
+
+    /// Minus the gradient of the loss in `D z`.
+    fn residual<const D: usize>(&self, x: &Tensor<D>, synthesis: Tensor<D>) -> Tensor<D> {
+        match self.observation.is_gaussian() {
+            true => x.clone() - synthesis,
+            false => x.clone() - self.observation.mean(synthesis + self.offset),
+        }
     }
 }
 

@@ -48,7 +48,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     ) -> Option<Network<D>> {
         let config = self.config();
         let matrix = matches!(config.dictionary, DictionaryConfig::Dense(_));
-        if !config.kernels.takes_fused(x, matrix) {
+        if !config.kernels.takes_fused(x, matrix) || !config.observation.is_gaussian() {
             return None;
         }
         let shrinkage = match (config.prox.kernel()?, config.threshold.is_signed()) {

@@ -232,18 +232,26 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
             (None, Step::Given(step) | Step::Learned(step)) => StepSize::Given(step),
             (None, Step::Auto) => {
                 let norm = self.dictionary.valid().squared_norm(extent);
-                StepSize::Given(if norm > 0.0 { 1.0 / norm } else { 1.0 })
+                let largest = norm * self.config.observation.curvature();
+                StepSize::Given(if largest > 0.0 { 1.0 / largest } else { 1.0 })
             }
         }
     }
 
-    /// `x` minus the offset.
+    /// `x` minus the offset; counts stay as they are.
     pub(crate) fn centred(&self, x: Tensor<D>) -> Tensor<D> {
-        if self.config.offset == 0.0 { x } else { x - self.config.offset }
+        match self.config.observation.is_gaussian() && self.config.offset != 0.0 {
+            true => x - self.config.offset,
+            false => x,
+        }
     }
 
-    /// `x` plus the offset.
-    pub(crate) fn restored(&self, x: Tensor<D>) -> Tensor<D> {
-        if self.config.offset == 0.0 { x } else { x + self.config.offset }
+    /// The mean of the data for a synthesis `D z`.
+    pub(crate) fn restored(&self, synthesis: Tensor<D>) -> Tensor<D> {
+        let u = match self.config.offset {
+            0.0 => synthesis,
+            offset => synthesis + offset,
+        };
+        self.config.observation.mean(u)
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::dictionary::Dictionary;
-use crate::encoder::masked;
+use crate::encoder::{Given, masked};
 use crate::fused::Pass;
 use crate::gradient::{Loss, Response};
 use crate::implicit::FixedPoint;
@@ -18,11 +18,11 @@ pub struct Objective<const D: usize> {
     /// The loss of the configured [`Loss`], mean over the batch, `[1]`. Its `backward` is the
     /// configured gradient estimator.
     pub loss: Tensor<1>,
-    /// `½‖target − D z‖²`, mean over the batch, `[1]`.
+    /// `½‖target − D z‖²`, or the loss of counts, mean over the batch, `[1]`.
     pub fit: Tensor<1>,
     /// The code `z_T`.
     pub code: Tensor<D>,
-    /// The reconstruction `D z_T`, in the shape of the data.
+    /// The reconstruction `D z_T` (of counts, their mean), in the shape of the data.
     pub reconstruction: Tensor<D>,
 }
 
@@ -44,7 +44,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// # Panics
     /// Panics if the atoms do not fit `x`.
     pub fn objective(&self, x: Tensor<D>, target: Tensor<D>, noise: &Noise) -> Objective<D> {
-        self.some_objective(x, target, None, noise)
+        self.some_objective(x, target, Given::nothing(), noise)
     }
 
     /// The [`objective`](Self::objective) of data with missing entries. `mask`, in the shape of `x`, is 1 where an entry of `x`
@@ -61,23 +61,38 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         mask: Tensor<D>,
         noise: &Noise,
     ) -> Objective<D> {
-        self.some_objective(x, target, Some(mask), noise)
+        self.some_objective(x, target, Given { mask: Some(&mask), support: None }, noise)
     }
 
-    /// The objective of data whose entries are known where `mask` is 1.
+    /// The [`objective`](Self::objective) of data whose codes are zero where `support`, in the shape of a code, is 0: atoms occur
+    /// only where it is 1, at known onsets for example. The layers run as composed operations.
+    ///
+    /// # Panics
+    /// Panics if the atoms do not fit `x`.
+    pub fn supported_objective(
+        &self,
+        x: Tensor<D>,
+        target: Tensor<D>,
+        support: Tensor<D>,
+        noise: &Noise,
+    ) -> Objective<D> {
+        self.some_objective(x, target, Given { mask: None, support: Some(&support) }, noise)
+    }
+
+    /// The objective with what is known of data and codes.
     fn some_objective(
         &self,
         x: Tensor<D>,
         target: Tensor<D>,
-        mask: Option<Tensor<D>>,
+        given: Given<'_, D>,
         noise: &Noise,
     ) -> Objective<D> {
-        let mask = mask.as_ref();
+        let mask = given.mask;
         let (x, target) = (masked(self.centred(x), mask), masked(self.centred(target), mask));
         let step = self.step_size(x.dims());
-        let Pass { code, reconstruction } = self.pass(&x, mask, &step, noise, self.recorded());
+        let Pass { code, reconstruction } = self.pass(&x, given, &step, noise, self.recorded());
         let batch = x.dims()[0];
-        let fit = squares(masked(reconstruction.clone(), mask), target.clone(), batch);
+        let fit = self.fit(reconstruction.clone(), target.clone(), mask);
         let mut loss = self.loss(fit.clone(), code.clone(), batch, &step, noise);
         if self.config().gradient.response == Response::Implicit && x.is_autodiff() {
             let point = FixedPoint { x, target, mask, code: code.clone(), noise };
@@ -99,7 +114,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     ///
     /// # Panics
     /// Panics if a start is larger than `reach`, if `starts` is empty, if `starts` has one window but `averaged` is larger,
-    /// if the data are vectors, or if the gradient is implicit.
+    /// if the data are vectors or counts, or if the gradient is implicit.
     pub fn shifted_objective(
         &self,
         x: Tensor<D>,
@@ -110,6 +125,10 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let ShiftedWindows { starts, reach, averaged } = windows;
         let (reach, averaged, drawn) = (*reach, *averaged, starts.len());
         assert!(D > 2, "vectors have no axis to shift along");
+        assert!(
+            self.config().observation.is_gaussian(),
+            "the mean over shifts is that of squared error"
+        );
         assert!(averaged >= drawn, "{drawn} windows were drawn of {averaged}");
         assert!(drawn > 1 || averaged == drawn, "one window does not tell what windows share");
         assert!(
@@ -127,7 +146,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let cut = starts.iter().map(|at| narrow(x.clone(), &|axis| at[axis - 2], reach));
         let x = Tensor::cat(cut.collect(), 0);
         let (step, noise) = (self.step_size(x.dims()), noise.repeat(drawn));
-        let pass = self.pass(&x, None, &step, &noise, self.recorded());
+        let pass = self.pass(&x, Given::nothing(), &step, &noise, self.recorded());
         let batch = target.dims()[0];
         let moved = starts.iter().zip(pass.reconstruction.split(batch, 0));
         let moved: Vec<Tensor<D>> =
@@ -167,9 +186,27 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let padded =
             self.objective(reflect_to(x, covered), reflect_to(target.clone(), covered), noise);
         let reconstruction = padded.reconstruction.slice(extent.map(|length| 0..length));
-        let fit = squares(reconstruction.clone(), target, extent[0]);
+        let observation = self.config().observation;
+        let fit = match observation.is_gaussian() {
+            true => squares(reconstruction.clone(), target, extent[0]),
+            false => {
+                let synthesis = observation.link(reconstruction.clone()) - self.config().offset;
+                self.fit(synthesis, target, None)
+            }
+        };
         let loss = padded.loss - padded.fit + fit.clone();
         Objective { loss, fit, code: padded.code, reconstruction }
+    }
+
+    /// The loss of a synthesis `D z` against centred data, mean over the batch, `[1]`. Entries where `mask` is 0 have none.
+    fn fit(&self, synthesis: Tensor<D>, target: Tensor<D>, mask: Option<&Tensor<D>>) -> Tensor<1> {
+        let batch = target.dims()[0] as f64;
+        let observation = self.config().observation;
+        if observation.is_gaussian() {
+            return (masked(synthesis, mask) - target).square().sum() * (0.5 / batch);
+        }
+        let loss = observation.loss(synthesis + self.config().offset, target);
+        masked(loss, mask).sum() / batch
     }
 
     /// The number of last layers through which the configured gradient estimator goes.

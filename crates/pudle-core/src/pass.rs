@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::dictionary::Dictionary;
-use crate::encoder::{Encoder, Layer, masked};
+use crate::encoder::{Encoder, Given, Layer, masked};
 use crate::fused::Pass;
 use crate::level::along_atoms;
 use crate::model::Pudle;
@@ -22,7 +22,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let (step, layers) = (self.step_size(x.dims()), self.config().layers);
         match self.fused(&x, &step, noise, layers) {
             Some(pass) => pass.code,
-            None => self.composed_code(&x, None, &step, noise, layers),
+            None => self.composed_code(&x, Given::nothing(), &step, noise, layers),
         }
     }
 
@@ -35,7 +35,20 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     pub fn encode_masked(&self, x: Tensor<D>, mask: &Tensor<D>, noise: &Noise) -> Tensor<D> {
         let x = masked(self.centred(x), Some(mask));
         let step = self.step_size(x.dims());
-        self.composed_code(&x, Some(mask), &step, noise, self.config().layers)
+        let given = Given { mask: Some(mask), support: None };
+        self.composed_code(&x, given, &step, noise, self.config().layers)
+    }
+
+    /// The code `z_T` of data, zero where `support`, in the shape of a code, is 0, recorded through all layers on an autodiff
+    /// device. The layers run as composed operations.
+    ///
+    /// # Panics
+    /// Panics if [`encode`](Self::encode) panics.
+    pub fn encode_within(&self, x: Tensor<D>, support: &Tensor<D>, noise: &Noise) -> Tensor<D> {
+        let x = self.centred(x);
+        let step = self.step_size(x.dims());
+        let given = Given { mask: None, support: Some(support) };
+        self.composed_code(&x, given, &step, noise, self.config().layers)
     }
 
     /// The codes `z_1, …, z_T` of every layer.
@@ -78,7 +91,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let model = self.valid();
         let x = model.centred(reflect_to(x.inner(), self.dictionary().covering(extent)));
         let step = model.step_size(x.dims());
-        let Pass { code, reconstruction } = model.pass(&x, None, &step, noise, 0);
+        let Pass { code, reconstruction } = model.pass(&x, Given::nothing(), &step, noise, 0);
         (code, model.restored(reconstruction).slice(extent.map(|length| 0..length)))
     }
 
@@ -86,22 +99,22 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     pub(crate) fn autoencode(&self, x: Tensor<D>, noise: &Noise) -> Tensor<D> {
         let x = self.centred(x);
         let step = self.step_size(x.dims());
-        self.restored(self.pass(&x, None, &step, noise, 0).reconstruction)
+        self.restored(self.pass(&x, Given::nothing(), &step, noise, 0).reconstruction)
     }
 
     /// Code and reconstruction of `x`, which is without the offset. The graph, if there is one, goes through the last
-    /// `recorded` layers and the decoder. With a `mask`, `x` is zero where it is 0; the fused pass has no masks.
+    /// `recorded` layers and the decoder. With a mask, `x` is zero where it is 0; the fused pass has no masks.
     pub(crate) fn pass(
         &self,
         x: &Tensor<D>,
-        mask: Option<&Tensor<D>>,
+        given: Given<'_, D>,
         step: &StepSize,
         noise: &Noise,
         recorded: usize,
     ) -> Pass<D> {
-        let fused = if mask.is_none() { self.fused(x, step, noise, recorded) } else { None };
+        let fused = if given.is_nothing() { self.fused(x, step, noise, recorded) } else { None };
         fused.unwrap_or_else(|| {
-            let code = self.composed_code(x, mask, step, noise, recorded);
+            let code = self.composed_code(x, given, step, noise, recorded);
             Pass { code: code.clone(), reconstruction: self.synthesize(code, x.dims()) }
         })
     }
@@ -116,6 +129,8 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
             algorithm: self.config().algorithm,
             step,
             noise,
+            observation: self.config().observation,
+            offset: self.config().offset,
         }
     }
 
@@ -123,7 +138,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     fn composed_code(
         &self,
         x: &Tensor<D>,
-        mask: Option<&Tensor<D>>,
+        given: Given<'_, D>,
         step: &StepSize,
         noise: &Noise,
         recorded: usize,
@@ -133,12 +148,14 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let recording = x.is_autodiff();
         let run = |model: &Self, x: &Tensor<D>, step: StepSize, from: Option<Layer<D>>, range| {
             // Masks have no graph, so that one is on the device of x only if x is.
-            let mask = mask.map(|mask| match x.is_autodiff() {
+            let beside = |mask: &Tensor<D>| match x.is_autodiff() {
                 true => mask.clone().inner().autodiff(),
                 false => mask.clone().inner(),
-            });
+            };
+            let (mask, support) = (given.mask.map(beside), given.support.map(beside));
+            let given = Given { mask: mask.as_ref(), support: support.as_ref() };
             let encoder = model.encoder(step, noise);
-            let state = encoder.run_masked(x, mask.as_ref(), from, range, |_| ());
+            let state = encoder.run_given(x, given, from, range, |_| ());
             state.expect("a validated configuration has at least one layer")
         };
         let constant = (first_recorded > 0).then(|| {

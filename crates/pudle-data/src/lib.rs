@@ -26,6 +26,7 @@
 //! | [`SparseCoding`] | vectors of a known dictionary with exactly sparse codes |
 //! | [`SparseSignals`] | signals of known filters with exactly sparse codes |
 //! | [`MatrixBatches`] | rows of a [`Matrix`] in files of NumPy, safetensors or text, read as training goes |
+//! | [`RecordingWindows`] | windows of a [`Recording`] in a file (WAV, NumPy, safetensors, text), or of a [`SyntheticRecording`] |
 //! | [`DigitBatches`] | [`Digits`] as vectors, from IDX files or [`stroke_digits`] |
 //!
 //! [`DataConfig`] names the sources that a run can be trained on, with their settings. It says which dictionaries fit
@@ -62,6 +63,7 @@ mod order;
 mod photo;
 mod picture_files;
 mod pictures;
+mod recordings;
 mod rng;
 mod scene;
 mod source;
@@ -95,12 +97,17 @@ pub use normal::{normal_density, upper_tail};
 pub use photo::{Photo, PhotoOptions};
 pub use picture_files::PictureFiles;
 pub use pictures::Pictures;
+pub use recordings::{
+    ChannelNoise, Extent, Recording, RecordingOptions, RecordingWindows, SyntheticRecording,
+    SyntheticRecordingConfig, TrueEvent, Waveforms,
+};
 pub use rng::{Stream, step_rng};
 pub use scene::scene;
 pub use source::{Batch, Prefetch, Source};
 pub use sources::{
     DataConfig, DeadLeavesSettings, DigitSettings, LabelledDigits, MatrixSettings, OpenOptions,
-    Opened, PhotographSettings, SparseCodingSettings, StrokeSettings, Validation,
+    Opened, PhotographSettings, RecordingSettings, SparseCodingSettings, StrokeSettings,
+    Validation,
 };
 pub use sparse_coding::{SparseCoding, SparseCodingConfig};
 pub use sparse_signals::{SparseSignals, SparseSignalsConfig};

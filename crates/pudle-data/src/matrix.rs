@@ -1,6 +1,6 @@
 //! Matrices in files, whose rows are data. They are read as training goes, in bounded memory.
 
-mod array;
+pub(crate) mod array;
 mod batches;
 mod normalize;
 mod npy;
@@ -9,7 +9,7 @@ mod rows;
 mod shards;
 mod shuffle;
 mod sparse;
-mod storage;
+pub(crate) mod storage;
 mod tensors;
 #[cfg(test)]
 mod tests;
@@ -19,3 +19,4 @@ pub use batches::{MatrixBatches, Missing};
 pub use normalize::{Normalization, Normalize};
 pub use rows::Rows;
 pub use shards::Matrix;
+pub(crate) use shards::open_array;

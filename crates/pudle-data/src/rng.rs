@@ -42,6 +42,14 @@ pub enum Stream {
     Sample = 21,
     /// Other colours of a crop, and drawings among photographs; `k` is the number of the sample over all steps.
     Variety = 22,
+    /// Place of a window of a recording; `k` is the number of the window over all steps.
+    Window = 31,
+    /// A waveform of a made recording, and its weights; `k` is its number.
+    Waveform = 32,
+    /// The events of a waveform of a made recording; `k` is its number.
+    Event = 33,
+    /// Noise of a made recording; `k` is the number of the stretch.
+    RecordingNoise = 34,
 }
 
 /// The random generator for step (or sample, or picture) `k` of one purpose.

@@ -7,6 +7,7 @@ mod digits;
 mod fit;
 mod matrix;
 mod photographs;
+mod recordings;
 mod settings;
 mod sparse_coding;
 mod strokes;
@@ -22,6 +23,7 @@ pub use dead_leaves::DeadLeavesSettings;
 pub use digits::DigitSettings;
 pub use matrix::MatrixSettings;
 pub use photographs::PhotographSettings;
+pub use recordings::RecordingSettings;
 use settings::SourceSettings;
 pub use settings::{LabelledDigits, OpenOptions, Opened, Validation};
 pub use sparse_coding::SparseCodingSettings;
@@ -47,6 +49,8 @@ pub enum DataConfig {
     Strokes(StrokeSettings),
     /// Rows of a matrix in files.
     Matrix(MatrixSettings),
+    /// Windows of a recording.
+    Recordings(RecordingSettings),
 }
 
 impl DataConfig {
@@ -58,6 +62,7 @@ impl DataConfig {
             Self::Digits(settings) => settings,
             Self::Strokes(settings) => settings,
             Self::Matrix(settings) => settings,
+            Self::Recordings(settings) => settings,
         }
     }
 
@@ -69,6 +74,7 @@ impl DataConfig {
             Self::Digits(settings) => settings,
             Self::Strokes(settings) => settings,
             Self::Matrix(settings) => settings,
+            Self::Recordings(settings) => settings,
         }
     }
 
@@ -134,6 +140,9 @@ impl DataConfig {
             Self::Strokes(settings) => Self::Digits(settings.in_folder(folder)),
             Self::Matrix(settings) => {
                 Self::Matrix(MatrixSettings { path: folder, ..settings.clone() })
+            }
+            Self::Recordings(settings) => {
+                Self::Recordings(RecordingSettings { path: folder, ..settings.clone() })
             }
             Self::SparseCoding(_) => {
                 let range = "photographs, dead-leaves, digits or strokes for data from a folder: sparse-coding \

@@ -7,6 +7,7 @@
 //! * [`explain()`] explains a subject. It ranks all training data exactly ([`of_atoms`], [`of_outputs`]) and adds saliency, attractors
 //!   and a classifier on the codes where the subject has them.
 //! * [`removal_test()`] trains without the data that an explanation names, and compares the result with what it predicts.
+//! * [`EventFigure`] shows the events of a recording: waveforms, a stretch with its reconstruction, times and histograms.
 //! * [`write_report`] writes a page that needs no other file, with tables and figures.
 //!
 //! ```
@@ -34,6 +35,7 @@ mod contributors;
 mod data;
 mod depict;
 mod error;
+mod event_figure;
 mod explain;
 mod growth;
 mod identity;
@@ -47,6 +49,7 @@ mod removal_test;
 mod report;
 mod ridge;
 mod saliency;
+mod selection_chart;
 mod statistics;
 mod subject;
 mod tiles;
@@ -63,6 +66,7 @@ pub use contributors::{
 pub use data::{Batch, DataKind, Encoded, EncodedInput, Input, InputNoise, Source, Split, Windows};
 pub use depict::{Depict, OutputViews, Words};
 pub use error::{ExplainError, Result};
+pub use event_figure::EventFigure;
 pub use explain::{ExplainOptions, Explanation, Progress, explain};
 pub use growth::{Cost, growth};
 pub use identity::Identity;
@@ -78,6 +82,7 @@ pub use report::summary::{HIGHEST, Summary};
 pub use report::{ReportOptions, write_report};
 pub use ridge::Ridge;
 pub use saliency::saliency;
+pub use selection_chart::selection_chart;
 pub use statistics::{Correlation, rank_correlation};
 pub use subject::dense::DenseModel;
 pub use subject::digits::DigitSubject;

@@ -9,6 +9,8 @@
 //!   which run side by side and exchange their borders once per layer. It reads patches from the image, a
 //!   tile of positions at a time.
 //! * [`dense_forward`] runs a matrix in Gram form: it computes `DᵀD` once, and a layer adds up rows of it.
+//! * [`signal_forward`] runs filters along signals at every sample ([`takes_signals`]) in Gram form: a layer adds up correlations
+//!   of atoms at the support of the code, whatever the number of channels, and leaves alone what is far from any support.
 //! * [`conv_shifts`] averages over shifts of the grid of atoms, on one copy of the image.
 //!
 //! A tape stores, for each recorded layer, the support as bits, the values on it and, for filters, the
@@ -58,6 +60,7 @@ mod product;
 mod real;
 mod schedule;
 mod settings;
+mod signal;
 mod sparse;
 mod vector;
 
@@ -80,3 +83,4 @@ pub use op::{RemoteTape, serve_passes};
 pub use plan::Plan;
 pub use real::Real;
 pub use settings::{Extrapolation, Problem, Shrinkage, Unrolling};
+pub use signal::{SignalTape, signal_forward, takes_signals};

@@ -24,11 +24,13 @@ const COLOURS: [RGBColor; 7] = [
 
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 720;
-const FONT: &str = "sans-serif";
+pub(crate) const FONT: &str = "sans-serif";
 /// Height of letters; still 11 pixels where a picture is shown at half its size.
 const LETTERS: i32 = 22;
 /// Width of a line's sample in the legend.
 const SAMPLE: i32 = 56;
+/// Half the height of a tick.
+const TICK: i32 = 9;
 const GREY: RGBColor = RGBColor(222, 222, 222);
 
 /// An axis of a chart.
@@ -162,6 +164,8 @@ pub enum Stroke {
     Dotted,
     /// No line, a mark at every point.
     Marks,
+    /// No line, an upright tick at every point.
+    Ticks,
 }
 
 /// A line of a chart.
@@ -216,6 +220,14 @@ fn range(values: impl Iterator<Item = f64>, room: f64) -> (f64, f64) {
     (low - room, high + room)
 }
 
+/// Makes the font known to the drawing library.
+pub(crate) fn register() {
+    static FONTS: Once = Once::new();
+    FONTS.call_once(|| {
+        let _ = register_font(FONT, FontStyle::Normal, dejavu::sans::regular());
+    });
+}
+
 impl Chart {
     /// The chart as an SVG text and as the bytes of a PNG file.
     ///
@@ -229,10 +241,7 @@ impl Chart {
     }
 
     fn svg(&self) -> Result<String, String> {
-        static FONTS: Once = Once::new();
-        FONTS.call_once(|| {
-            let _ = register_font(FONT, FontStyle::Normal, dejavu::sans::regular());
-        });
+        register();
         let mut svg = String::new();
         {
             let root = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
@@ -244,7 +253,8 @@ impl Chart {
         Ok(svg.replacen("xmlns=", &format!("role=\"img\" aria-label=\"{title}\" xmlns="), 1))
     }
 
-    fn draw_on<B: DrawingBackend>(
+    /// Draws the chart on an area of any size. Without labels of lines, there is no legend.
+    pub(crate) fn draw_on<B: DrawingBackend>(
         &self,
         root: &DrawingArea<B, plotters::coord::Shift>,
     ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
@@ -253,11 +263,12 @@ impl Chart {
         let width = |text: &str| {
             font(LETTERS).box_size(text).map_or(12 * text.len() as u32, |(width, _)| width) as i32
         };
-        let legend = self.lines.iter().map(|line| width(&line.label)).max().unwrap_or(0);
-        let legend = legend + SAMPLE + 40;
+        let named = self.lines.iter().filter(|line| !line.label.is_empty());
+        let legend = named.map(|line| width(&line.label)).max().unwrap_or(0);
+        let legend = if legend > 0 { legend + SAMPLE + 40 } else { 0 };
         root.draw(&Text::new(self.title.clone(), (24, 18), font(LETTERS + 4)))?;
         let (_, body) = root.split_vertically(60);
-        let (plot, legend) = body.split_horizontally(WIDTH as i32 - legend);
+        let (plot, legend) = body.split_horizontally(root.dim_in_pixel().0 as i32 - legend);
 
         let places: Vec<Vec<(f64, f64)>> = self
             .lines
@@ -309,18 +320,25 @@ impl Chart {
                     let mark = move |place| Circle::new(place, 4, colour.filled());
                     chart.draw_series(points.into_iter().map(mark)).map(drop)?
                 }
+                Stroke::Ticks => {
+                    let tick = move |place| {
+                        let line = vec![(0, -TICK), (0, TICK)];
+                        EmptyElement::at(place) + PathElement::new(line, colour.stroke_width(1))
+                    };
+                    chart.draw_series(points.into_iter().map(tick)).map(drop)?
+                }
             }
         }
 
         let text = font(LETTERS).into_text_style(&legend).pos(Pos::new(HPos::Left, VPos::Center));
-        for (i, line) in self.lines.iter().enumerate() {
+        for (i, line) in self.lines.iter().filter(|line| !line.label.is_empty()).enumerate() {
             let y = 20 + i as i32 * (LETTERS + 14);
             let colour = COLOURS[line.colour % COLOURS.len()];
             let (from, to) = (4, SAMPLE - 8);
             let pieces: Vec<(i32, i32)> = match line.stroke {
                 Stroke::Solid => vec![(from, to)],
                 Stroke::Dashed => vec![(from, from + 14), (from + 22, from + 36)],
-                Stroke::Dotted | Stroke::Marks => vec![],
+                Stroke::Dotted | Stroke::Marks | Stroke::Ticks => vec![],
             };
             for (from, to) in pieces {
                 let style = colour.stroke_width(3);
@@ -328,7 +346,7 @@ impl Chart {
             }
             let dots: Vec<i32> = match line.stroke {
                 Stroke::Dotted => (from + 4..to).step_by(9).collect(),
-                Stroke::Marks => vec![(from + to) / 2],
+                Stroke::Marks | Stroke::Ticks => vec![(from + to) / 2],
                 _ => vec![],
             };
             let size = if line.stroke == Stroke::Marks { 4 } else { 3 };

@@ -1,10 +1,12 @@
-//! Figures as SVG and PNG: charts of lines, and sheets of small pictures with captions.
+//! Figures as SVG and PNG: charts of lines, alone or several in a figure, and sheets of small pictures with captions.
 
 mod chart;
+mod panels;
 mod sheet;
 mod svg;
 
 pub use chart::{Axis, Chart, Line, Stroke};
+pub use panels::Panels;
 pub use sheet::{Sheet, Strip, Tile, Tone};
 
 use thiserror::Error;

@@ -311,7 +311,7 @@ fn trainee<const D: usize, A: Configured<D>>(
     let truth = data.dictionary.as_ref().filter(|_| atoms_correspond(config));
     let truth = truth.map(|truth| Tensor::from_data(atoms(truth), device));
     let trainee = Trainee::new(model, truth, config.training.update);
-    Ok(trainee.with_fixed(config.training.fixed_atoms))
+    Ok(trainee.with_fixed(config.training.fixed_atoms).with_tangent(config.training.tangent))
 }
 
 /// Whether atom `j` of the model corresponds to atom `j` of the true dictionary, so that their distance

@@ -31,6 +31,9 @@ pub(crate) struct Trainee<const D: usize, A: Dictionary<D>> {
     /// Number of first atoms that are never changed.
     #[module(skip)]
     fixed: usize,
+    /// Whether updates get only the part of the gradient of atoms that is tangent to the unit sphere.
+    #[module(skip)]
+    tangent: bool,
     /// What online dictionary learning keeps of past steps; `None` for other rules.
     sums: Option<Sums>,
     /// Atoms that start again in the next update, which then does nothing else.
@@ -42,12 +45,17 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
     pub fn new(model: Pudle<D, A>, truth: Option<Tensor<D>>, rule: UpdateRule) -> Self {
         let truth = truth.map(|atoms| Param::from_tensor(atoms).set_require_grad(false));
         let sums = (rule == UpdateRule::Online).then(|| Sums::of(&model)).flatten();
-        Self { model, truth, rule, fixed: 0, sums, revival: Pending::default() }
+        Self { model, truth, rule, fixed: 0, tangent: false, sums, revival: Pending::default() }
     }
 
     /// The same with `count` first atoms that are never changed.
     pub fn with_fixed(self, count: usize) -> Self {
         Self { fixed: count, ..self }
+    }
+
+    /// The same with the part of the gradient of atoms alone that is tangent to the unit sphere.
+    pub fn with_tangent(self, tangent: bool) -> Self {
+        Self { tangent, ..self }
     }
 
     /// What online dictionary learning keeps of past steps.
@@ -136,6 +144,21 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
                     ),
                 },
             );
+        }
+        grads
+    }
+
+    /// The gradients, without the part of that of the dictionary's atoms that changes their norms.
+    fn on_sphere(&self, mut grads: GradientsParams) -> GradientsParams {
+        for id in list_param_ids(self.model.dictionary()) {
+            let Some(grad) = grads.remove::<D>(id) else { continue };
+            let atoms = self.model.dictionary().atoms().inner();
+            let over_atom = |values: Tensor<D>| {
+                let axes = (0..D).filter(|axis| *axis != A::ATOM_AXIS);
+                axes.fold(values, |values, axis| values.sum_dim(axis))
+            };
+            let along = over_atom(grad.clone() * atoms.clone());
+            grads.register(id, grad - atoms * along);
         }
         grads
     }
@@ -241,6 +264,7 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
         if let Some(sums) = self.sums.take() {
             return self.moved(sums, grads, learning_rate.base());
         }
+        let grads = if self.tangent { self.on_sphere(grads) } else { grads };
         let before = self.before();
         let grads = if before.is_some() { self.free(grads) } else { grads };
         optim.step(learning_rate, self, grads).updated(before)

@@ -7,6 +7,7 @@
 //!   checkpoint, too. [`import_dictionary`] creates one from the dictionary of another program.
 //! * [`Denoiser`] applies a checkpoint to images of any size. [`Denoiser::restore`] is for photographs as they are, with
 //!   the noise that a [`pudle_data::NoiseLevel`] measures. [`evaluate`] measures its PSNR and SSIM.
+//! * [`EventFinder`] finds the events of a recording: when the atoms of a run occur in it.
 
 mod atoms;
 mod blend;
@@ -38,6 +39,7 @@ mod network_file;
 mod normalization;
 mod online;
 mod own_data;
+mod own_recording;
 mod parallel;
 mod progress;
 mod record;
@@ -48,6 +50,7 @@ mod run_dir;
 mod run_weights;
 mod shipped;
 mod sigma;
+mod signals;
 mod ssim;
 mod stability;
 mod stabilize;
@@ -80,12 +83,16 @@ pub use local_fit::{LevelGain, LocalLambdaFit};
 pub use local_lambda::LocalLambda;
 pub use metrics::StepRecord;
 pub use own_data::{OwnData, Sparsity};
+pub use own_recording::OwnRecording;
 /// Settings of the training data, and noise levels.
 pub use pudle_data::{DataConfig, Sigma};
 pub use record::compare_data;
 pub use run::{resume, train, train_at, train_opened, train_watched};
 pub use run_dir::RunDir;
 pub use shipped::shipped_names;
+pub use signals::{
+    Candidate, Event, EventFinder, EventScore, Events, Filters, Selection, WaveformMatch,
+};
 pub use ssim::ssim;
 pub use team::{Sharing, share_batches};
 pub use trainer::Trainer;

@@ -3,15 +3,22 @@
 use std::path::Path;
 
 use burn::tensor::{Device, TensorData};
-use pudle_core::{Configured, Constraint, Pudle, PudleConfig};
-use pudle_data::Opened;
+use pudle_core::{
+    Configured, Constraint, ConvConfig, DictionaryConfig, Proximal, Pudle, PudleConfig,
+};
+use pudle_data::{Opened, RecordingWindows};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{Initialization, RunConfig};
 use crate::error::{Result, TrainError};
 use crate::frame::{Bank, negative_atoms};
 use crate::import::read_atoms;
+use crate::signals::pilot::Pilot;
+use crate::signals::refine::Rule;
 use crate::start_data::atoms_from_data;
+
+/// The smallest event, in standard deviations of the noise, that the first atoms of a recording are made of.
+const LEAST_EVENT: f32 = 3.5;
 
 /// Checks the file or checkpoint from which a run starts.
 ///
@@ -60,7 +67,10 @@ pub(crate) fn initial_model<const D: usize, A: Configured<D>>(
         _ if resumes => random(),
         (Initialization::Checkpoint { dir }, _) => start_from(model, seed, dir, device),
         (Initialization::Data, _) => {
-            let atoms = atoms_from_data(&*data.training, model, seed)?;
+            let atoms = match &data.recording {
+                Some(windows) => recording_atoms(windows, model, seed)?,
+                None => atoms_from_data(&*data.training, model, seed)?,
+            };
             let (found, wanted) = (atoms.len(), model.dictionary.atoms());
             if found < wanted {
                 log::warn!(
@@ -85,6 +95,25 @@ pub(crate) fn initial_model<const D: usize, A: Configured<D>>(
         }
         _ => random(),
     }
+}
+
+/// The first atoms of a run over a recording, see [`Pilot`].
+///
+/// # Errors
+/// Returns an error if samples cannot be read, or if the recording has too few events.
+pub(crate) fn recording_atoms(
+    windows: &RecordingWindows,
+    model: &PudleConfig,
+    seed: u64,
+) -> Result<Vec<Vec<f32>>> {
+    let DictionaryConfig::Conv1d(filters) = model.dictionary else {
+        return Err(TrainError::range("model.dictionary.kind", model.dictionary.kind(), "conv1d"));
+    };
+    let ConvConfig { atoms, channels, size: taps, .. } = filters;
+    let stretches = Pilot::read(windows, taps)?;
+    let least = (model.threshold.lambda() as f32).max(LEAST_EVENT);
+    let rule = Rule { least, signed: model.prox != Proximal::Relu };
+    Pilot { stretches: &stretches, channels, atoms, taps, rule, seed }.run()
 }
 
 /// The model with these atoms as its first ones, in every bank.

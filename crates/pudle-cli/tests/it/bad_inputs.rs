@@ -48,6 +48,51 @@ const COMMANDS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "Recordings",
+        &[
+            "train --preset signals",
+            "train --preset signals --data missing.wav --length 2ms",
+            "train --preset signals --data pictures --length 20",
+            "train --preset signals --data picture.png --length 20",
+            "train --preset signals --data text.safetensors --length 20",
+            "train --data cut.wav --length 20",
+            "train --data double.wav --length 20",
+            "train --data sound.wav",
+            "train --data sound.wav --length 0ms",
+            "train --data sound.wav --length long",
+            "train --data sound.wav --length 2",
+            "train --data sound.wav --length 10s",
+            "train --data sound.wav --length 20 --atoms 0",
+            "train --data sound.wav --length 20 --rate -1",
+            "train --data sound.wav --length 20 --validation 95%",
+            "train --data sound.wav --length 20 --target-events 0/s",
+            "train --data sound.wav --length 20 --target-events often",
+            "train --data sound.wav --length 20 --target-events 5/s --lambda 4",
+            "train --data sound.wav --length 20 --target-active 5%",
+            "train --data sound.wav --length 20 --update online",
+            "train --preset signals --data nan.npy --length 4",
+            "train --preset signals --data flat.npy --length 4",
+            "train --preset signals --data two.safetensors --length 4",
+            "train --preset signals --data rows.npy --length 2ms",
+            "train --data matrix.safetensors --length 2ms",
+            "train --preset dense --rate 100",
+            "events missing sound.wav -o new.csv",
+            "events vectors sound.wav -o new.csv",
+            "events vectors sound.wav -o sound.wav",
+            "events vectors sound.wav -o new.csv --picture new.txt",
+            "select sound.wav --length 20 --atoms 0-3",
+            "select sound.wav --length 20 --lambda -1",
+            "select sound.wav --length 1000",
+            "simulate -o new.npy --waveforms 0",
+            "simulate -o new.npy --snr 500",
+            "simulate -o new.npy --rate 0",
+            "simulate -o new.npy --length 2ms --duration 1ms",
+            "simulate -o new.npy --events 1000",
+            "simulate -o rows.npy",
+            "simulate -o missing/new.npy",
+        ],
+    ),
+    (
         "Pictures",
         &[
             "denoise missing.png",
@@ -266,6 +311,12 @@ fn folder(dir: &Path) {
     let numbers = |count: usize| -> Vec<u8> {
         (0..count).flat_map(|i| ((i % 7) as f32 / 7.0 - 0.4).to_le_bytes()).collect()
     };
+    let sound: Vec<u8> =
+        (0..4000i16).flat_map(|i| (i.wrapping_mul(7919) % 1000).to_le_bytes()).collect();
+    write("sound.wav", &wav(16, &sound));
+    write("cut.wav", &wav(16, &sound)[..5000]);
+    write("double.wav", &wav(64, &sound));
+    write("flat.npy", &array("1, 20", &1f32.to_le_bytes().repeat(20)));
     write("rows.npy", &array("5, 4", &numbers(20)));
     write("codes.npy", &array("5, 6", &numbers(30)));
     write("wide.npy", &array("5, 9", &numbers(45)));
@@ -309,6 +360,25 @@ fn tiff(pages: &[&[(u16, u32)]]) -> Vec<u8> {
         let next = if k + 1 < pages.len() { bytes.len() as u32 + 4 } else { 0 };
         bytes.extend(next.to_le_bytes());
     }
+    bytes
+}
+
+/// A WAV file of one channel at 8 kHz.
+fn wav(bits: u16, samples: &[u8]) -> Vec<u8> {
+    let wide = u32::from(bits / 8);
+    let format = if bits == 64 { 3u16 } else { 1 };
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend((36 + samples.len() as u32).to_le_bytes());
+    bytes.extend(b"WAVEfmt \x10\0\0\0");
+    bytes.extend(format.to_le_bytes());
+    bytes.extend([1, 0]);
+    bytes.extend(8000u32.to_le_bytes());
+    bytes.extend((8000 * wide).to_le_bytes());
+    bytes.extend((wide as u16).to_le_bytes());
+    bytes.extend(bits.to_le_bytes());
+    bytes.extend(b"data");
+    bytes.extend((samples.len() as u32).to_le_bytes());
+    bytes.extend(samples);
     bytes
 }
 

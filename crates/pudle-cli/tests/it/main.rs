@@ -11,6 +11,7 @@ mod formats;
 mod gpu;
 mod matrix;
 mod pictures;
+mod recordings;
 mod regressions;
 mod runs;
 mod sharing;

@@ -7,8 +7,9 @@ use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use pudle_kernels::{Geometry, Problem};
 use serde::{Deserialize, Serialize};
 
-use super::operator::{Dictionary, map_value};
+use super::operator::{Dictionary, map_value, power_iteration};
 use super::settings::KindConfig;
+use super::spectrum;
 use crate::error::RangeError;
 
 /// Shape of a bank of filters: along a signal, or square ones over an image.
@@ -35,6 +36,9 @@ pub struct ConvDictionary<const D: usize> {
     #[module(skip)]
     stride: usize,
 }
+
+/// A signal of so many times the length of its filters is long: its ends hardly change `‖D‖²`.
+const LONG: usize = 8;
 
 /// Filters along a signal.
 pub type ConvDictionary1d = ConvDictionary<3>;
@@ -186,6 +190,15 @@ where
             extent[axis] = covered(extent[axis], size[axis], self.stride);
         }
         extent
+    }
+
+    fn squared_norm(&self, extent: [usize; D]) -> f64 {
+        let size = self.atoms().dims();
+        if D != 3 || self.stride != 1 || extent[2] < LONG * size[2] {
+            return power_iteration(self, extent);
+        }
+        let filters: Vec<f64> = self.atoms().into_data().iter::<f64>().collect();
+        spectrum::squared_norm(&filters, [size[0], size[1], size[2]])
     }
 
     /// A signal is an image of width 1, so that the strips of the pass lie along time.

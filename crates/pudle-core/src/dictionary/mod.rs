@@ -5,6 +5,7 @@ pub(crate) mod dense;
 mod kind;
 mod operator;
 mod settings;
+mod spectrum;
 
 pub use conv::{ConvConfig, ConvDictionary, ConvDictionary1d, ConvDictionary2d, Convolution};
 pub use dense::{DenseConfig, DenseDictionary};

@@ -67,28 +67,37 @@ pub trait Dictionary<const D: usize>: Module + ModuleDisplay + Sync + 'static {
     ///
     /// The iteration stops when a step changes the estimate by less than `1e-6` of it, or after 300 steps. The
     /// estimate is a Rayleigh quotient and so never above the true value. If the largest
-    /// eigenvalues lie close together, it may be some tenths of a percent below.
+    /// eigenvalues lie close together, it may be some tenths of a percent below. Filters at every sample of a long signal have a
+    /// bound from their spectra instead, which is at most some percent above.
     fn squared_norm(&self, extent: [usize; D]) -> f64 {
-        let mut extent = extent;
-        extent[0] = 1;
-        let Some(shape) = self.code_shape(extent) else {
-            return 0.0;
-        };
-        let atoms = self.atoms();
-        let mut code = quasi_random(shape, &atoms);
-        let mut estimate = 0.0;
-        for _ in 0..300 {
-            code = code.clone() / norm(&code).max(f64::MIN_POSITIVE);
-            let data = self.synthesize(code, extent);
-            let next = norm(&data).powi(2);
-            code = self.analyze(data);
-            if (next - estimate).abs() <= 1e-6 * next {
-                return next;
-            }
-            estimate = next;
-        }
-        estimate
+        power_iteration(self, extent)
     }
+}
+
+/// [`Dictionary::squared_norm`] of any dictionary.
+pub(super) fn power_iteration<const D: usize>(
+    dictionary: &impl Dictionary<D>,
+    extent: [usize; D],
+) -> f64 {
+    let mut extent = extent;
+    extent[0] = 1;
+    let Some(shape) = dictionary.code_shape(extent) else {
+        return 0.0;
+    };
+    let atoms = dictionary.atoms();
+    let mut code = quasi_random(shape, &atoms);
+    let mut estimate = 0.0;
+    for _ in 0..300 {
+        code = code.clone() / norm(&code).max(f64::MIN_POSITIVE);
+        let data = dictionary.synthesize(code, extent);
+        let next = norm(&data).powi(2);
+        code = dictionary.analyze(data);
+        if (next - estimate).abs() <= 1e-6 * next {
+            return next;
+        }
+        estimate = next;
+    }
+    estimate
 }
 
 /// Atoms divided by their Euclidean norms; `axis` counts the atoms.

@@ -7,6 +7,7 @@ mod gpu;
 mod gradients;
 mod masks;
 mod naive;
+mod observations;
 mod operators;
 mod properties;
 mod results;

@@ -12,7 +12,7 @@ const BLOCK: usize = 32 << 20;
 
 /// An array of numbers, with where it lies.
 #[derive(Clone, Debug)]
-pub(super) struct Array {
+pub(crate) struct Array {
     pub path: PathBuf,
     pub storage: Storage,
     /// Position of its first byte.
@@ -156,7 +156,7 @@ impl Array {
 }
 
 /// A shape as text, `3×4`.
-pub(super) fn shown(shape: &[usize]) -> String {
+pub(crate) fn shown(shape: &[usize]) -> String {
     match shape {
         [] => "no axes".into(),
         [one] => format!("shape {one}"),
@@ -166,7 +166,7 @@ pub(super) fn shown(shape: &[usize]) -> String {
 
 /// An array whose rows lie in one piece each.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     array: Array,
     rows: usize,
     width: usize,

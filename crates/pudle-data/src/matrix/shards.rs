@@ -214,8 +214,36 @@ fn shards(dir: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// Opens one file, by its content.
+/// What one file holds.
+enum Content {
+    Array(Array),
+    Sparse(sparse::Sparse),
+}
+
+/// Opens one file as rows, by its content.
 fn open_file(path: &Path, reading: Reading<'_>) -> Result<Box<dyn Rows>> {
+    match content(path, reading.tensor, "matrix")? {
+        Content::Array(array) => rows(array, reading),
+        Content::Sparse(_) if reading.columns => {
+            let reason = "a sparse matrix is read by rows: save its transpose, in the format CSR";
+            Err(DataError::format(path, reason))
+        }
+        Content::Sparse(sparse) => Ok(Box::new(sparse)),
+    }
+}
+
+/// Opens an array with all its axes; `what` names what is wanted in errors.
+pub(crate) fn open_array(path: &Path, tensor: Option<&str>, what: &str) -> Result<Array> {
+    match content(path, tensor, what)? {
+        Content::Array(array) => Ok(array),
+        Content::Sparse(_) => {
+            Err(DataError::format(path, format!("holds a sparse matrix, not a {what}")))
+        }
+    }
+}
+
+/// Opens what one file holds.
+fn content(path: &Path, tensor: Option<&str>, what: &str) -> Result<Content> {
     use std::io::Read;
     let io = |e| DataError::io(path, e);
     if !std::fs::metadata(path).map_err(io)?.is_file() {
@@ -236,30 +264,25 @@ fn open_file(path: &Path, reading: Reading<'_>) -> Result<Box<dyn Rows>> {
     } else if head.starts_with(b"PK") {
         let mut archive = npy::Archive::open(path)?;
         let names = archive.names();
-        if reading.tensor.is_none() && sparse::Sparse::is_one(&names) {
-            if reading.columns {
-                let reason =
-                    "a sparse matrix is read by rows: save its transpose, in the format CSR";
-                return Err(DataError::format(path, reason));
-            }
-            return Ok(Box::new(sparse::Sparse::open(path, &mut archive)?));
+        if tensor.is_none() && sparse::Sparse::is_one(&names) {
+            return Ok(Content::Sparse(sparse::Sparse::open(path, &mut archive)?));
         }
-        let name = chosen(path, &names, reading.tensor)?;
+        let name = chosen(path, &names, tensor)?;
         archive.array(name)?
     } else if is_tensors {
         let tensors = tensors::Tensors::open(path)?;
         let names = tensors.names();
-        tensors.array(chosen(path, &names, reading.tensor)?)?
+        tensors.array(chosen(path, &names, tensor)?)?
     } else if head.contains(&0) {
         let known = "NumPy (.npy, .npz), safetensors, CSV or TSV";
         return Err(DataError::format(
             path,
-            format!("not a matrix: its content is none of {known}"),
+            format!("not a {what}: its content is none of {known}"),
         ));
     } else {
         text::open(path)?
     };
-    rows(array, reading)
+    Ok(Content::Array(array))
 }
 
 fn rows(array: Array, reading: Reading<'_>) -> Result<Box<dyn Rows>> {

@@ -14,7 +14,7 @@ const IN_MEMORY: usize = 64 << 20;
 
 /// Bytes that can be read at any position, by several threads at once.
 #[derive(Clone, Debug)]
-pub(super) enum Storage {
+pub(crate) enum Storage {
     File(Arc<File>),
     Memory(Arc<[u8]>),
 }

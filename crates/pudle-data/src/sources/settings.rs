@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::known_dictionary::KnownDictionary;
 use crate::matrix::{MatrixBatches, Normalization};
+use crate::recordings::RecordingWindows;
 use crate::source::Source;
 
 /// The settings of one kind of source, as they stand in the section `data` of a file.
@@ -103,6 +104,8 @@ pub struct Opened {
     pub fingerprint: Option<Fingerprint>,
     /// The batches of training with their matrix, if the data are rows of one.
     pub matrix: Option<MatrixBatches>,
+    /// The windows of training with their recording, if the data are windows of one.
+    pub recording: Option<RecordingWindows>,
 }
 
 /// Batches for validation.
@@ -133,6 +136,7 @@ impl Opened {
             digits: None,
             fingerprint: None,
             matrix: None,
+            recording: None,
         }
     }
 

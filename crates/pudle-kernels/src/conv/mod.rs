@@ -16,4 +16,5 @@ mod state;
 mod tape;
 
 pub use batch::{ConvTape, conv_forward};
+pub(crate) use parallel::map_groups;
 pub use shifts::{ShiftWindows, conv_shifts};

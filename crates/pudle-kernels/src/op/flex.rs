@@ -16,6 +16,7 @@ use crate::op::network::Network;
 use crate::plan::Plan;
 use crate::real::Real;
 use crate::settings::Problem;
+use crate::signal::{SignalTape, signal_forward, takes_signals};
 
 /// The tape of a pass on the `flex` backend, for numbers of either type.
 pub struct FlexTape(Box<dyn Recording>);
@@ -45,6 +46,7 @@ struct Recorded<T> {
 enum Tape<T> {
     Dense(DenseTape<T>),
     Conv(ConvTape<T>),
+    Signal(SignalTape<T>),
 }
 
 /// Shapes of the inputs of a pass.
@@ -134,6 +136,11 @@ impl Inputs {
                     dense_forward(dim, x.storage(), encoder, plan.unrolling, record);
                 (output, tape.map(Tape::Dense))
             }
+            Problem::Conv(geometry) if takes_signals(&geometry) => {
+                let (output, tape) =
+                    signal_forward(geometry, x.storage(), encoder, plan.unrolling, record);
+                (output, tape.map(Tape::Signal))
+            }
             Problem::Conv(geometry) => {
                 let (output, tape) =
                     conv_forward(geometry, x.storage(), encoder, plan.unrolling, record);
@@ -155,6 +162,7 @@ impl<T: Real + Element> Recording for Recorded<T> {
         let Gradients { banks, data, levels, step } = match &self.tape {
             Tape::Dense(tape) => tape.backward(image, code, wanted),
             Tape::Conv(tape) => tape.backward(image, code, wanted),
+            Tape::Signal(tape) => tape.backward(image, code, wanted),
         };
         NetworkGradients {
             x: data.map(|data| tensor(data, self.shapes.x.clone())),
@@ -168,6 +176,7 @@ impl<T: Real + Element> Recording for Recorded<T> {
         match &self.tape {
             Tape::Dense(tape) => tape.bytes(),
             Tape::Conv(tape) => tape.bytes(),
+            Tape::Signal(tape) => tape.bytes(),
         }
     }
 }

@@ -6,3 +6,4 @@ mod dense;
 #[cfg(feature = "flex")]
 mod network;
 mod settings;
+mod signal;

@@ -26,6 +26,7 @@ use crate::update::{Update, UpdateRule};
 /// | `warm_up` | 0 | first steps, over which the learning rate grows from 0; a shorter run ends before the full rate | ≥ 0 |
 /// | `shifts` | 1 | random shifts of the grid of atoms whose mean reconstruction is trained | 1 to `stride²` |
 /// | `averaged` | `shifts` | number of shifts whose mean the loss estimates, without bias, from those drawn | `shifts` to `stride²`, for at least two `shifts` |
+/// | `tangent` | `false` | whether only the part of the gradient of atoms counts that is tangent to the unit sphere | |
 /// | `clip` | none | largest norm of the gradient of a weight tensor; longer gradients are scaled to it | > 0; none for `online` |
 /// | `checkpoint_every` | 500 | steps between checkpoints | ≥ 1 |
 /// | `keep` | 2 | number of checkpoints that are not deleted | ≥ 1 |
@@ -70,6 +71,10 @@ pub struct TrainingConfig {
     /// Number of shifts whose mean the loss estimates; `shifts` if `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub averaged: Option<usize>,
+    /// Whether the update gets only the part of the gradient of the dictionary's atoms that is tangent to the unit sphere. The
+    /// rest would change their norm alone, but Adam scales every number for itself and would turn it into another direction.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tangent: bool,
     /// Largest norm of the gradient of a weight tensor; longer gradients are scaled to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<f32>,
@@ -177,6 +182,7 @@ impl Default for TrainingConfig {
             warm_up: 0,
             shifts: 1,
             averaged: None,
+            tangent: false,
             clip: None,
             checkpoint_every: 500,
             keep: 2,

@@ -102,6 +102,10 @@ impl RunConfig {
             "step is learned"
         } else if self.training.shifts > 1 {
             "training.shifts is above 1"
+        } else if self.training.tangent {
+            "gradients are tangent to the unit sphere"
+        } else if !self.model.observation.is_gaussian() {
+            "data are counts"
         } else if online && filters {
             "atoms are filters"
         } else if online && self.model.gradient.response != Response::Dropped {
@@ -123,6 +127,10 @@ impl RunConfig {
         if !(1..=stride * stride).contains(&shifts) {
             let range =
                 format!("between 1 and {}, the square of the atoms' stride", stride * stride);
+            return Err(TrainError::range("training.shifts", shifts, range));
+        }
+        if shifts > 1 && !self.model.observation.is_gaussian() {
+            let range = "1 for counts";
             return Err(TrainError::range("training.shifts", shifts, range));
         }
         if shifts > 1 && self.model.gradient.response == Response::Implicit {

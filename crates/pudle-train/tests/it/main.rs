@@ -7,6 +7,7 @@ mod foreign;
 mod formats;
 mod properties;
 mod run;
+mod signals;
 mod starts;
 mod unfinished;
 mod update;

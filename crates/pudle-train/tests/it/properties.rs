@@ -83,8 +83,11 @@ fn models() -> impl Strategy<Value = PudleConfig> {
         (1e-9..1e3f64).prop_map(Step::Learned),
     ];
     let numbers = (1..200usize, step, -10.0..10.0f64, any::<(bool, bool)>());
-    (dictionaries(), thresholds(), words, numbers).prop_map(
-        |(dictionary, threshold, words, (layers, step, offset, (recompute, nonnegative)))| {
+    let observations =
+        prop::sample::select(vec!["gaussian", "gaussian", "binomial:3", "poisson:2.5"]);
+    (dictionaries(), thresholds(), words, numbers, observations).prop_map(
+        |(dictionary, threshold, words, numbers, observation)| {
+            let (layers, step, offset, (recompute, nonnegative)) = numbers;
             let (prox, gradient, algorithm, tying, kernels) = words;
             let prox: Proximal = prox.parse().unwrap();
             let gradient = gradient.parse().unwrap();
@@ -100,6 +103,7 @@ fn models() -> impl Strategy<Value = PudleConfig> {
                 kernels,
                 recompute,
                 nonnegative,
+                observation: observation.parse().unwrap(),
                 dictionary,
             }
         },
@@ -225,6 +229,7 @@ fn trainings() -> impl Strategy<Value = TrainingConfig> {
                 warm_up,
                 shifts,
                 averaged: (shifts > 1).then_some(shifts),
+                tangent: cosine,
                 clip,
                 checkpoint_every,
                 keep,

@@ -1,0 +1,80 @@
+//! `pudle simulate`, `train`, `events` and `select` on a recording, as a user types them.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+
+fn words(dir: &Path, line: &str) -> assert_cmd::assert::Assert {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pudle"));
+    command.current_dir(dir).env_remove("RUST_LOG").args(line.split_whitespace()).assert()
+}
+
+#[test]
+fn a_recording_gives_its_events() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let made = "simulate -o rec.npy --truth truth.csv --waveforms 2 --duration 3s --channels 2";
+    words(dir, made).success().stdout(contains("2 channels, 90000 samples (3.0000 s at 30000 Hz)"));
+    let truth = fs::read_to_string(dir.join("truth.csv")).unwrap();
+    assert!(truth.starts_with("start,waveform,amplitude\n") && truth.lines().count() > 30);
+    words(dir, made).failure().stderr(contains("--force"));
+
+    let train = "train --preset signals --data rec.npy --rate 30000 --atoms 2 --length 2ms --steps 20 --out run";
+    words(dir, train).success().stdout(
+        contains("2 atoms of 60 samples (2.0000 ms)")
+            .and(contains("λ = 4 standard deviations"))
+            .and(contains("pudle events run")),
+    );
+    let events = "events run rec.npy -o events.csv --waveforms waveforms.csv --picture events.png --channels";
+    words(dir, events).success().stdout(contains("atom 1: ").and(contains("wrote events.csv")));
+    let table = fs::read_to_string(dir.join("events.csv")).unwrap();
+    let mut lines = table.lines();
+    let names = "trial,time,sample,atom,channel,amplitude,size,confidence,channel_0,channel_1";
+    assert_eq!(lines.next(), Some(names));
+    let found = lines.clone().count() as f64;
+    let wanted = (truth.lines().count() - 1) as f64;
+    assert!((0.8..1.2).contains(&(found / wanted)), "{found} events for {wanted}");
+    for line in lines {
+        let fields: Vec<f64> = line.split(',').map(|field| field.parse().unwrap()).collect();
+        assert!((fields[1] * 30_000.0 - fields[2]).abs() < 0.01, "{line}");
+        assert!((0.5..=1.0).contains(&fields[7]) && fields[5] > 0.0, "{line}");
+    }
+    let waveforms = fs::read_to_string(dir.join("waveforms.csv")).unwrap();
+    assert_eq!(waveforms.lines().count(), 1 + 2 * 2 * 60);
+    assert!(fs::read(dir.join("events.png")).unwrap().starts_with(b"\x89PNG"));
+    words(dir, events).failure().stderr(contains("--force"));
+    words(dir, "events run rec.npy -o sure.csv --confidence 1.5").failure();
+    words(dir, "encode run rec.npy -o codes.npz").success().stderr(contains("pudle events"));
+}
+
+#[test]
+fn a_number_of_atoms_is_chosen() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    words(dir, "simulate -o rec.npy --waveforms 2 --duration 4s").success();
+    let select = "select rec.npy --rate 30000 --length 2ms --atoms 1-3 --lambda 5 -o all.csv --picture all.svg";
+    words(dir, select).success().stdout(contains("chosen").and(contains("2 atoms with λ = 5")));
+    let table = fs::read_to_string(dir.join("all.csv")).unwrap();
+    assert_eq!(table.lines().next(), Some("atoms,lambda,gain,error,events,chosen"));
+    let chosen: Vec<&str> = table.lines().filter(|line| line.ends_with(",1")).collect();
+    assert!(chosen.len() == 1 && chosen[0].starts_with("2,5,"), "{table}");
+    assert!(fs::read_to_string(dir.join("all.svg")).unwrap().contains("<svg"));
+}
+
+#[test]
+fn a_wanted_rate_of_events_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    words(dir, "simulate -o rec.npy --waveforms 2 --duration 4s").success();
+    let train =
+        "train --preset signals --data rec.npy --rate 30000 --atoms 2 --length 2ms --steps 2";
+    words(dir, &format!("{train} --target-events 10/s --out run"))
+        .success()
+        .stdout(contains("about 10 events a second"));
+    words(dir, "events run rec.npy -o events.csv").success();
+    let count = fs::read_to_string(dir.join("events.csv")).unwrap().lines().count() - 1;
+    assert!((28..=52).contains(&count), "{count} events in 4 s");
+}
