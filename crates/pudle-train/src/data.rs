@@ -51,7 +51,7 @@ impl<const D: usize> DeviceBatch<D> {
     }
 
     /// The same data on another device.
-    pub(crate) fn to_device(self, device: &Device) -> Self {
+    pub(crate) fn moved_to(self, device: &Device) -> Self {
         Self {
             input: self.input.to_device(device),
             target: self.target.to_device(device),

@@ -155,7 +155,7 @@ fn output<const D: usize, A: Dictionary<D>>(
     main: &Device,
 ) -> TrainOutput<StepRecord> {
     let copy = model.clone().fork(device);
-    let TrainOutput { grads, item } = TrainStep::step(&copy, batch.to_device(device));
+    let TrainOutput { grads, item } = TrainStep::step(&copy, batch.moved_to(device));
     let grads: GradientsParams = grads.to_device(main, model);
     TrainOutput { grads, item }
 }

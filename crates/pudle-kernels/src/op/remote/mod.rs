@@ -5,6 +5,7 @@
 //! the worker runs the layers again. Neither a lost answer nor a worker that starts anew can thus mix two steps.
 
 mod server;
+mod wire;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Remote, TensorMetadata};
@@ -12,17 +13,12 @@ use burn::remote::CustomOpClient;
 use burn::tensor::{DType, Shape};
 use burn_ir::{CustomOpIr, ScalarIr, TensorIr};
 
-use crate::banks::Banks;
 use crate::encoder::Wanted;
 use crate::op::border::{NetworkGradients, TapedBackend, UnrolledBackend};
+use crate::op::remote::wire::{BACKWARD, FORWARD, codes};
 use crate::plan::Plan;
-use crate::settings::Problem;
 
 pub use server::serve_passes;
-
-/// Names of the two operations. Their version is that of the meaning of their integers and tensors.
-const FORWARD: &str = "pudle::forward/1";
-const BACKWARD: &str = "pudle::backward/1";
 
 /// The inputs of a pass, which are on the worker.
 #[derive(Clone, Debug)]
@@ -134,23 +130,4 @@ fn gradient_shapes(
     let rest = [&inputs.x, &inputs.step, &inputs.levels].into_iter().zip(wants);
     shapes.extend(rest.filter(|(_, wanted)| *wanted).map(|(tensor, _)| tensor.shape()));
     shapes
-}
-
-/// How many numbers the codes of data of shape `x` are.
-fn codes(x: &Shape, bank: &Shape, problem: Problem) -> usize {
-    let batch = x[0];
-    match problem {
-        Problem::Dense { .. } => batch * bank[1],
-        Problem::Conv(geometry) => {
-            let [rows, columns] = geometry.positions();
-            batch * geometry.atoms * rows * columns
-        }
-    }
-}
-
-/// The gradients of a backward pass in the order of a message.
-fn gradients_in_order<T>(banks: Banks<T>, rest: [Option<T>; 3]) -> Vec<T> {
-    let Banks { analysis, synthesis, decoder } = banks;
-    let banks = [analysis, Some(synthesis), decoder];
-    banks.into_iter().chain(rest).flatten().collect()
 }

@@ -5,9 +5,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::server::RemoteServer;
 use burn_ir::{BackendIr, CustomOpIr, HandleContainer, ScalarIr};
 
-use super::{BACKWARD, FORWARD, codes, gradients_in_order};
 use crate::encoder::Wanted;
 use crate::op::border::{NetworkGradients, TapedBackend};
+use crate::op::remote::wire::{BACKWARD, FORWARD, codes, gradients_in_order};
 use crate::plan::Plan;
 use crate::settings::Problem;
 
