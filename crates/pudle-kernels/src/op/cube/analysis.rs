@@ -65,7 +65,7 @@ fn shrink<C: Size>(
 
 /// `z ← Φ(y − α Aᵀ r)` with `y = z + m (z − z₋)`. `weights` are `−α A`. `sign` multiplies the image: it is `−1` in layer 0,
 /// whose residual is `−x`. There, `y` is zero, and `code` is not read.
-#[cube(launch)]
+#[cube(launch_unchecked)]
 pub(super) fn update<C: Size>(
     image: &[f32],
     weights: &[Vector<f32, C>],
@@ -104,7 +104,7 @@ pub(super) fn update<C: Size>(
 
 /// `u = g + Dᵀ e` on the support of the last code, from the gradient `[codes, images]` of the output: `g` is
 /// `[b, p, positions]`, and `e` follows it.
-#[cube(launch)]
+#[cube(launch_unchecked)]
 pub(super) fn start_back<C: Size>(
     gradient: &[f32],
     weights: &[Vector<f32, C>],
@@ -137,7 +137,7 @@ pub(super) fn start_back<C: Size>(
 
 /// From the gradient `u` in `z_{t+1}` to that in `z_t`, on its support, in place: with `d = u − α Dᵀ w`, it is `c + (1 + m) d`,
 /// and `−m d` is carried to `z_{t−1}` in `c`. `weights` are `−α D`.
-#[cube(launch)]
+#[cube(launch_unchecked)]
 pub(super) fn step_back<C: Size>(
     response: &[f32],
     weights: &[Vector<f32, C>],

@@ -4,6 +4,8 @@
 //! support of `z_{t+1}`. The gradient of the step size needs no sum of its own:
 //! `Σ ⟨A u_t, r_t⟩ = ⟨A, Σ r_t ⊗ u_t⟩`, and the second sum is a part of the gradient of `A`.
 
+#![expect(unsafe_code, reason = "launches without checks of indices")]
+
 use std::mem::replace;
 
 use burn::backend::TensorMetadata;
@@ -156,25 +158,28 @@ impl Pass {
         let out = self.empty(parts * size);
         let products = Products { second: false, origin: false, extrapolates: false, fresh: true };
         let (cubes, dim) = self.grid_of_parts();
-        outer::launch(
-            self.client(),
-            cubes,
-            dim,
-            self.layout.code_width,
-            argument(gradient),
-            argument(code),
-            argument(&self.spare),
-            argument(&self.spare),
-            argument(&self.spare),
-            argument(&out),
-            self.extent(),
-            1.0,
-            0.0,
-            gradient.shape().num_elements() - self.layout.pixels(),
-            rows,
-            self.layout.filters,
-            products,
-        );
+        // SAFETY: indices stay in range, as `mod.rs` says.
+        unsafe {
+            outer::launch_unchecked(
+                self.client(),
+                cubes,
+                dim,
+                self.layout.code_width,
+                argument(gradient),
+                argument(code),
+                argument(&self.spare),
+                argument(&self.spare),
+                argument(&self.spare),
+                argument(&out),
+                self.extent(),
+                1.0,
+                0.0,
+                gradient.shape().num_elements() - self.layout.pixels(),
+                rows,
+                self.layout.filters,
+                products,
+            );
+        }
         out
     }
 
@@ -183,20 +188,23 @@ impl Pass {
         let layout = &self.layout;
         let u = self.empty_codes();
         let (cubes, dim) = self.grid_of_codes();
-        start_back::launch(
-            self.client(),
-            cubes,
-            dim,
-            layout.code_width,
-            argument(gradient),
-            argument(&self.by_taps(self.inputs.banks.for_decoder(), false)),
-            argument(code),
-            argument(&u),
-            self.extent(),
-            layout.atoms,
-            gradient.shape().num_elements() - layout.pixels(),
-            layout.filters,
-        );
+        // SAFETY: indices stay in range, as `mod.rs` says.
+        unsafe {
+            start_back::launch_unchecked(
+                self.client(),
+                cubes,
+                dim,
+                layout.code_width,
+                argument(gradient),
+                argument(&self.by_taps(self.inputs.banks.for_decoder(), false)),
+                argument(code),
+                argument(&u),
+                self.extent(),
+                layout.atoms,
+                gradient.shape().num_elements() - layout.pixels(),
+                layout.filters,
+            );
+        }
         let [parts, _] = self.parts();
         let size = layout.filters.taps() * layout.padded_atoms();
         let [layers, _, _] = self.level_shape();
@@ -257,22 +265,25 @@ impl Pass {
     fn response(&self, work: &Work, analysis: &CubeTensor, data: bool, fresh: bool) -> CubeTensor {
         let out = self.empty_images();
         let (cubes, dim) = self.grid_of_blocks();
-        response::launch(
-            self.client(),
-            cubes,
-            dim,
-            self.layout.code_width,
-            self.layout.block_width,
-            argument(&work.u),
-            argument(analysis),
-            argument(&self.inputs.step),
-            argument(&out),
-            argument(&work.data),
-            self.extent(),
-            self.layout.filters,
-            data,
-            fresh,
-        );
+        // SAFETY: indices stay in range, as `mod.rs` says.
+        unsafe {
+            response::launch_unchecked(
+                self.client(),
+                cubes,
+                dim,
+                self.layout.code_width,
+                self.layout.block_width,
+                argument(&work.u),
+                argument(analysis),
+                argument(&self.inputs.step),
+                argument(&out),
+                argument(&work.data),
+                self.extent(),
+                self.layout.filters,
+                data,
+                fresh,
+            );
+        }
         out
     }
 
@@ -298,25 +309,28 @@ impl Pass {
         };
         let [_, rows] = self.parts();
         let (cubes, dim) = self.grid_of_parts();
-        outer::launch(
-            self.client(),
-            cubes,
-            dim,
-            self.layout.code_width,
-            argument(image),
-            argument(&work.u),
-            argument(w),
-            argument(code),
-            argument(previous),
-            argument(&work.layers),
-            self.extent(),
-            sign,
-            momentum,
-            0,
-            rows,
-            self.layout.filters,
-            products,
-        );
+        // SAFETY: indices stay in range, as `mod.rs` says.
+        unsafe {
+            outer::launch_unchecked(
+                self.client(),
+                cubes,
+                dim,
+                self.layout.code_width,
+                argument(image),
+                argument(&work.u),
+                argument(w),
+                argument(code),
+                argument(previous),
+                argument(&work.layers),
+                self.extent(),
+                sign,
+                momentum,
+                0,
+                rows,
+                self.layout.filters,
+                products,
+            );
+        }
     }
 
     /// Adds the gradient of the levels of layer `t`.
@@ -348,20 +362,23 @@ impl Pass {
     ) {
         let code = state.code.as_ref().expect("a layer after the first recorded one has a code");
         let (cubes, dim) = self.grid_of_codes();
-        step_back::launch(
-            self.client(),
-            cubes,
-            dim,
-            self.layout.code_width,
-            argument(w),
-            argument(weights),
-            argument(code),
-            argument(&work.u),
-            argument(&work.carried),
-            self.extent(),
-            self.schedule.weight(t) as f32,
-            self.layout.filters,
-            self.schedule.extrapolates(),
-        );
+        // SAFETY: indices stay in range, as `mod.rs` says.
+        unsafe {
+            step_back::launch_unchecked(
+                self.client(),
+                cubes,
+                dim,
+                self.layout.code_width,
+                argument(w),
+                argument(weights),
+                argument(code),
+                argument(&work.u),
+                argument(&work.carried),
+                self.extent(),
+                self.schedule.weight(t) as f32,
+                self.layout.filters,
+                self.schedule.extrapolates(),
+            );
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The layers of a pass: two launches each, the first layer one.
 
+#![expect(unsafe_code, reason = "launches without checks of indices")]
+
 use std::ops::Range;
 
 use burn_cubecl::tensor::CubeTensor;
@@ -60,22 +62,25 @@ impl Pass {
         let (momentum, previous) = self.momentum(state, t);
         let out = self.empty_images();
         let (cubes, dim) = self.grid_of_blocks();
-        residual::launch(
-            self.client(),
-            cubes,
-            dim,
-            self.layout.code_width,
-            self.layout.block_width,
-            argument(code),
-            argument(previous),
-            argument(&self.synthesis),
-            argument(&self.inputs.x),
-            argument(&out),
-            self.extent(),
-            momentum,
-            self.layout.filters,
-            momentum != 0.0,
-        );
+        // SAFETY: indices stay in range, as `mod.rs` says.
+        unsafe {
+            residual::launch_unchecked(
+                self.client(),
+                cubes,
+                dim,
+                self.layout.code_width,
+                self.layout.block_width,
+                argument(code),
+                argument(previous),
+                argument(&self.synthesis),
+                argument(&self.inputs.x),
+                argument(&out),
+                self.extent(),
+                momentum,
+                self.layout.filters,
+                momentum != 0.0,
+            );
+        }
         Some(out)
     }
 
@@ -95,27 +100,30 @@ impl Pass {
         let [layers, data, _] = self.level_shape();
         let out = self.empty_codes();
         let (cubes, dim) = self.grid_of_codes();
-        update::launch(
-            self.client(),
-            cubes,
-            dim,
-            self.layout.code_width,
-            argument(image),
-            argument(&self.analysis),
-            argument(code),
-            argument(previous),
-            argument(&self.levels),
-            argument(&out),
-            self.extent(),
-            sign,
-            momentum,
-            t.min(layers - 1) * data,
-            usize::from(data > 1),
-            self.layout.filters,
-            self.schedule.shrinkage,
-            state.code.is_none(),
-            momentum != 0.0,
-        );
+        // SAFETY: indices stay in range, as `mod.rs` says.
+        unsafe {
+            update::launch_unchecked(
+                self.client(),
+                cubes,
+                dim,
+                self.layout.code_width,
+                argument(image),
+                argument(&self.analysis),
+                argument(code),
+                argument(previous),
+                argument(&self.levels),
+                argument(&out),
+                self.extent(),
+                sign,
+                momentum,
+                t.min(layers - 1) * data,
+                usize::from(data > 1),
+                self.layout.filters,
+                self.schedule.shrinkage,
+                state.code.is_none(),
+                momentum != 0.0,
+            );
+        }
         out
     }
 }

@@ -7,6 +7,10 @@
 //!
 //! Kernels compute in `f32`. A matrix is a bank of filters of one pixel: it runs by the same kernels, without a Gram matrix.
 
+// The hot kernels run without checks of their indices, which would cost more than their arithmetic. Their indices are in range for
+// any input: a unit whose place is not in the batch, or whose tap or pixel there is not, does nothing; what is read of an image
+// belongs to a position, which `Geometry::positions` keeps inside; and `Layout` sizes the arrays. Tests on sizes that blocks, vectors and
+// parts do not divide hold this, on a driver that checks.
 mod analysis;
 mod backward;
 mod forward;

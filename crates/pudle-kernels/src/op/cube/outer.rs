@@ -25,7 +25,7 @@ pub(super) struct Products {
 ///
 /// `partial` is `[parts, 1 or 2, taps, padded atoms]`. The first product is `sign · image ⊗ u`, with the images behind
 /// the first `offset` numbers of `image`; the second is `response ⊗ y`.
-#[cube(launch)]
+#[cube(launch_unchecked)]
 pub(super) fn outer<C: Size>(
     image: &[f32],
     u: &[Vector<f32, C>],

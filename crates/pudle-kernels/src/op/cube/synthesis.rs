@@ -98,7 +98,7 @@ fn synthesize<C: Size, N: Size>(
 }
 
 /// `r = D y − x`.
-#[cube(launch)]
+#[cube(launch_unchecked)]
 pub(super) fn residual<C: Size, N: Size>(
     code: &[Vector<f32, C>],
     previous: &[Vector<f32, C>],
@@ -133,7 +133,7 @@ pub(super) fn residual<C: Size, N: Size>(
 }
 
 /// `D z`, written behind the first `offset` numbers of `out`.
-#[cube(launch)]
+#[cube(launch_unchecked)]
 pub(super) fn decode<C: Size, N: Size>(
     code: &[Vector<f32, C>],
     weights: &[Vector<f32, N>],
@@ -157,7 +157,7 @@ pub(super) fn decode<C: Size, N: Size>(
 }
 
 /// `w = A u`. If `data`, `α w` is added to the gradient `total` of the data, or starts it if `fresh`.
-#[cube(launch)]
+#[cube(launch_unchecked)]
 pub(super) fn response<C: Size, N: Size>(
     u: &[Vector<f32, C>],
     weights: &[Vector<f32, N>],
