@@ -10,3 +10,4 @@ mod naive;
 mod observations;
 mod operators;
 mod properties;
+mod spikes;
