@@ -10,4 +10,3 @@ mod naive;
 mod observations;
 mod operators;
 mod properties;
-mod spikes;
