@@ -55,7 +55,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     for output in [Some(&args.output), args.truth.as_ref()].into_iter().flatten() {
         check_output(output, Path::new(""), args.force)?;
     }
-    let rate = Some(args.rate).filter(|rate| *rate > 0.0).or(Some(1.0));
+    let checked =
+        SyntheticRecordingConfig { rate: args.rate, events_per_second: 0.0, ..Default::default() };
+    checked.validate()?;
+    let rate = Some(args.rate);
     let config = SyntheticRecordingConfig {
         waveforms: args.waveforms,
         length: args.length.samples(rate)?,

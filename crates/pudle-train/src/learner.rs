@@ -92,6 +92,10 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
         if !loss.is_finite() {
             return Err(self.not_finite(loss, step, extent));
         }
+        if !self.model.config().observation.is_gaussian() {
+            // The loss of counts is not on the scale of the data's energy.
+            return Ok(());
+        }
         let zero = energy.of_zero(self.model.config().offset);
         if step > 1 && (loss > MOST_GROWTH * zero || loss < -MOST_BELOW_ZERO * zero) {
             let cause = self.likely_cause(extent);

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::atoms::atoms_picture;
 use crate::checkpoint::Checkpoint;
-use crate::error::Result;
+use crate::error::{Result, TrainError};
 use crate::files::write_whole;
 use crate::network_file::{KEY, NetworkFile};
 use crate::weights_file::to_safetensors;
@@ -60,6 +60,10 @@ impl Checkpoint {
     /// # Errors
     /// Returns the errors of [`export`](Self::export).
     pub fn export_with(&self, format: Format, path: &Path, options: ExportOptions) -> Result<()> {
+        if !self.config.observation.is_gaussian() && format != Format::Png {
+            let range = "gaussian for a description of the network, which has no link of counts";
+            return Err(TrainError::range("model.observation", self.config.observation, range));
+        }
         let description = || NetworkFile::of(self).to_json();
         let bytes = match format {
             Format::Safetensors => to_safetensors(&self.model, (KEY, description()), path)?,

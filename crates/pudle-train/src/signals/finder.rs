@@ -90,6 +90,10 @@ impl EventFinder {
         if !matches!(config.prox, Proximal::Soft | Proximal::Relu | Proximal::Hard) {
             return Err(TrainError::range("model.prox", config.prox, "soft, relu or hard"));
         }
+        if !config.observation.is_gaussian() {
+            let range = "gaussian, as sizes and confidences are those of white noise";
+            return Err(TrainError::range("model.observation", config.observation, range));
+        }
         let rule = Rule {
             least: least_level(&checkpoint, filters.atoms()),
             signed: config.prox != Proximal::Relu,

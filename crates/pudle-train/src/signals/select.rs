@@ -173,8 +173,10 @@ fn check(atoms: &[usize], lambdas: &[f64]) -> Result<()> {
 fn stretches(windows: &RecordingWindows, taps: usize) -> Result<Vec<Stretch>> {
     let samples = windows.span().len();
     if samples < 4 * taps {
-        let range =
-            format!("at least {} samples for atoms of {taps}", (4 * taps) as f64 / HELD_OUT);
+        let range = format!(
+            "at least {} samples for atoms of {taps}",
+            ((4 * taps) as f64 / HELD_OUT).ceil()
+        );
         return Err(TrainError::range("recording", format!("{samples} samples"), range));
     }
     Pilot::read(windows, taps)

@@ -130,6 +130,6 @@ fn words_are_those_of_the_file_and_the_known_ones_are_listed() {
         assert_eq!(preset.to_string().parse(), Ok(*preset));
     }
     let error = "denoise-colour".parse::<Preset>().unwrap_err();
-    let known = "denoise, denoise-blind, denoise-color, dense, digits, vectors";
+    let known = "denoise, denoise-blind, denoise-color, dense, digits, vectors, signals";
     assert_eq!(error, format!("unknown preset \"denoise-colour\": it must be one of {known}"));
 }
