@@ -43,7 +43,7 @@ stopped by Ctrl-C, a termination signal or a closed terminal, and has saved a ch
 #[derive(Subcommand)]
 enum Command {
     /// Train a model in a run directory, or resume a run.
-    Train(train::Args),
+    Train(Box<train::Args>),
     /// Denoise pictures, or a generated scene.
     Denoise(denoise::Args),
     /// Fit the choice of λ by place of a denoiser to clean pictures.
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
         })
         .init();
     let result = match Cli::parse().command {
-        Command::Train(args) => train::run(args),
+        Command::Train(args) => train::run(*args),
         Command::Denoise(args) => denoise::run(args),
         Command::Adapt(args) => adapt::run(args),
         Command::Evaluate(args) => evaluate::run(args),
