@@ -58,10 +58,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    for output in [Some(&args.output), args.picture.as_ref(), args.waveforms.as_ref()] {
-        if let Some(output) = output {
-            check_output(output, &args.data, args.force)?;
-        }
+    let outputs = [Some(&args.output), args.picture.as_ref(), args.waveforms.as_ref()];
+    for output in outputs.into_iter().flatten() {
+        check_output(output, &args.data, args.force)?;
     }
     if let Some(picture) = &args.picture {
         picture_format(picture)?;
