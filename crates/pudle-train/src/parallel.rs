@@ -62,14 +62,14 @@ impl<const D: usize, A: Dictionary<D>> Parallel<D, A> {
         batch: &DeviceBatch<D>,
     ) -> Result<TrainOutput<StepRecord>> {
         loop {
-            let mut outputs = self.outputs(model, batch);
+            let outputs = self.outputs(model, batch);
             let Some(failure) = outputs.iter().find_map(|(_, reply)| reply.as_ref().err()) else {
                 return Ok(merged(model, outputs));
             };
             let failure = failure.clone();
             // A device that is late would answer a later step with the gradient of this one.
-            outputs.reverse();
-            self.workers.retain(|_| outputs.pop().is_none_or(|(_, reply)| reply.is_ok()));
+            let mut answered = outputs.iter().map(|(_, reply)| reply.is_ok());
+            self.workers.retain(|_| answered.next().unwrap_or(true));
             if !self.elastic || self.workers.is_empty() {
                 return Err(TrainError::Learner(failure));
             }

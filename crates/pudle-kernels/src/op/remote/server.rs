@@ -45,6 +45,15 @@ fn plan(scalars: &[ScalarIr]) -> Plan {
     integers.and_then(|integers| Plan::from_scalars(&integers)).expect("a plan of this version")
 }
 
+/// The product of sizes that come from another machine.
+///
+/// # Panics
+/// Panics if it is out of range: a product that wraps around would pass for another one.
+fn product(sizes: &[usize]) -> usize {
+    let all = sizes.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
+    all.expect("sizes in range")
+}
+
 /// Checks the shapes of a pass, which come from another machine, before a kernel trusts them.
 ///
 /// # Panics
@@ -65,10 +74,12 @@ fn check<B: TapedBackend>(tensors: &[FloatTensor<B>; 6], plan: Plan) {
             let [kernel, stride] = [geometry.kernel, geometry.stride];
             assert!(stride.iter().chain(&kernel).all(|length| *length > 0), "filters");
             assert!(kernel[0] <= geometry.height && kernel[1] <= geometry.width, "filters");
-            let datum = geometry.channels * geometry.height * geometry.width;
-            assert_eq!(shape.num_elements(), shape[0] * datum, "data of filters");
-            let taps = geometry.channels * kernel[0] * kernel[1];
-            assert_eq!(banks[1].shape().num_elements(), geometry.atoms * taps, "filters");
+            let data = product(&[shape[0], geometry.channels, geometry.height, geometry.width]);
+            assert_eq!(shape.num_elements(), data, "data of filters");
+            let weights = product(&[geometry.atoms, geometry.channels, kernel[0], kernel[1]]);
+            assert_eq!(banks[1].shape().num_elements(), weights, "filters");
+            let [rows, columns] = geometry.positions();
+            product(&[shape[0], geometry.atoms, rows, columns]);
             geometry.atoms
         }
     };
