@@ -68,14 +68,16 @@ checkpoint_every = 1000000
 valid_every = 1000000
 unused_window = {window}
 revive = {revive}
+update = "{update}"
 initialization = {{ kind = "{init}" }}
 """
 
 
 class Pudle:
-    def __init__(self, gradient="ae-ls", lam=0.6, layers=10, algorithm="fista", revive=False, init="random", rate=3e-3, window=50):
+    def __init__(self, gradient="ae-ls", lam=0.6, layers=10, algorithm="fista", revive=False, init="random", rate=3e-3, window=50,
+                 update="adam"):
         self.settings = dict(gradient=gradient, lam=lam, layers=layers, algorithm=algorithm, revive=str(revive).lower(), init=init,
-                             rate=rate, window=window)
+                             rate=rate, window=window, update=update)
 
     def train(self, args, path, seconds):
         run = pathlib.Path(tempfile.mkdtemp(dir=path.parent)) / "run"
@@ -193,6 +195,8 @@ METHODS = {
     "Pudle, ae-ls, from data, revived": lambda: Pudle(revive=True, init="data"),
     "Pudle, ae-lasso, revived": lambda: Pudle("ae-lasso", revive=True),
     "Pudle, dec, revived": lambda: Pudle("dec", revive=True),
+    "Pudle, online": lambda: Pudle("dec", rate=1.0, update="online"),
+    "Pudle, online, from data, revived": lambda: Pudle("dec", revive=True, init="data", rate=1.0, update="online"),
     "Pudle, 1 layer, ae-ls, revived": lambda: Pudle(layers=1, revive=True),
     "autoencoder, L1": lambda: Autoencoder(l1=0.6),
     "autoencoder, L1, revived": lambda: Autoencoder(l1=0.6, revive=True),

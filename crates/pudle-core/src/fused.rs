@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 use pudle_kernels::{Banks, Extrapolation, Network, ShiftWindows, Shrinkage, Unrolling};
 
-use crate::dictionary::{ConvDictionary2d, Dictionary, DictionaryConfig};
+use crate::dictionary::{ConvDictionary2d, Dictionary};
 use crate::encoder::Algorithm;
 use crate::level::Level;
 use crate::model::Pudle;
@@ -47,8 +47,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         recorded: usize,
     ) -> Option<Network<D>> {
         let config = self.config();
-        let matrix = matches!(config.dictionary, DictionaryConfig::Dense(_));
-        if !config.kernels.takes_fused(x, matrix) || !config.observation.is_gaussian() {
+        if !config.kernels.takes_fused(x) || !config.observation.is_gaussian() {
             return None;
         }
         let shrinkage = match (config.prox.kernel()?, config.threshold.is_signed()) {

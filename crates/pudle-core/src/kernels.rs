@@ -22,8 +22,7 @@ use crate::error::RangeError;
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Kernels {
-    /// The fused pass if the backend has one that can run the model, and the composed one otherwise, or for a matrix of atoms
-    /// on a GPU: Burn's products are faster there.
+    /// The fused pass if the backend has one that can run the model, and the composed one otherwise.
     #[default]
     Auto,
     /// One operation with its own backward pass. On the CPU, it uses that most codes are zero.
@@ -44,11 +43,10 @@ impl Kernels {
         }
     }
 
-    /// Whether the fused pass is to run on data like `x`, for a matrix or for filters.
-    pub(crate) fn takes_fused<const D: usize>(self, x: &Tensor<D>, matrix: bool) -> bool {
+    /// Whether the fused pass is to run on data like `x`.
+    pub(crate) fn takes_fused<const D: usize>(self, x: &Tensor<D>) -> bool {
         match self {
-            Kernels::Auto => pudle_kernels::supports(x) && !(matrix && pudle_kernels::is_gpu(x)),
-            Kernels::Fused => pudle_kernels::supports(x),
+            Kernels::Auto | Kernels::Fused => pudle_kernels::supports(x),
             Kernels::Composed => false,
         }
     }

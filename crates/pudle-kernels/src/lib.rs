@@ -76,7 +76,7 @@ pub use op::FlexTape;
 #[cfg(feature = "burn")]
 pub use op::{
     Adapter, Network, NetworkGradients, TapedBackend, UnrolledBackend, adapter, count_launches,
-    is_flex, is_gpu, supports,
+    is_flex, supports,
 };
 #[cfg(feature = "remote")]
 pub use op::{RemoteTape, serve_passes};

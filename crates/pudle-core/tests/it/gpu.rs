@@ -109,6 +109,30 @@ fn dictionaries_agree() {
         let name = format!("{dim}×{atoms}");
         agree::<2, DenseDictionary>(&name, config, [batch, dim], none);
     }
+    // With the Gram matrix, and without one, each as stored layers and computed again.
+    for (dim, atoms, batch) in [(21, 12, 8), (12, 40, 3)] {
+        for (recompute, algorithm) in
+            [(false, Algorithm::Ista), (true, Algorithm::Ista), (true, Algorithm::Fista)]
+        {
+            let config = network(dense(dim, atoms), 7)
+                .with_learned_step(0.1)
+                .with_algorithm(algorithm)
+                .with_recompute(recompute)
+                .with_gradient(GradientEstimator::truncated(5));
+            let name = format!("{dim}×{atoms}, {algorithm}, recomputed: {recompute}");
+            agree::<2, DenseDictionary>(&name, config, [batch, dim], none);
+        }
+        for prox in [Proximal::Relu, Proximal::Hard] {
+            let config = network(dense(dim, atoms), 4).with_prox(prox);
+            let name = format!("{dim}×{atoms}, {prox}");
+            agree::<2, DenseDictionary>(&name, config, [batch, dim], none);
+        }
+        for gradient in [GradientEstimator::DEC, GradientEstimator::AE_LASSO] {
+            let config = network(dense(dim, atoms), 4).with_gradient(gradient);
+            let name = format!("{dim}×{atoms}, {gradient}");
+            agree::<2, DenseDictionary>(&name, config, [batch, dim], none);
+        }
+    }
     for (atoms, channels, size, stride, length) in [(5, 1, 9, 4, 103), (17, 3, 4, 1, 21)] {
         let config = learned(network(conv1d(atoms, channels, size, stride), 4));
         let name = format!("{atoms} filters along signals, stride {stride}");

@@ -107,16 +107,6 @@ pub fn is_flex<const D: usize>(tensor: &Tensor<D>) -> bool {
     })
 }
 
-/// Whether a tensor is on a GPU of this machine.
-pub fn is_gpu<const D: usize>(tensor: &Tensor<D>) -> bool {
-    is_on(tensor, |kind| match kind {
-        #[cfg(any(feature = "wgpu", feature = "cuda"))]
-        DispatchTensorKind::Cube(_) => true,
-        #[allow(unreachable_patterns, reason = "other backends are features of Cargo")]
-        _ => false,
-    })
-}
-
 /// Whether `test` holds for a tensor below autodiff.
 fn is_on<const D: usize>(tensor: &Tensor<D>, test: fn(&DispatchTensorKind) -> bool) -> bool {
     let tensor = tensor.clone().into_dispatch();

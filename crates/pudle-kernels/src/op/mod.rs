@@ -18,7 +18,7 @@ mod remote;
 mod shifted;
 
 pub use adapter::{Adapter, adapter};
-pub use border::{NetworkGradients, TapedBackend, UnrolledBackend, is_flex, is_gpu, supports};
+pub use border::{NetworkGradients, TapedBackend, UnrolledBackend, is_flex, supports};
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub use cube::CubeTape;
 #[cfg(feature = "flex")]

@@ -41,7 +41,7 @@ fn analyze<C: Size>(
 
 /// `Φ(v)` at the levels of a vector of atoms.
 #[cube]
-fn shrink<C: Size>(
+pub(super) fn shrink<C: Size>(
     v: Vector<f32, C>,
     level: Vector<f32, C>,
     #[comptime] shrinkage: Shrinkage,

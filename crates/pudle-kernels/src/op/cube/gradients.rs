@@ -75,8 +75,6 @@ impl Pass {
             layout.padded_atoms(),
             layout.filters.taps(),
             self.parts()[0],
-            layout.bank[0],
-            layout.bank[1],
             sums,
         );
         reshaped(out, shape)

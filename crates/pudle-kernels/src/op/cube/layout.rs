@@ -1,13 +1,12 @@
 //! How a pass lies in the memory of a GPU.
 //!
 //! Images are `[b, C, H, W]`. Codes are `[b, positions, padded atoms]`, so that a unit reads and writes the codes of a
-//! position as vectors. A matrix is a bank of filters of one pixel, over images of one pixel with `m` channels.
+//! position as vectors.
 //!
 //! With a stride `s`, an image is a grid of blocks of `s` pixels down and across. All pixels of a block are reached by
 //! the same positions, `⌈k/s⌉` of them along each axis, each pixel by other taps.
 
 use crate::geometry::Geometry;
-use crate::settings::Problem;
 
 /// The shape of the filters, a constant of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,31 +52,13 @@ pub(super) struct Layout {
     pub code_width: usize,
     /// Numbers of a block of pixels in a vector.
     pub block_width: usize,
-    /// Numbers from one atom to the next, and from one tap to the next, in a bank.
-    pub bank: [usize; 2],
 }
 
 /// The longest vector of a kernel. A device whose vectors are shorter takes it in parts.
 pub(super) const WIDEST: usize = 16;
 
 impl Layout {
-    pub fn new(problem: Problem, batch: usize, atoms: usize) -> Self {
-        let (geometry, bank) = match problem {
-            // The matrix is `[m, p]`.
-            Problem::Dense { dim } => {
-                let pixel = [1; 2];
-                let geometry = Geometry {
-                    channels: dim,
-                    height: 1,
-                    width: 1,
-                    atoms,
-                    kernel: pixel,
-                    stride: pixel,
-                };
-                (geometry, [1, atoms])
-            }
-            Problem::Conv(geometry) => (geometry, [geometry.taps(), 1]),
-        };
+    pub fn new(geometry: Geometry, batch: usize) -> Self {
         let Geometry { channels, height, width, atoms, kernel, stride } = geometry;
         let filters = Filters { channels, kernel, stride };
         Self {
@@ -88,7 +69,6 @@ impl Layout {
             atoms,
             code_width: width_for(atoms).max(4),
             block_width: width_for(filters.block()),
-            bank,
         }
     }
 
@@ -146,15 +126,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_matrix_is_a_bank_of_filters_of_one_pixel() {
-        let layout = Layout::new(Problem::Dense { dim: 7 }, 3, 19);
-        assert_eq!(layout.places(), 1);
-        assert_eq!((layout.pixels(), layout.codes()), (21, 3 * 32));
-        assert_eq!((layout.filters.taps(), layout.filters.reach()), (7, [1, 1]));
-        assert_eq!(layout.bank, [1, 19]);
-    }
-
-    #[test]
     fn blocks_cover_an_image_that_strides_do_not_divide() {
         let geometry = Geometry {
             channels: 3,
@@ -164,7 +135,7 @@ mod tests {
             kernel: [7, 7],
             stride: [3, 3],
         };
-        let layout = Layout::new(Problem::Conv(geometry), 2, 5);
+        let layout = Layout::new(geometry, 2);
         assert_eq!(layout.blocks(), [8, 6]);
         assert_eq!(layout.filters.reach(), [3, 3]);
         assert_eq!((layout.padded_block(), layout.block_vectors()), (32, 2));

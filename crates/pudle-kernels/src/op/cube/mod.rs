@@ -5,7 +5,7 @@
 //! the banks, and `step_back` moves the gradient to the code before. Levels with a gradient take one more, `level_sums`.
 //! Nothing is read back to the host.
 //!
-//! Kernels compute in `f32`. A matrix is a bank of filters of one pixel: it runs by the same kernels, without a Gram matrix.
+//! Kernels compute in `f32`. A matrix has a pass of its own, `matrix`, with the products of Burn.
 
 // The hot kernels run without checks of their indices, which would cost more than their arithmetic. Their indices are in range for
 // any input: a unit whose place is not in the batch, or whose tap or pixel there is not, does nothing; what is read of an image
@@ -16,6 +16,7 @@ mod backward;
 mod forward;
 mod gradients;
 mod layout;
+mod matrix;
 mod outer;
 mod pack;
 mod pass;
@@ -28,10 +29,36 @@ use burn_cubecl::tensor::CubeTensor;
 
 use crate::encoder::Wanted;
 use crate::op::border::{NetworkGradients, TapedBackend, UnrolledBackend};
+use crate::op::cube::matrix::{MatrixPass, MatrixTape};
 use crate::op::cube::pass::{Inputs, Pass};
+use crate::op::cube::tape::Tape;
 use crate::plan::Plan;
+use crate::settings::Problem;
 
-pub use tape::Tape as CubeTape;
+/// The tape of a pass on a GPU. Its tensors stay on the device.
+#[derive(Debug)]
+pub struct CubeTape(Kind);
+
+/// A tape by the kind of the dictionary.
+#[derive(Debug)]
+enum Kind {
+    Filters(Tape),
+    Matrix(MatrixTape),
+}
+
+/// Runs a pass, and records it if `record` is set.
+fn run(inputs: Inputs, plan: Plan, record: bool) -> (CubeTensor, Option<CubeTape>) {
+    match plan.problem {
+        Problem::Dense { .. } => {
+            let (output, tape) = MatrixPass::new(inputs, plan).forward(record);
+            (output, tape.map(|tape| CubeTape(Kind::Matrix(tape))))
+        }
+        Problem::Conv(geometry) => {
+            let (output, tape) = Pass::new(inputs, geometry, plan).forward(record);
+            (output, tape.map(|tape| CubeTape(Kind::Filters(tape))))
+        }
+    }
+}
 
 impl UnrolledBackend for CubeBackend {
     fn unrolled(
@@ -44,7 +71,7 @@ impl UnrolledBackend for CubeBackend {
         plan: Plan,
     ) -> CubeTensor {
         let banks = plan.tying.banks(analysis, synthesis, decoder);
-        Pass::new(Inputs::new(x, banks, step, levels), plan).forward(false).0
+        run(Inputs::new(x, banks, step, levels), plan, false).0
     }
 }
 
@@ -61,8 +88,7 @@ impl TapedBackend for CubeBackend {
         plan: Plan,
     ) -> (CubeTensor, CubeTape) {
         let banks = plan.tying.banks(analysis, synthesis, decoder);
-        let pass = Pass::new(Inputs::new(x, banks, step, levels), plan);
-        let (output, tape) = pass.forward(true);
+        let (output, tape) = run(Inputs::new(x, banks, step, levels), plan, true);
         (output, tape.expect("a recorded pass has a tape"))
     }
 
@@ -72,6 +98,9 @@ impl TapedBackend for CubeBackend {
         plan: Plan,
         wanted: Wanted,
     ) -> NetworkGradients<CubeBackend> {
-        tape.backward(gradient, plan.tying, wanted)
+        match &tape.0 {
+            Kind::Filters(tape) => tape.backward(gradient, plan.tying, wanted),
+            Kind::Matrix(tape) => tape.backward(gradient, wanted),
+        }
     }
 }

@@ -124,8 +124,6 @@ pub(super) fn gather(
     padded: usize,
     taps: usize,
     parts: usize,
-    per_atom: usize,
-    per_tap: usize,
     #[comptime] sums: Sums,
 ) {
     let i = unit();
@@ -152,7 +150,7 @@ pub(super) fn gather(
                 sum += decoder[part * size + number];
             }
         }
-        out[atom * per_atom + tap * per_tap] = sum;
+        out[atom * taps + tap] = sum;
     }
 }
 

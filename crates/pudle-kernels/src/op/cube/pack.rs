@@ -13,8 +13,6 @@ pub(super) fn pack_taps(
     out: &mut [f32],
     atoms: usize,
     padded: usize,
-    per_atom: usize,
-    per_tap: usize,
     #[comptime] scaled: bool,
 ) {
     let i = unit();
@@ -23,7 +21,7 @@ pub(super) fn pack_taps(
         let atom = i % padded;
         let mut value = 0.0f32;
         if atom < atoms {
-            value = bank[atom * per_atom + tap * per_tap];
+            value = bank[atom * (out.len() / padded) + tap];
         }
         if comptime!(scaled) {
             value *= -step[0];
@@ -41,8 +39,6 @@ pub(super) fn pack_blocks(
     atoms: usize,
     padded: usize,
     padded_block: usize,
-    per_atom: usize,
-    per_tap: usize,
     #[comptime] filters: Filters,
 ) {
     let i = unit();
@@ -60,7 +56,8 @@ pub(super) fn pack_blocks(
         let column = shift % reach * across + pixel % across;
         let mut value = 0.0f32;
         if atom < atoms && channel < comptime!(filters.channels) && row < height && column < width {
-            value = bank[atom * per_atom + ((channel * height + row) * width + column) * per_tap];
+            value =
+                bank[atom * comptime!(filters.taps()) + (channel * height + row) * width + column];
         }
         out[i] = value;
     }

@@ -12,13 +12,13 @@ use cubecl::client::Client;
 use cubecl::prelude::*;
 
 use crate::banks::Banks;
+use crate::geometry::Geometry;
 use crate::op::cube::layout::{Layout, WIDEST};
 use crate::op::cube::pack::{export_codes, pack_blocks, pack_levels, pack_taps};
 use crate::op::cube::shape::ExtentLaunch;
 use crate::op::cube::synthesis::decode;
 use crate::plan::Plan;
 use crate::schedule::Schedule;
-use crate::settings::Problem;
 
 /// Units of a cube.
 const UNITS: u32 = 64;
@@ -74,13 +74,8 @@ impl Inputs {
 }
 
 impl Pass {
-    pub fn new(inputs: Inputs, plan: Plan) -> Self {
-        let dims = inputs.banks.synthesis.shape();
-        let atoms = match plan.problem {
-            Problem::Dense { .. } => dims[1],
-            Problem::Conv(geometry) => geometry.atoms,
-        };
-        let layout = Layout::new(plan.problem, inputs.x.shape()[0], atoms);
+    pub fn new(inputs: Inputs, geometry: Geometry, plan: Plan) -> Self {
+        let layout = Layout::new(geometry, inputs.x.shape()[0]);
         let device = inputs.x.device.clone();
         let spare = empty(&device, WIDEST);
         let mut pass = Self {
@@ -162,8 +157,6 @@ impl Pass {
             argument(&out),
             layout.atoms,
             padded,
-            layout.bank[0],
-            layout.bank[1],
             scaled,
         );
         out
@@ -185,8 +178,6 @@ impl Pass {
             layout.atoms,
             layout.padded_atoms(),
             layout.padded_block(),
-            layout.bank[0],
-            layout.bank[1],
             layout.filters,
         );
         out
@@ -262,7 +253,8 @@ pub(super) fn grid(count: usize, vectors: usize) -> (CubeCount, CubeDim) {
     (count, CubeDim::new_1d(UNITS))
 }
 
-fn empty(device: &CubeDevice, count: usize) -> CubeTensor {
+/// Memory for `count` numbers, not set to anything.
+pub(super) fn empty(device: &CubeDevice, count: usize) -> CubeTensor {
     let shape = Shape::new([count]);
     empty_device_contiguous_dtype(device.client(), device.clone(), shape, DType::F32)
 }

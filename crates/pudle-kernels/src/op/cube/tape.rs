@@ -6,8 +6,8 @@ use burn_cubecl::tensor::CubeTensor;
 
 use crate::op::cube::pass::Pass;
 
-/// The tape of a pass on a GPU. Its tensors stay on the device.
-pub struct Tape {
+/// The tape of a pass through filters.
+pub(super) struct Tape {
     pub(super) pass: Pass,
     /// `z_T`.
     pub(super) code: CubeTensor,

@@ -1,0 +1,151 @@
+//! A pass through a matrix: its sizes, its memory and its products.
+
+use burn::backend::TensorMetadata;
+use burn::backend::ops::FloatTensorOps;
+use burn::tensor::Shape;
+use burn_cubecl::CubeBackend;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::prelude::*;
+
+use crate::op::cube::pack::pack_levels;
+use crate::op::cube::pass::{Inputs, argument, empty, grid};
+use crate::plan::Plan;
+use crate::schedule::Schedule;
+
+/// Codes in a vector, at most.
+const WIDEST: usize = 4;
+
+/// A pass through a matrix `D`, `[m, p]`, for data `[b, m]`.
+#[derive(Clone)]
+pub struct MatrixPass {
+    pub batch: usize,
+    pub dim: usize,
+    pub atoms: usize,
+    /// Codes in a vector: vectors divide the atoms.
+    pub width: usize,
+    pub schedule: Schedule,
+    pub inputs: Inputs,
+    /// `x D`, `[b, p]`.
+    pub correlations: CubeTensor,
+    /// `DᵀD`, if the products of the layers are with it.
+    pub gram: Option<CubeTensor>,
+    /// `[T or 1, b or 1, p]`.
+    pub levels: CubeTensor,
+    /// Numbers for arguments that a kernel does not use.
+    pub spare: CubeTensor,
+}
+
+impl MatrixPass {
+    /// # Panics
+    /// Panics if the banks are not tied.
+    pub fn new(inputs: Inputs, plan: Plan) -> Self {
+        assert!(inputs.banks.iter().count() == 1, "the pass through a matrix needs one dictionary");
+        let [batch, dim] = inputs.x.shape().dims();
+        let [_, atoms] = inputs.banks.synthesis.shape().dims();
+        let schedule = Schedule::new(plan.unrolling);
+        let d = inputs.banks.synthesis.clone();
+        let gram = gram_is_less(batch * schedule.layers, dim, atoms)
+            .then(|| multiply(transposed(d.clone()), d.clone()));
+        let spare = empty(&inputs.x.device, WIDEST);
+        let mut pass = Self {
+            batch,
+            dim,
+            atoms,
+            width: (0..=WIDEST.ilog2()).rev().map(|n| 1 << n).find(|w| atoms % w == 0).unwrap_or(1),
+            schedule,
+            correlations: multiply(inputs.x.clone(), d),
+            gram,
+            levels: spare.clone(),
+            spare,
+            inputs,
+        };
+        pass.levels = pass.packed_levels();
+        pass
+    }
+
+    pub fn client(&self) -> &cubecl::client::Client {
+        &self.inputs.x.client
+    }
+
+    /// The dictionary.
+    pub fn dictionary(&self) -> CubeTensor {
+        self.inputs.banks.synthesis.clone()
+    }
+
+    /// Memory of shape `[rows, p]`, not set to anything.
+    pub fn rows(&self, rows: usize) -> CubeTensor {
+        reshaped(empty(&self.inputs.x.device, rows * self.atoms), [rows, self.atoms])
+    }
+
+    /// A grid with a unit for each vector of the codes.
+    pub fn grid(&self) -> (CubeCount, CubeDim) {
+        grid(self.vectors(), 1)
+    }
+
+    /// Vectors of the codes.
+    pub fn vectors(&self) -> usize {
+        self.batch * self.atoms / self.width
+    }
+
+    /// `y DᵀD` of codes `[b, p]`.
+    pub fn product(&self, y: CubeTensor) -> CubeTensor {
+        match &self.gram {
+            Some(gram) => multiply(y, gram.clone()),
+            None => multiply(multiply(y, transposed(self.dictionary())), self.dictionary()),
+        }
+    }
+
+    /// The row of the levels of layer `t`, and how many rows the next datum is further.
+    pub fn level_row(&self, t: usize) -> [usize; 2] {
+        let [layers, data, _] = self.inputs.levels.shape().dims();
+        [t.min(layers - 1) * data, usize::from(data > 1)]
+    }
+
+    fn packed_levels(&self) -> CubeTensor {
+        let [layers, data, given] = self.inputs.levels.shape().dims();
+        let out = empty(&self.inputs.x.device, layers * data * self.atoms);
+        let (cubes, dim) = grid(layers * data * self.atoms, 1);
+        pack_levels::launch(
+            self.client(),
+            cubes,
+            dim,
+            argument(&self.inputs.levels),
+            argument(&out),
+            self.atoms,
+            self.atoms,
+            given,
+        );
+        out
+    }
+}
+
+/// Whether one product with `DᵀD` for each of `rows` codes, and forming it, is less work than two products with `D`.
+fn gram_is_less(rows: usize, dim: usize, atoms: usize) -> bool {
+    (dim + rows) * atoms < 2 * rows * dim
+}
+
+pub(super) fn multiply(a: CubeTensor, b: CubeTensor) -> CubeTensor {
+    CubeBackend::float_matmul(a, b)
+}
+
+pub(super) fn transposed(a: CubeTensor) -> CubeTensor {
+    CubeBackend::float_swap_dims(a, 0, 1)
+}
+
+pub(super) fn reshaped<const D: usize>(a: CubeTensor, shape: [usize; D]) -> CubeTensor {
+    CubeBackend::float_reshape(a, Shape::new(shape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_is_that_with_less_work() {
+        // Forming a large Gram matrix is more than ten layers of a small batch.
+        assert!(!gram_is_less(10 * 4, 1000, 1500));
+        assert!(gram_is_less(100 * 50, 1000, 1500));
+        // With twice as many atoms as dimensions, it never pays.
+        assert!(!gram_is_less(1_000_000, 256, 512));
+    }
+}
