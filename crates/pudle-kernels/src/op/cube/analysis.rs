@@ -1,42 +1,63 @@
-//! Kernels that correlate images with atoms, `Dᵀ r`: a position and a vector of atoms a unit.
+//! Kernels that correlate images with atoms, `Dᵀ r`: a few positions and a vector of atoms a unit.
 
 use cubecl::prelude::*;
 
 use crate::op::cube::layout::Filters;
-use crate::op::cube::shape::{Extent, on_support, unit};
+use crate::op::cube::shape::{Extent, TILE, of_unit, on_support};
 use crate::settings::Shrinkage;
 
-/// `Dᵀ r` at position `place` of all positions of the batch, for vector `v` of the atoms. `weights` are `[taps, padded
-/// atoms]`, and the images start behind the first `offset` numbers of `image`.
+/// Number `k` of the positions of a unit, and whether there is one.
+#[cube]
+fn position(extent: &Extent, k: usize) -> (usize, bool) {
+    let place = of_unit(k);
+    (place, place < extent.batch * extent.rows * extent.columns)
+}
+
+/// Number `k` of the positions of a unit, or the last one of all if there is none.
+#[cube]
+fn inside(extent: &Extent, k: usize) -> usize {
+    let (place, _) = position(extent, k);
+    min(place, extent.batch * extent.rows * extent.columns - 1)
+}
+
+/// `Dᵀ r` at the positions of a unit, for vector `v` of the atoms, in `sums`. `weights` are `[taps, padded atoms]`, and the images
+/// start behind the first `offset` numbers of `image`.
 #[cube]
 fn analyze<C: Size>(
     image: &[f32],
     weights: &[Vector<f32, C>],
+    sums: &mut Array<Vector<f32, C>>,
     extent: &Extent,
-    place: usize,
     v: usize,
     offset: usize,
     #[comptime] filters: Filters,
-) -> Vector<f32, C> {
+) {
     let channels = comptime!(filters.channels);
     let high = comptime!(filters.kernel[0]);
     let wide = comptime!(filters.kernel[1]);
-    let datum = place / (extent.rows * extent.columns);
-    let top = place / extent.columns % extent.rows * comptime!(filters.stride[0]);
-    let left = place % extent.columns * comptime!(filters.stride[1]);
-    let mut sum = Vector::<f32, C>::zeroed();
+    let mut corners = Array::<usize>::new(TILE);
+    #[unroll]
+    for k in 0..TILE {
+        let place = inside(extent, k);
+        let datum = place / (extent.rows * extent.columns);
+        let top = place / extent.columns % extent.rows * comptime!(filters.stride[0]);
+        let left = place % extent.columns * comptime!(filters.stride[1]);
+        corners[k] = offset + (datum * channels * extent.height + top) * extent.width + left;
+        sums[k] = Vector::<f32, C>::zeroed();
+    }
     for channel in 0..channels {
         for y in 0..high {
-            let row = (datum * channels + channel) * extent.height + top + y;
-            let start = offset + row * extent.width + left;
+            let row = (channel * extent.height + y) * extent.width;
             let tap = (channel * high + y) * wide;
             for x in 0..wide {
                 let weight = weights[(tap + x) * extent.vectors + v];
-                sum = fma(Vector::new(image[start + x]), weight, sum);
+                #[unroll]
+                for k in 0..TILE {
+                    sums[k] = fma(Vector::new(image[corners[k] + row + x]), weight, sums[k]);
+                }
             }
         }
     }
-    sum
 }
 
 /// `Φ(v)` at the levels of a vector of atoms.
@@ -83,22 +104,26 @@ pub(super) fn update<C: Size>(
     #[comptime] origin: bool,
     #[comptime] extrapolates: bool,
 ) {
-    let place = unit();
     let places = extent.rows * extent.columns;
     let v = CUBE_POS_Y as usize;
-    if place < extent.batch * places {
-        let i = place * extent.vectors + v;
-        let sum = analyze::<C>(image, weights, &extent, place, v, 0, filters);
-        let mut point = sum * Vector::new(sign);
-        if comptime!(!origin) {
-            let z = code[i];
-            point += z;
-            if comptime!(extrapolates) {
-                point = fma(z - previous[i], Vector::new(momentum), point);
+    let mut sums = Array::<Vector<f32, C>>::new(TILE);
+    analyze::<C>(image, weights, &mut sums, &extent, v, 0, filters);
+    #[unroll]
+    for k in 0..TILE {
+        let (place, there) = position(&extent, k);
+        if there {
+            let i = place * extent.vectors + v;
+            let mut point = sums[k] * Vector::new(sign);
+            if comptime!(!origin) {
+                let z = code[i];
+                point += z;
+                if comptime!(extrapolates) {
+                    point = fma(z - previous[i], Vector::new(momentum), point);
+                }
             }
+            let row = level_row + place / places * level_stride;
+            next[i] = shrink::<C>(point, levels[row * extent.vectors + v], shrinkage);
         }
-        let row = level_row + place / places * level_stride;
-        next[i] = shrink::<C>(point, levels[row * extent.vectors + v], shrinkage);
     }
 }
 
@@ -115,23 +140,28 @@ pub(super) fn start_back<C: Size>(
     offset: usize,
     #[comptime] filters: Filters,
 ) {
-    let place = unit();
     let places = extent.rows * extent.columns;
     let v = CUBE_POS_Y as usize;
-    if place < extent.batch * places {
-        let mut sum = analyze::<C>(gradient, weights, &extent, place, v, offset, filters);
-        let datum = place / places;
-        let here = place % places;
-        #[unroll]
-        for i in 0..C::value() {
-            let atom = v * C::value() + i;
-            if atom < atoms {
-                let given = gradient[(datum * atoms + atom) * places + here];
-                sum.insert(i, sum.extract(i) + given);
+    let mut sums = Array::<Vector<f32, C>>::new(TILE);
+    analyze::<C>(gradient, weights, &mut sums, &extent, v, offset, filters);
+    #[unroll]
+    for k in 0..TILE {
+        let (place, there) = position(&extent, k);
+        if there {
+            let mut sum = sums[k];
+            let datum = place / places;
+            let here = place % places;
+            #[unroll]
+            for i in 0..C::value() {
+                let atom = v * C::value() + i;
+                if atom < atoms {
+                    let given = gradient[(datum * atoms + atom) * places + here];
+                    sum.insert(i, sum.extract(i) + given);
+                }
             }
+            let i = place * extent.vectors + v;
+            u[i] = on_support::<C>(code[i], sum);
         }
-        let i = place * extent.vectors + v;
-        u[i] = on_support::<C>(code[i], sum);
     }
 }
 
@@ -149,17 +179,21 @@ pub(super) fn step_back<C: Size>(
     #[comptime] filters: Filters,
     #[comptime] extrapolates: bool,
 ) {
-    let place = unit();
     let v = CUBE_POS_Y as usize;
-    if place < extent.batch * extent.rows * extent.columns {
-        let i = place * extent.vectors + v;
-        let sum = analyze::<C>(response, weights, &extent, place, v, 0, filters);
-        let slope = u[i] + sum;
-        let mut gradient = slope;
-        if comptime!(extrapolates) {
-            gradient = fma(slope, Vector::new(momentum), slope + carried[i]);
-            carried[i] = slope * Vector::new(0.0 - momentum);
+    let mut sums = Array::<Vector<f32, C>>::new(TILE);
+    analyze::<C>(response, weights, &mut sums, &extent, v, 0, filters);
+    #[unroll]
+    for k in 0..TILE {
+        let (place, there) = position(&extent, k);
+        if there {
+            let i = place * extent.vectors + v;
+            let slope = u[i] + sums[k];
+            let mut gradient = slope;
+            if comptime!(extrapolates) {
+                gradient = fma(slope, Vector::new(momentum), slope + carried[i]);
+                carried[i] = slope * Vector::new(0.0 - momentum);
+            }
+            u[i] = on_support::<C>(code[i], gradient);
         }
-        u[i] = on_support::<C>(code[i], gradient);
     }
 }

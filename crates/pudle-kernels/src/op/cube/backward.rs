@@ -22,6 +22,7 @@ use crate::op::border::NetworkGradients;
 use crate::op::cube::analysis::{start_back, step_back};
 use crate::op::cube::outer::{Products, level_sums, outer};
 use crate::op::cube::pass::{Pass, argument, grid};
+use crate::op::cube::shape::TILE;
 use crate::op::cube::synthesis::response;
 use crate::op::cube::tape::{Layers, State, Tape};
 use crate::settings::Shrinkage;
@@ -38,8 +39,8 @@ const NUMBERS: usize = 1 << 24;
 /// Positions of a part of the gradient of the levels.
 const CHUNK: usize = 32;
 
-/// Units of a cube of `outer`.
-const TAPS: u32 = 32;
+/// Most units of a cube of `outer`.
+const UNITS: usize = 32;
 
 /// The gradients that the layers add to.
 pub(super) struct Work {
@@ -142,13 +143,15 @@ impl Pass {
         self.layout.places().div_ceil(CHUNK)
     }
 
-    /// The grid of `outer`.
-    fn grid_of_parts(&self) -> (CubeCount, CubeDim) {
+    /// The grid of `outer`, for one product or two.
+    fn grid_of_parts(&self, products: usize) -> (CubeCount, CubeDim) {
         let [parts, _] = self.parts();
-        let taps = self.layout.filters.taps().div_ceil(TAPS as usize);
+        let units = self.layout.filters.taps().div_ceil(TILE);
+        let cubes = units.div_ceil(UNITS);
+        let dim = units.div_ceil(cubes);
         let vectors = self.layout.code_vectors();
-        let count = CubeCount::Static(taps as u32, vectors as u32, parts as u32);
-        (count, CubeDim::new_1d(TAPS))
+        let count = CubeCount::Static(cubes as u32, vectors as u32, (products * parts) as u32);
+        (count, CubeDim::new_1d(dim as u32))
     }
 
     /// The parts of the decoder's product, `[parts, taps, padded atoms]`.
@@ -157,7 +160,7 @@ impl Pass {
         let size = self.layout.filters.taps() * self.layout.padded_atoms();
         let out = self.empty(parts * size);
         let products = Products { second: false, origin: false, extrapolates: false, fresh: true };
-        let (cubes, dim) = self.grid_of_parts();
+        let (cubes, dim) = self.grid_of_parts(1);
         // SAFETY: indices stay in range, as `mod.rs` says.
         unsafe {
             outer::launch_unchecked(
@@ -308,7 +311,7 @@ impl Pass {
             fresh,
         };
         let [_, rows] = self.parts();
-        let (cubes, dim) = self.grid_of_parts();
+        let (cubes, dim) = self.grid_of_parts(2);
         // SAFETY: indices stay in range, as `mod.rs` says.
         unsafe {
             outer::launch_unchecked(

@@ -50,7 +50,7 @@ enum Kind {
 fn run(inputs: Inputs, plan: Plan, record: bool) -> (CubeTensor, Option<CubeTape>) {
     match plan.problem {
         Problem::Dense { .. } => {
-            let (output, tape) = MatrixPass::new(inputs, plan).forward(record);
+            let (output, tape) = MatrixPass::new(inputs, plan, record).forward(record);
             (output, tape.map(|tape| CubeTape(Kind::Matrix(tape))))
         }
         Problem::Conv(geometry) => {

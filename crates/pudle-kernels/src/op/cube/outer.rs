@@ -6,7 +6,7 @@
 use cubecl::prelude::*;
 
 use crate::op::cube::layout::Filters;
-use crate::op::cube::shape::{Extent, unit};
+use crate::op::cube::shape::{Extent, TILE, unit};
 
 /// Which products a launch of `outer` adds up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,10 +21,10 @@ pub(super) struct Products {
     pub fresh: bool,
 }
 
-/// The products of patches with codes, for one tap and a vector of atoms a unit, over `rows` positions a cube.
+/// The products of patches with codes, for `TILE` taps and a vector of atoms a unit, over `rows` positions a cube.
 ///
 /// `partial` is `[parts, 1 or 2, taps, padded atoms]`. The first product is `sign · image ⊗ u`, with the images behind
-/// the first `offset` numbers of `image`; the second is `response ⊗ y`.
+/// the first `offset` numbers of `image`; the second is `response ⊗ y`. The products of a part are two cubes of the grid.
 #[cube(launch_unchecked)]
 pub(super) fn outer<C: Size>(
     image: &[f32],
@@ -41,63 +41,84 @@ pub(super) fn outer<C: Size>(
     #[comptime] filters: Filters,
     #[comptime] products: Products,
 ) {
-    let high = comptime!(filters.kernel[0]);
-    let wide = comptime!(filters.kernel[1]);
-    let down = comptime!(filters.stride[0]);
-    let across = comptime!(filters.stride[1]);
-    let channels = comptime!(filters.channels);
     let taps = comptime!(filters.taps());
-    let parts = comptime!(if products.second { 2usize } else { 1usize });
-    let tap = ABSOLUTE_POS_X as usize;
+    let count = comptime!(if products.second { 2usize } else { 1usize });
     let v = CUBE_POS_Y as usize;
-    let part = CUBE_POS_Z as usize;
+    let part = CUBE_POS_Z as usize / count;
+    let second = comptime!(products.second) && CUBE_POS_Z as usize % count == 1;
     let from = part * rows;
     let to = min(from + rows, extent.batch * extent.rows * extent.columns);
-    if tap < taps {
-        // The tap's pixel in the patch at the first position.
-        let channel = tap / (high * wide);
-        let corner = (channel * extent.height + tap / wide % high) * extent.width + tap % wide;
-        let pixels = channels * extent.height * extent.width;
-        let mut column = from % extent.columns;
-        let mut row = from / extent.columns % extent.rows;
-        let mut start = from / extent.columns / extent.rows * pixels + corner;
-        let mut first = Vector::<f32, C>::zeroed();
-        let mut second = Vector::<f32, C>::zeroed();
-        for place in from..to {
-            let pixel = start + row * down * extent.width + column * across;
-            let i = place * extent.vectors + v;
-            first = fma(Vector::new(image[offset + pixel]), u[i], first);
-            if comptime!(products.second && !products.origin) {
+    let mut sums = Array::<Vector<f32, C>>::new(TILE);
+    let mut corners = Array::<usize>::new(TILE);
+    #[unroll]
+    for k in 0..TILE {
+        sums[k] = Vector::<f32, C>::zeroed();
+        corners[k] = corner(&extent, min(tap(k), taps - 1), filters);
+    }
+    if second {
+        if comptime!(products.second && !products.origin) {
+            for place in from..to {
+                let start = first_pixel(&extent, place, filters);
+                let i = place * extent.vectors + v;
                 let mut y = code[i];
                 if comptime!(products.extrapolates) {
                     y = fma(y - previous[i], Vector::new(momentum), y);
                 }
-                second = fma(Vector::new(response[pixel]), y, second);
-            }
-            column += 1;
-            if column == extent.columns {
-                column = 0;
-                row += 1;
-                if row == extent.rows {
-                    row = 0;
-                    start += pixels;
+                #[unroll]
+                for k in 0..TILE {
+                    sums[k] = fma(Vector::new(response[start + corners[k]]), y, sums[k]);
                 }
             }
         }
-        first *= Vector::new(sign);
-        let at = (part * parts * taps + tap) * extent.vectors + v;
-        if comptime!(!products.fresh) {
-            first += partial[at];
-        }
-        partial[at] = first;
-        if comptime!(products.second) {
-            let at = at + taps * extent.vectors;
-            if comptime!(!products.fresh) {
-                second += partial[at];
+    } else {
+        for place in from..to {
+            let start = offset + first_pixel(&extent, place, filters);
+            let slope = u[place * extent.vectors + v];
+            #[unroll]
+            for k in 0..TILE {
+                sums[k] = fma(Vector::new(image[start + corners[k]]), slope, sums[k]);
             }
-            partial[at] = second;
+        }
+        #[unroll]
+        for k in 0..TILE {
+            sums[k] *= Vector::new(sign);
         }
     }
+    #[unroll]
+    for k in 0..TILE {
+        if tap(k) < taps {
+            let at = (CUBE_POS_Z as usize * taps + tap(k)) * extent.vectors + v;
+            let mut sum = sums[k];
+            if comptime!(!products.fresh) {
+                sum += partial[at];
+            }
+            partial[at] = sum;
+        }
+    }
+}
+
+/// Number `k` of the taps of a unit.
+#[cube]
+fn tap(k: usize) -> usize {
+    (CUBE_POS_X as usize * TILE + k) * CUBE_DIM_X as usize + UNIT_POS_X as usize
+}
+
+/// The pixel of a tap in the patch at the first position.
+#[cube]
+fn corner(extent: &Extent, tap: usize, #[comptime] filters: Filters) -> usize {
+    let high = comptime!(filters.kernel[0]);
+    let wide = comptime!(filters.kernel[1]);
+    let channel = tap / (high * wide);
+    (channel * extent.height + tap / wide % high) * extent.width + tap % wide
+}
+
+/// The first pixel of the patch at a position.
+#[cube]
+fn first_pixel(extent: &Extent, place: usize, #[comptime] filters: Filters) -> usize {
+    let pixels = comptime!(filters.channels) * extent.height * extent.width;
+    let row = place / extent.columns % extent.rows * comptime!(filters.stride[0]);
+    let column = place % extent.columns * comptime!(filters.stride[1]);
+    place / (extent.rows * extent.columns) * pixels + row * extent.width + column
 }
 
 /// Which sums make the gradient of a bank.

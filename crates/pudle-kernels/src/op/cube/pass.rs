@@ -15,7 +15,7 @@ use crate::banks::Banks;
 use crate::geometry::Geometry;
 use crate::op::cube::layout::{Layout, WIDEST};
 use crate::op::cube::pack::{export_codes, pack_blocks, pack_levels, pack_taps};
-use crate::op::cube::shape::ExtentLaunch;
+use crate::op::cube::shape::{ExtentLaunch, TILE};
 use crate::op::cube::synthesis::decode;
 use crate::plan::Plan;
 use crate::schedule::Schedule;
@@ -125,16 +125,17 @@ impl Pass {
         ExtentLaunch::new(batch, image[0], image[1], positions[0], positions[1], vectors)
     }
 
-    /// A grid with a unit for each vector of codes.
+    /// A grid whose units have `TILE` vectors of codes each.
     pub fn grid_of_codes(&self) -> (CubeCount, CubeDim) {
-        let Layout { batch, .. } = self.layout;
-        grid(batch * self.layout.places(), self.layout.code_vectors())
+        let places = self.layout.batch * self.layout.places();
+        grid(places.div_ceil(TILE), self.layout.code_vectors())
     }
 
-    /// A grid with a unit for each vector of a block of pixels.
+    /// A grid whose units have vectors of `TILE` blocks of pixels each.
     pub fn grid_of_blocks(&self) -> (CubeCount, CubeDim) {
         let [rows, columns] = self.layout.blocks();
-        grid(self.layout.batch * rows * columns, self.layout.block_vectors())
+        let blocks = self.layout.batch * rows * columns;
+        grid(blocks.div_ceil(TILE), self.layout.block_vectors())
     }
 
     /// Shape of the levels.

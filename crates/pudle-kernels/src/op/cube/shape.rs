@@ -19,6 +19,17 @@ pub(super) struct Extent {
     pub vectors: usize,
 }
 
+/// Positions, or blocks of pixels, or taps of a unit. Each weight that it reads is multiplied by numbers of all of them.
+pub(super) const TILE: usize = 4;
+
+/// Number `k` of what a unit works on along the x and z axes of the grid. A cube has `TILE` times as many as it has units, and
+/// neighbours have neighbouring ones.
+#[cube]
+pub(super) fn of_unit(k: usize) -> usize {
+    let cube = CUBE_POS_Z as usize * CUBE_COUNT_X as usize + CUBE_POS_X as usize;
+    (cube * TILE + k) * CUBE_DIM_X as usize + UNIT_POS_X as usize
+}
+
 /// The number of a unit along the x and z axes of the grid.
 #[cube]
 pub(super) fn unit() -> usize {

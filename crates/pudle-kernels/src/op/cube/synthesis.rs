@@ -1,9 +1,9 @@
-//! Kernels that add up atoms: `D z`, a block of pixels a unit.
+//! Kernels that add up atoms: `D z`, a few blocks of pixels a unit.
 
 use cubecl::prelude::*;
 
 use crate::op::cube::layout::Filters;
-use crate::op::cube::shape::{Extent, unit};
+use crate::op::cube::shape::{Extent, TILE, of_unit};
 
 /// A block of pixels, and which of its vectors a unit computes.
 #[derive(CubeType, Clone, Copy)]
@@ -11,25 +11,27 @@ struct Block {
     datum: usize,
     row: usize,
     column: usize,
-    /// The number of the vector, of `vectors`.
+    /// The number of the vector.
     vector: usize,
-    vectors: usize,
+    /// Whether the batch has this block.
+    there: bool,
 }
 
-/// The block of a unit. Its datum is not in the batch if the unit has nothing to do.
+/// Number `k` of the blocks of a unit.
 #[cube]
-fn block(extent: &Extent, #[comptime] filters: Filters) -> Block {
+fn block(extent: &Extent, k: usize, #[comptime] filters: Filters) -> Block {
     let down = comptime!(filters.stride[0]);
     let across = comptime!(filters.stride[1]);
     let rows = extent.height.div_ceil(down);
     let columns = extent.width.div_ceil(across);
-    let i = unit();
+    let i = of_unit(k);
+    let datum = i / (rows * columns);
     Block {
-        datum: i / (rows * columns),
+        datum,
         row: i / columns % rows,
         column: i % columns,
         vector: CUBE_POS_Y as usize,
-        vectors: CUBE_COUNT_Y as usize,
+        there: datum < extent.batch,
     }
 }
 
@@ -50,51 +52,65 @@ fn pixel(
     let channel = number / (down * across);
     let row = block.row * down + number / across % down;
     let column = block.column * across + number % across;
-    let inside = channel < channels && row < extent.height && column < extent.width;
+    let inside = block.there && channel < channels && row < extent.height && column < extent.width;
     let place = ((block.datum * channels + channel) * extent.height + row) * extent.width + column;
     select(inside, place, none)
 }
 
-/// `D y` in a vector of a block, with `y = z + m (z − z₋)`.
+/// `D y` in a vector of each block of a unit, in `sums`, with `y = z + m (z − z₋)`.
 #[cube]
 fn synthesize<C: Size, N: Size>(
     code: &[Vector<f32, C>],
     previous: &[Vector<f32, C>],
     weights: &[Vector<f32, N>],
+    sums: &mut Array<Vector<f32, N>>,
     extent: &Extent,
-    block: &Block,
     momentum: f32,
     #[comptime] filters: Filters,
     #[comptime] extrapolates: bool,
-) -> Vector<f32, N> {
+) {
     let high = comptime!(filters.reach()[0]);
     let wide = comptime!(filters.reach()[1]);
-    let mut sum = Vector::<f32, N>::zeroed();
+    let vector = CUBE_POS_Y as usize;
+    let vectors = CUBE_COUNT_Y as usize;
+    let mut points = Array::<Vector<f32, C>>::new(TILE);
+    #[unroll]
+    for k in 0..TILE {
+        sums[k] = Vector::<f32, N>::zeroed();
+    }
     for down in 0..high {
         for across in 0..wide {
-            // Above the first row or before the first column, the difference wraps around.
-            let row = block.row - down;
-            let column = block.column - across;
-            if row < extent.rows && column < extent.columns {
-                let place = (block.datum * extent.rows + row) * extent.columns + column;
-                let shift = down * wide + across;
-                for v in 0..extent.vectors {
-                    let mut y = code[place * extent.vectors + v];
-                    if comptime!(extrapolates) {
-                        let before = previous[place * extent.vectors + v];
-                        y = fma(y - before, Vector::new(momentum), y);
+            let shift = down * wide + across;
+            for v in 0..extent.vectors {
+                #[unroll]
+                for k in 0..TILE {
+                    let block = block(extent, k, filters);
+                    // Above the first row or before the first column, the difference wraps around.
+                    let row = block.row - down;
+                    let column = block.column - across;
+                    let mut y = Vector::<f32, C>::zeroed();
+                    if block.there && row < extent.rows && column < extent.columns {
+                        let place = (block.datum * extent.rows + row) * extent.columns + column;
+                        y = code[place * extent.vectors + v];
+                        if comptime!(extrapolates) {
+                            let before = previous[place * extent.vectors + v];
+                            y = fma(y - before, Vector::new(momentum), y);
+                        }
                     }
-                    let first = (shift * extent.vectors + v) * C::value();
+                    points[k] = y;
+                }
+                let first = (shift * extent.vectors + v) * C::value();
+                #[unroll]
+                for i in 0..C::value() {
+                    let weight = weights[(first + i) * vectors + vector];
                     #[unroll]
-                    for i in 0..C::value() {
-                        let weight = weights[(first + i) * block.vectors + block.vector];
-                        sum = fma(Vector::new(y.extract(i)), weight, sum);
+                    for k in 0..TILE {
+                        sums[k] = fma(Vector::new(points[k].extract(i)), weight, sums[k]);
                     }
                 }
             }
         }
     }
-    sum
 }
 
 /// `r = D y − x`.
@@ -110,23 +126,25 @@ pub(super) fn residual<C: Size, N: Size>(
     #[comptime] filters: Filters,
     #[comptime] extrapolates: bool,
 ) {
-    let block = block(&extent, filters);
-    if block.datum < extent.batch {
-        let sum = synthesize::<C, N>(
-            code,
-            previous,
-            weights,
-            &extent,
-            &block,
-            momentum,
-            filters,
-            extrapolates,
-        );
+    let mut sums = Array::<Vector<f32, N>>::new(TILE);
+    synthesize::<C, N>(
+        code,
+        previous,
+        weights,
+        &mut sums,
+        &extent,
+        momentum,
+        filters,
+        extrapolates,
+    );
+    #[unroll]
+    for k in 0..TILE {
+        let block = block(&extent, k, filters);
         #[unroll]
         for i in 0..N::value() {
             let place = pixel(&extent, &block, i, x.len(), filters, N::value());
             if place < x.len() {
-                out[place] = sum.extract(i) - x[place];
+                out[place] = sums[k].extract(i) - x[place];
             }
         }
     }
@@ -142,15 +160,17 @@ pub(super) fn decode<C: Size, N: Size>(
     offset: usize,
     #[comptime] filters: Filters,
 ) {
-    let block = block(&extent, filters);
-    if block.datum < extent.batch {
-        let sum = synthesize::<C, N>(code, code, weights, &extent, &block, 0.0, filters, false);
-        let pixels = out.len() - offset;
+    let mut sums = Array::<Vector<f32, N>>::new(TILE);
+    synthesize::<C, N>(code, code, weights, &mut sums, &extent, 0.0, filters, false);
+    let pixels = out.len() - offset;
+    #[unroll]
+    for k in 0..TILE {
+        let block = block(&extent, k, filters);
         #[unroll]
         for i in 0..N::value() {
             let place = pixel(&extent, &block, i, pixels, filters, N::value());
             if place < pixels {
-                out[offset + place] = sum.extract(i);
+                out[offset + place] = sums[k].extract(i);
             }
         }
     }
@@ -169,14 +189,16 @@ pub(super) fn response<C: Size, N: Size>(
     #[comptime] data: bool,
     #[comptime] fresh: bool,
 ) {
-    let block = block(&extent, filters);
-    if block.datum < extent.batch {
-        let sum = synthesize::<C, N>(u, u, weights, &extent, &block, 0.0, filters, false);
+    let mut sums = Array::<Vector<f32, N>>::new(TILE);
+    synthesize::<C, N>(u, u, weights, &mut sums, &extent, 0.0, filters, false);
+    #[unroll]
+    for k in 0..TILE {
+        let block = block(&extent, k, filters);
         #[unroll]
         for i in 0..N::value() {
             let place = pixel(&extent, &block, i, out.len(), filters, N::value());
             if place < out.len() {
-                let w = sum.extract(i);
+                let w = sums[k].extract(i);
                 out[place] = w;
                 if comptime!(data) {
                     let mut added = step[0] * w;

@@ -38,13 +38,13 @@ pub struct MatrixPass {
 impl MatrixPass {
     /// # Panics
     /// Panics if the banks are not tied.
-    pub fn new(inputs: Inputs, plan: Plan) -> Self {
+    pub fn new(inputs: Inputs, plan: Plan, record: bool) -> Self {
         assert!(inputs.banks.iter().count() == 1, "the pass through a matrix needs one dictionary");
         let [batch, dim] = inputs.x.shape().dims();
         let [_, atoms] = inputs.banks.synthesis.shape().dims();
         let schedule = Schedule::new(plan.unrolling);
         let d = inputs.banks.synthesis.clone();
-        let gram = gram_is_less(batch * schedule.layers, dim, atoms)
+        let gram = gram_is_less(batch * schedule.layers, dim, atoms, record)
             .then(|| multiply(transposed(d.clone()), d.clone()));
         let spare = empty(&inputs.x.device, WIDEST);
         let mut pass = Self {
@@ -119,9 +119,15 @@ impl MatrixPass {
     }
 }
 
-/// Whether one product with `DᵀD` for each of `rows` codes, and forming it, is less work than two products with `D`.
-fn gram_is_less(rows: usize, dim: usize, atoms: usize) -> bool {
-    (dim + rows) * atoms < 2 * rows * dim
+/// Whether the products with `DᵀD`, and forming it, are less work than those with `D`, for `rows` codes of all layers and data.
+///
+/// Forward, a code takes `p²` multiplications in Gram form and `2 m p` with `D`. A recorded code takes `2 p²` and `6 m p` more: for
+/// the layer backward, and for the gradient of the dictionary. `DᵀD` takes `m p²`, and its gradient as much.
+fn gram_is_less(rows: usize, dim: usize, atoms: usize, record: bool) -> bool {
+    match record {
+        true => (3 * rows + 2 * dim) * atoms < 8 * rows * dim,
+        false => (rows + dim) * atoms < 2 * rows * dim,
+    }
 }
 
 pub(super) fn multiply(a: CubeTensor, b: CubeTensor) -> CubeTensor {
@@ -143,9 +149,12 @@ mod tests {
     #[test]
     fn the_form_is_that_with_less_work() {
         // Forming a large Gram matrix is more than ten layers of a small batch.
-        assert!(!gram_is_less(10 * 4, 1000, 1500));
-        assert!(gram_is_less(100 * 50, 1000, 1500));
-        // With twice as many atoms as dimensions, it never pays.
-        assert!(!gram_is_less(1_000_000, 256, 512));
+        assert!(!gram_is_less(10 * 4, 1000, 1500, false));
+        assert!(!gram_is_less(10 * 4, 1000, 1500, true));
+        assert!(gram_is_less(100 * 50, 1000, 1500, false));
+        assert!(gram_is_less(20 * 50, 1000, 1500, true));
+        // With many more atoms than dimensions, it never pays.
+        assert!(!gram_is_less(1_000_000, 256, 512, false));
+        assert!(!gram_is_less(1_000_000, 256, 768, true));
     }
 }
