@@ -132,7 +132,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 schedule: args.schedule.is_some(),
             };
             let atoms = args.matrix.atoms();
-            let opened = match args.recording.open(&mut config, given.file, atoms)? {
+            let opened = match args.recording.open(&mut config, given.file, atoms, args.steps.is_some())? {
                 Some(opened) => Some(opened),
                 None => args.matrix.open(&mut config, given)?,
             };
@@ -206,7 +206,7 @@ fn apply_flags(args: &Args, config: &mut RunConfig) -> Result<(), Failure> {
         config.data.set_folder(absolute(dir))?;
     }
     args.matrix.apply(config, args.config.is_some())?;
-    args.recording.apply(config)?;
+    args.recording.apply(config, args.matrix.has_validation())?;
     if let Some(dir) = &args.valid {
         config
             .data
