@@ -46,7 +46,7 @@ pub struct RecordingArgs {
     #[arg(long, value_name = "S", value_parser = ["free", "shared"], requires = "onsets")]
     sizes: Option<String>,
     /// Make atoms smooth: a weight of half their squared second differences, or auto (with --onsets, the weight that is best on
-    /// trials that are held out) [default: auto with --onsets, otherwise 0].
+    /// trials that are left out) [default: auto with --onsets, otherwise 0].
     #[arg(long, value_name = "W", value_parser = parse_smooth, allow_negative_numbers = true, conflicts_with = "resume")]
     smooth: Option<Smooth>,
     /// Make every atom a waveform times a weight for each channel.
@@ -189,8 +189,12 @@ impl RecordingArgs {
         windows: &RecordingWindows,
     ) -> Result<(), Failure> {
         let onsets = windows.onsets().map_or(0, Onsets::count);
-        let sizes = if config.model.shared { "one size for each atom" } else { "sizes of their own" };
-        say!("{onsets} onsets, {sizes}; {} data, a baseline for each trial", config.model.observation);
+        let sizes =
+            if config.model.shared { "one size for each atom" } else { "sizes of their own" };
+        say!(
+            "{onsets} onsets, {sizes}; {} data, a baseline for each trial",
+            config.model.observation
+        );
         let weight = match (self.smooth, windows.trials().len()) {
             (Some(Smooth::Weight(_)), _) => return Ok(()),
             (None, _) if config.training.smooth > 0.0 => return Ok(()),
@@ -200,7 +204,7 @@ impl RecordingArgs {
             }
             _ => OwnRecording::find_smooth(config, opened)?,
         };
-        say!("smooth = {weight}, the best on trials that were held out");
+        say!("smooth = {weight}, the best on trials that were left out");
         Ok(())
     }
 }

@@ -83,11 +83,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             ("--drift", args.drift.is_some()),
         ]
         .to_vec(),
-        false => [("--trials", args.trials.is_some()), ("--spikes", args.spikes.is_some())].to_vec(),
+        false => {
+            [("--trials", args.trials.is_some()), ("--spikes", args.spikes.is_some())].to_vec()
+        }
     };
     if let Some((flag, _)) = others.iter().find(|(_, given)| *given) {
         let other = if counts { "waveforms in white noise" } else { "counts" };
-        return Err(format!("{flag} is for {other}, but the observations are {}", args.observations).into());
+        return Err(format!(
+            "{flag} is for {other}, but the observations are {}",
+            args.observations
+        )
+        .into());
     }
     if counts { counts_of(args) } else { waveforms_of(args) }
 }

@@ -132,10 +132,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 schedule: args.schedule.is_some(),
             };
             let atoms = args.matrix.atoms();
-            let opened = match args.recording.open(&mut config, given.file, atoms, args.steps.is_some())? {
-                Some(opened) => Some(opened),
-                None => args.matrix.open(&mut config, given)?,
-            };
+            let opened =
+                match args.recording.open(&mut config, given.file, atoms, args.steps.is_some())? {
+                    Some(opened) => Some(opened),
+                    None => args.matrix.open(&mut config, given)?,
+                };
             let (seed, backend) = (config.seed, config.backend);
             let mut path = PathBuf::new();
             let place = || {

@@ -143,7 +143,13 @@ mod tests {
                 return Err(DataError::range("step", step, "another"));
             }
             self.made.fetch_add(1, Ordering::SeqCst);
-            Ok(Batch { shape: vec![1], input: vec![step as f32], target: vec![0.0], noise: vec![], support: None })
+            Ok(Batch {
+                shape: vec![1],
+                input: vec![step as f32],
+                target: vec![0.0],
+                noise: vec![],
+                support: None,
+            })
         }
 
         fn describe(&self) -> String {

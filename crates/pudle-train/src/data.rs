@@ -292,9 +292,9 @@ pub(crate) fn to_device<const D: usize>(
         true => Noise::Unknown,
         false => Noise::PerDatum(batch.noise.iter().map(|sigma| f64::from(*sigma)).collect()),
     };
-    let support = batch.support.map(|Support { shape, values }| {
-        Tensor::from_data(TensorData::new(values, shape), device)
-    });
+    let support = batch
+        .support
+        .map(|Support { shape, values }| Tensor::from_data(TensorData::new(values, shape), device));
     let (input, target, mask) = (tensor(batch.input), tensor(batch.target), mask.map(tensor));
     DeviceBatch { input, target, noise, shifts, mask, support, energy, share: 1.0 }
 }

@@ -268,9 +268,7 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
             (Some(objective), _) => objective,
             (None, None) if self.refit => refitted_objective(&self.model, input, target, &noise),
             (None, None) => self.model.objective(input, target, &noise),
-            (None, Some(windows)) => {
-                self.model.shifted_objective(input, target, &noise, &windows)
-            }
+            (None, Some(windows)) => self.model.shifted_objective(input, target, &noise, &windows),
         };
         if self.smooth > 0.0 {
             let rough = self.model.roughness(&objective.code) * self.smooth;
@@ -323,9 +321,8 @@ impl<const D: usize, A: Dictionary<D>> InferenceStep for Trainee<D, A> {
         let (objective, error) = match given {
             Some(objective) => {
                 let mask = batch.mask.map(Tensor::inner);
-                let error = mask.map(|mask| {
-                    Error { target, mask }.of(objective.reconstruction.clone())
-                });
+                let error =
+                    mask.map(|mask| Error { target, mask }.of(objective.reconstruction.clone()));
                 (objective, error)
             }
             None => {

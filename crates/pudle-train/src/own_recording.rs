@@ -23,14 +23,14 @@ const BATCH_NUMBERS: usize = 1 << 22;
 /// Samples of a trial, in atoms, from which on a part of it can be held out.
 const LEAST_SPLIT: usize = 40;
 /// Layers and steps for trials with known onsets, whose atoms start near the optimum, and the learning rate.
-const ONSET_LAYERS: usize = 50;
-const ONSET_STEPS: u64 = 20;
+const ONSET_LAYERS: usize = 40;
+const ONSET_STEPS: u64 = 10;
 const ONSET_RATE: f64 = 1e-4;
 /// The smallest λ at which events are counted for a wanted rate, in standard deviations of the noise.
 const LEAST_LAMBDA: f32 = 2.5;
 
 /// Trials of a batch with known onsets, at most.
-const TRIALS: usize = 64;
+const TRIALS: usize = 32;
 
 /// Settings for trials with known onsets.
 fn fit_trials(config: &mut RunConfig, recording: &Recording) {
@@ -72,7 +72,7 @@ impl OwnRecording {
     /// 4,096 samples, or 16 atoms if that is more, but at most the half of a trial. Level and noise of each channel are measured,
     /// so that the noise of what is trained on has a standard deviation of 1. Counts stay as they are.
     ///
-    /// With known onsets, a window is a trial, each channel of it has a baseline that is inferred, and a step takes up to 64 trials.
+    /// With known onsets, a window is a trial, each channel of it has a baseline that is inferred, and a step takes up to 32 trials.
     ///
     /// # Errors
     /// Returns an error if a number is out of its range, or if samples cannot be read.
@@ -154,7 +154,7 @@ impl OwnRecording {
     }
 
     /// Sets the weight of the penalty on second differences to the one, of some between 0 and 100,000, with the smallest loss on
-    /// trials that are held out, a fourth of them in turn, and returns it. For known onsets.
+    /// trials that are left out, one at a time, and returns it. For known onsets.
     ///
     /// # Errors
     /// Returns an error if onsets are not known, if there is one trial only, or if data cannot be read.

@@ -187,10 +187,12 @@ fn gradients_with_baselines_shared_codes_and_missing_data_equal_finite_differenc
                     .with_algorithm(algorithm)
                     .with_gradient(gradient);
                 let x = counts::<3>(observation, extent);
-                let atoms = values(model::<3, ConvDictionary1d>(&config, 21, &device).dictionary().atoms());
+                let atoms =
+                    values(model::<3, ConvDictionary1d>(&config, 21, &device).dictionary().atoms());
                 let objective = |atoms: &[f64], device: &Device| {
                     let data = TensorData::new(atoms.to_vec(), config.dictionary.shape());
-                    let model = Pudle::<3, ConvDictionary1d>::from_data(&config, data, device).unwrap();
+                    let model =
+                        Pudle::<3, ConvDictionary1d>::from_data(&config, data, device).unwrap();
                     let on = |t: Tensor<3>| match device.is_autodiff() {
                         true => t.autodiff(),
                         false => t,
@@ -201,13 +203,17 @@ fn gradients_with_baselines_shared_codes_and_missing_data_equal_finite_differenc
                     let loss = objective.loss + model.roughness(&objective.code) * 0.3;
                     (model, loss, objective.baseline, objective.code)
                 };
-                let (trained, loss, baseline, codes) = objective(&atoms, &device.clone().autodiff());
+                let (trained, loss, baseline, codes) =
+                    objective(&atoms, &device.clone().autodiff());
                 let grads = loss.backward();
                 assert_eq!(baseline.expect("a baseline").dims(), [2, 2, 1]);
                 if shared {
                     let codes = values(codes.inner());
-                    let first: Vec<f64> =
-                        codes.chunks(9).take(3).map(|row| *row.iter().find(|v| **v != 0.0).unwrap_or(&0.0)).collect();
+                    let first: Vec<f64> = codes
+                        .chunks(9)
+                        .take(3)
+                        .map(|row| *row.iter().find(|v| **v != 0.0).unwrap_or(&0.0))
+                        .collect();
                     for (k, row) in codes.chunks(9).enumerate() {
                         assert!(row.iter().all(|v| *v == 0.0 || (v - first[k % 3]).abs() < 1e-12));
                     }
@@ -219,7 +225,8 @@ fn gradients_with_baselines_shared_codes_and_missing_data_equal_finite_differenc
                     let mut atoms = atoms.clone();
                     atoms[i] += h;
                     let data = TensorData::new(atoms.clone(), config.dictionary.shape());
-                    let model = Pudle::<3, ConvDictionary1d>::from_data(&config, data, &device).unwrap();
+                    let model =
+                        Pudle::<3, ConvDictionary1d>::from_data(&config, data, &device).unwrap();
                     let objective = model.supported_objective(
                         x.clone(),
                         x.clone(),
@@ -254,8 +261,13 @@ fn baselines_and_shared_codes_descend_to_the_optimum() {
             let config = config.clone().with_layers(layers);
             let pudle = model::<3, ConvDictionary1d>(&config, 3, &device);
             let x = counts::<3>(observation, extent);
-            let found =
-                pudle.supported_objective(x.clone(), x.clone(), support(code), None, &Noise::Unknown);
+            let found = pudle.supported_objective(
+                x.clone(),
+                x.clone(),
+                support(code),
+                None,
+                &Noise::Unknown,
+            );
             let fit = scalar(found.fit);
             assert!(fit <= last + 1e-12, "{observation}, {layers} layers: {fit} after {last}");
             last = fit;
@@ -312,7 +324,8 @@ fn projected_filters_of_rank_one_are_the_nearest_ones() {
     let outer = |w: [f64; 2], v: [f64; 3], s: f64| -> Vec<f64> {
         w.iter().flat_map(|w| v.iter().map(move |v| s * w * v)).collect()
     };
-    let (large, small) = (outer([0.6, 0.8], [1.0, 0.0, 0.0], 2.0), outer([-0.8, 0.6], [0.0, 0.6, 0.8], 1.0));
+    let (large, small) =
+        (outer([0.6, 0.8], [1.0, 0.0, 0.0], 2.0), outer([-0.8, 0.6], [0.0, 0.6, 0.8], 1.0));
     let sum: Vec<f64> = large.iter().zip(&small).map(|(a, b)| a + b).collect();
     let config = PudleConfig::new(conv1d(1, 2, 3, 1)).with_rank_one(true);
     let data = TensorData::new(sum, [1, 2, 3]);

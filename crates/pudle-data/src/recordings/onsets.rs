@@ -165,7 +165,11 @@ mod tests {
         for (text, rate, wrong) in [
             ("trial,atom\n0,0\n", None, "sample"),
             ("time\n0.1\n", None, "sampling rate"),
-            ("sample\n20\n", None, "line 2: sample is \"20\", but must be a number from 0, below 20"),
+            (
+                "sample\n20\n",
+                None,
+                "line 2: sample is \"20\", but must be a number from 0, below 20",
+            ),
             ("sample,trial\n1,3\n", None, "line 2: trial is \"3\""),
             ("sample,atom\n1,x\n", None, "line 2: atom is \"x\""),
             ("sample\n", None, "no onsets"),

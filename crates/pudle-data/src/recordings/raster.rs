@@ -128,7 +128,8 @@ impl SyntheticRasterConfig {
         check_real("jitter", self.jitter as f32, 0.0, 1.0)?;
         let numbers = self.trials.saturating_mul(self.samples);
         if numbers > 1 << 30 {
-            let range = format!("at most {}, for trials of so many samples", (1 << 30) / self.samples);
+            let range =
+                format!("at most {}, for trials of so many samples", (1 << 30) / self.samples);
             return Err(DataError::range("trials", self.trials, range));
         }
         Ok(())
@@ -142,10 +143,8 @@ impl SyntheticRaster {
     /// Returns an error if a setting is out of range.
     pub fn new(config: SyntheticRasterConfig) -> Result<Self> {
         config.validate()?;
-        let kernels = Waveforms {
-            values: kernels(&config),
-            shape: [config.kernels, 1, config.length],
-        };
+        let kernels =
+            Waveforms { values: kernels(&config), shape: [config.kernels, 1, config.length] };
         let samples = config.samples;
         let mut values = vec![0.0f32; config.trials * samples];
         let (mut onsets, mut sizes, mut baselines) = (Vec::new(), Vec::new(), Vec::new());
@@ -330,7 +329,8 @@ mod tests {
 
     #[test]
     fn rates_rise_after_onsets_by_the_kernel() {
-        let config = SyntheticRasterConfig { trials: 2000, spikes: [20.0, 20.0], ..Default::default() };
+        let config =
+            SyntheticRasterConfig { trials: 2000, spikes: [20.0, 20.0], ..Default::default() };
         let made = SyntheticRaster::new(config).unwrap();
         // The mean after the onsets of a kernel, against the odds that it predicts; the other kernel blurs both.
         let mut sums = vec![0.0f64; 60];
@@ -354,7 +354,10 @@ mod tests {
     fn settings_out_of_range_are_named() {
         let base = SyntheticRasterConfig::default;
         for (config, field) in [
-            (SyntheticRasterConfig { observation: Observation::default(), ..base() }, "observation"),
+            (
+                SyntheticRasterConfig { observation: Observation::default(), ..base() },
+                "observation",
+            ),
             (SyntheticRasterConfig { trials: 0, ..base() }, "trials"),
             (SyntheticRasterConfig { events: 17, ..base() }, "events"),
             (SyntheticRasterConfig { spikes: [30.0, 5.0], ..base() }, "spikes"),

@@ -194,7 +194,8 @@ impl RecordingWindows {
             }
         }
         let length = self.length;
-        let reason = format!("has gaps in {MOST_DRAWS} windows of {length} samples, one after the other");
+        let reason =
+            format!("has gaps in {MOST_DRAWS} windows of {length} samples, one after the other");
         Err(DataError::format(self.recording.path(), reason))
     }
 }

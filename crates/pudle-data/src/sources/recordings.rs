@@ -236,7 +236,9 @@ impl RecordingSettings {
         let late = (0..trials).flat_map(|trial| onsets.trial(trial));
         let late = late.filter(|onset| onset.start + taps > samples).count();
         if late == onsets.count() {
-            let reason = format!("has no onset that is {taps} samples, an atom, before the end of its trial");
+            let reason = format!(
+                "has no onset that is {taps} samples, an atom, before the end of its trial"
+            );
             return Err(DataError::format(path, reason));
         }
         if late > 0 {

@@ -75,7 +75,8 @@ impl RunConfig {
         let conv1d = matches!(self.model.dictionary, DictionaryConfig::Conv1d(_));
         let onsets =
             matches!(&self.data, DataConfig::Recordings(settings) if settings.onsets.is_some());
-        if self.training.smooth > 0.0 && matches!(self.model.dictionary, DictionaryConfig::Dense(_)) {
+        if self.training.smooth > 0.0 && matches!(self.model.dictionary, DictionaryConfig::Dense(_))
+        {
             let range = "0 for atoms that are vectors";
             return Err(TrainError::range("training.smooth", self.training.smooth, range));
         }
@@ -88,7 +89,11 @@ impl RunConfig {
             return Err(TrainError::range("model.kernels", self.model.kernels, range));
         }
         let constant = self.model.gradient.response == Response::Dropped;
-        let plain = conv1d && constant && !onsets && self.model.observation.is_gaussian() && !self.model.baseline;
+        let plain = conv1d
+            && constant
+            && !onsets
+            && self.model.observation.is_gaussian()
+            && !self.model.baseline;
         if self.training.refit && !(plain && self.model.tying == WeightTying::Tied) {
             let range = "false, but for filters along a signal, a constant code and white noise, without known onsets";
             return Err(TrainError::range("training.refit", true, range));
@@ -138,7 +143,8 @@ impl RunConfig {
             "data are counts"
         } else if self.model.baseline || self.training.smooth > 0.0 || self.model.rank_one {
             "atoms or baselines have a form"
-        } else if matches!(&self.data, DataConfig::Recordings(settings) if settings.onsets.is_some()) {
+        } else if matches!(&self.data, DataConfig::Recordings(settings) if settings.onsets.is_some())
+        {
             "onsets are known"
         } else if online && filters {
             "atoms are filters"

@@ -65,7 +65,8 @@ impl Checkpoint {
             return Err(TrainError::range("model.observation", self.config.observation, range));
         }
         if (self.config.baseline || self.config.shared) && format != Format::Png {
-            let range = "false for a description of the network, which has no baselines and no onsets";
+            let range =
+                "false for a description of the network, which has no baselines and no onsets";
             let field = if self.config.baseline { "model.baseline" } else { "model.shared" };
             return Err(TrainError::range(field, true, range));
         }

@@ -67,7 +67,8 @@ impl EventFinder {
             return Err(TrainError::weights(dir, reason));
         };
         if settings.onsets.is_some() {
-            let reason = "was trained with known onsets: its events are in events.csv in its folder";
+            let reason =
+                "was trained with known onsets: its events are in events.csv in its folder";
             return Err(TrainError::weights(dir, reason));
         }
         Self::new(Checkpoint::read(dir, device)?, settings, device)

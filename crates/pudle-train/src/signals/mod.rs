@@ -2,6 +2,7 @@
 
 mod confidence;
 mod detect;
+mod differences;
 mod events;
 pub(crate) mod filters;
 mod finder;
@@ -9,6 +10,7 @@ mod held_out;
 mod link;
 pub(crate) mod onset_fit;
 mod onset_run;
+mod onset_trials;
 pub(crate) mod pilot;
 pub(crate) mod refine;
 pub(crate) mod refit;

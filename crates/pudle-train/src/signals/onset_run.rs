@@ -45,7 +45,8 @@ impl OnsetResults {
         if settings.onsets.is_none() {
             return Ok(None);
         }
-        let Checkpoint { model: AnyPudle::Conv1d(model), .. } = Checkpoint::read(dir, device)? else {
+        let Checkpoint { model: AnyPudle::Conv1d(model), .. } = Checkpoint::read(dir, device)?
+        else {
             return Ok(None);
         };
         let options = OpenOptions {
@@ -59,17 +60,27 @@ impl OnsetResults {
         // All trials, those that were held out too.
         let windows = windows.of_trials(0..windows.recording().trials(), true);
         Self::of(&model, &windows, device).map(|results| {
-            Some(Self { scale: settings.scale.clone(), ..results.shifted(&settings.offset, &settings.scale) })
+            Some(Self {
+                scale: settings.scale.clone(),
+                ..results.shifted(&settings.offset, &settings.scale)
+            })
         })
     }
 
     /// Encodes all trials of windows with onsets.
-    fn of(model: &Pudle<3, ConvDictionary1d>, windows: &RecordingWindows, device: &Device) -> Result<Self> {
-        let onsets = windows.onsets().ok_or_else(|| TrainError::Unsuitable("kernels need known onsets".into()))?;
+    fn of(
+        model: &Pudle<3, ConvDictionary1d>,
+        windows: &RecordingWindows,
+        device: &Device,
+    ) -> Result<Self> {
+        let onsets = windows
+            .onsets()
+            .ok_or_else(|| TrainError::Unsuitable("kernels need known onsets".into()))?;
         let recording = windows.recording();
         let (channels, samples) = (recording.channels(), recording.samples());
-        let filters = Filters::of_model(&AnyPudle::Conv1d(model.clone()))
-            .ok_or_else(|| TrainError::Unsuitable("the atoms are no filters at every sample".into()))?;
+        let filters = Filters::of_model(&AnyPudle::Conv1d(model.clone())).ok_or_else(|| {
+            TrainError::Unsuitable("the atoms are no filters at every sample".into())
+        })?;
         let (atoms, taps) = (filters.atoms(), filters.taps());
         let positions = samples + 1 - taps;
         let together = (TOGETHER / (samples * channels.max(atoms))).max(1);
@@ -118,7 +129,8 @@ impl OnsetResults {
                 results.events.push(events);
             }
             if let Some(baseline) = found.baseline {
-                let mean = model.config().observation.mean(baseline.clone() + model.config().offset);
+                let mean =
+                    model.config().observation.mean(baseline.clone() + model.config().offset);
                 results.means.extend(numbers(mean));
                 results.baselines.extend(numbers(baseline));
             }

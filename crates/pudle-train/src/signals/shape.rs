@@ -1,6 +1,6 @@
 //! What atoms of a recording must look like: smooth, or a waveform times a weight for each channel.
 
-use super::onset_fit::second_differences;
+use super::differences::second_differences;
 use super::snippets::unit;
 use crate::cholesky::cholesky_solve;
 
@@ -66,6 +66,7 @@ mod tests {
     use super::*;
 
     fn rough(row: &[f32]) -> f32 {
+        let row = [&[0.0], row, &[0.0]].concat();
         row.windows(3).map(|w| (w[0] - 2.0 * w[1] + w[2]).powi(2)).sum()
     }
 
@@ -101,7 +102,8 @@ mod tests {
         let noisy: Vec<f32> =
             product.iter().enumerate().map(|(k, v)| v + 0.1 * (k as f32 * 2.3).sin()).collect();
         let found = form.of(noisy.clone(), 3, 9);
-        let apart = |a: &[f32]| -> f32 { a.iter().zip(&product).map(|(x, y)| (x - y).powi(2)).sum() };
+        let apart =
+            |a: &[f32]| -> f32 { a.iter().zip(&product).map(|(x, y)| (x - y).powi(2)).sum() };
         assert!(apart(&found) < apart(&noisy));
     }
 }

@@ -133,7 +133,9 @@ fn a_noodl_step_on_pictures_is_the_formula() {
         atom.iter_mut().for_each(|d| *d /= norm);
     }
     let mut trainer = Trainer::new(model, Update::noodl(0.3));
-    trainer.step(Batch { shape: shape.to_vec(), input, target, noise: vec![], support: None }).unwrap();
+    trainer
+        .step(Batch { shape: shape.to_vec(), input, target, noise: vec![], support: None })
+        .unwrap();
     let moved = values(trainer.model().dictionary().atoms());
     for (moved, expected) in moved.iter().zip(&expected) {
         assert!((moved - expected).abs() < 1e-6, "{moved}, not {expected}");
