@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use pudle_data::{Recording, RecordingOptions, write_whole};
+use pudle_data::{Missing, Recording, RecordingOptions, write_whole};
 use pudle_explain::EventFigure;
 use pudle_train::{EventFinder, Events};
 
-use crate::arguments::DeviceArg;
+use crate::arguments::{DeviceArg, words};
 use crate::codes::{check_output, with_bar};
 use crate::failure::Failure;
 use crate::terminal::say;
@@ -41,6 +41,10 @@ pub struct Args {
     /// Measure level and noise of the channels on this recording, instead of those of the training's recording.
     #[arg(long)]
     measure_noise: bool,
+    /// What a number that is NaN means: error, or nan for a gap. An event that touches a gap is left out [default: as in the
+    /// training].
+    #[arg(long, value_name = "M", value_parser = words::<Missing>())]
+    missing: Option<Missing>,
     /// Name of the array, in a file of several [default: as in the training].
     #[arg(long, value_name = "NAME")]
     tensor: Option<String>,
@@ -70,6 +74,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         .with_confidence(args.confidence)?
         .with_channels(args.channels)
         .with_measured_noise(args.measure_noise);
+    let finder = match args.missing {
+        Some(missing) => finder.with_missing(missing),
+        None => finder,
+    };
     let settings = finder.settings();
     let options = RecordingOptions {
         tensor: args.tensor.as_deref().or(settings.tensor.as_deref()),

@@ -11,6 +11,7 @@ use pudle_train::{
 
 use crate::arguments::{parse_patch, words};
 use crate::failure::Failure;
+use crate::recording::write_onsets;
 use crate::terminal::say;
 
 const HEADING: &str = "Vectors (docs/own-data.md)";
@@ -69,6 +70,11 @@ impl MatrixArgs {
     /// The number of atoms, if it is given.
     pub fn atoms(&self) -> Option<usize> {
         self.atoms
+    }
+
+    /// Whether a share of the data for validation is given.
+    pub fn has_validation(&self) -> bool {
+        self.validation.is_some()
     }
 
     /// Whether pictures are to give patches.
@@ -275,7 +281,14 @@ pub fn at_end(dir: &Path) -> Result<(), Failure> {
     let RunFigures { step, held_out, loss, fit, active } = figures;
     let whose = if held_out { format!("{data} held out") } else { format!("{data} of training") };
     if let DataConfig::Recordings(settings) = &config.data {
-        say!("{whose}, step {step}: objective {loss:.2}, of which squared error {fit:.2}");
+        let error = match config.model.observation.is_gaussian() {
+            true => "squared error",
+            false => "negative log-likelihood",
+        };
+        say!("{whose}, step {step}: objective {loss:.2}, of which {error} {fit:.2}");
+        if settings.onsets.is_some() {
+            return write_onsets(dir, &config);
+        }
         say!(
             "its events: pudle events {} {} -o events.csv",
             dir.display(),

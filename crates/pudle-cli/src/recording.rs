@@ -1,8 +1,10 @@
 //! Flags of `pudle train` for a recording of one's own.
 
-use pudle_core::{DictionaryConfig, Proximal};
-use pudle_data::{DataConfig, Extent, Opened};
-use pudle_train::{OwnRecording, RunConfig};
+use std::path::{Path, PathBuf};
+
+use pudle_core::{DictionaryConfig, Observation, Proximal};
+use pudle_data::{DataConfig, Extent, Onsets, Opened, RecordingWindows};
+use pudle_train::{OnsetResults, OwnRecording, RunConfig};
 
 use crate::failure::Failure;
 use crate::terminal::say;
@@ -32,11 +34,39 @@ pub struct RecordingArgs {
     /// Codes of either sign, where an event can be the negative of its atom. Without it, codes are not below zero.
     #[arg(long, conflicts_with = "resume")]
     signed: bool,
+    /// Table (.csv, .tsv) of the times at which atoms may occur, with the columns trial, time (in seconds) or sample, and atom. A
+    /// window is then a trial, and each trial has a baseline that is inferred.
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    onsets: Option<PathBuf>,
+    /// How the data are distributed: gaussian, or counts: bernoulli (a spike or none), binomial:N (at most N), or poisson:M (of any
+    /// size, whose mean is at most about M). Counts need --onsets [default: gaussian].
+    #[arg(long, value_name = "O", value_parser = parse_observation, conflicts_with = "resume")]
+    observations: Option<Observation>,
+    /// Sizes of the events at known onsets: shared (all events of an atom have one size) or free [default: shared for counts].
+    #[arg(long, value_name = "S", value_parser = ["free", "shared"], requires = "onsets")]
+    sizes: Option<String>,
+    /// Make atoms smooth: a weight of half their squared second differences, or auto (with --onsets, the weight that is best on
+    /// trials that are left out) [default: auto with --onsets, otherwise 0].
+    #[arg(long, value_name = "W", value_parser = parse_smooth, allow_negative_numbers = true, conflicts_with = "resume")]
+    smooth: Option<Smooth>,
+    /// Make every atom a waveform times a weight for each channel.
+    #[arg(long, conflicts_with = "resume")]
+    rank_one: bool,
+}
+
+/// How smooth atoms are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Smooth {
+    /// By a weight.
+    Weight(f64),
+    /// By the weight that is best on data that are held out.
+    Auto,
 }
 
 impl RecordingArgs {
-    /// Overrides the settings by the flags, but for what depends on the recording.
-    pub fn apply(&self, config: &mut RunConfig) -> Result<(), Failure> {
+    /// Overrides the settings by the flags, but for what depends on the recording. `held_out` says whether a share for validation
+    /// is given.
+    pub fn apply(&self, config: &mut RunConfig, held_out: bool) -> Result<(), Failure> {
         let DataConfig::Recordings(settings) = &mut config.data else {
             return self.refuse(config.data.kind());
         };
@@ -47,6 +77,25 @@ impl RecordingArgs {
         settings.time_first |= self.time_first;
         if self.signed {
             config.model.prox = Proximal::Soft;
+        }
+        if let Some(onsets) = &self.onsets {
+            let absolute = onsets.canonicalize();
+            settings.onsets = Some(absolute.unwrap_or_else(|_| onsets.clone()));
+            if !held_out {
+                settings.validation = 0.0;
+            }
+            // Atoms occur at onsets: there is nothing to choose from.
+            config.model = config.model.clone().with_lambda(0.0);
+        }
+        config.model.observation = self.observations.unwrap_or(config.model.observation);
+        let counts = !config.model.observation.is_gaussian();
+        config.model.shared |= match self.sizes.as_deref() {
+            Some(sizes) => sizes == "shared",
+            None => self.onsets.is_some() && counts,
+        };
+        config.model.rank_one |= self.rank_one;
+        if let Some(Smooth::Weight(weight)) = self.smooth {
+            config.training.smooth = weight;
         }
         Ok(())
     }
@@ -59,6 +108,10 @@ impl RecordingArgs {
             ("--time-first", self.time_first),
             ("--target-events", self.target_events.is_some()),
             ("--signed", self.signed),
+            ("--onsets", self.onsets.is_some()),
+            ("--observations", self.observations.is_some()),
+            ("--smooth", self.smooth.is_some()),
+            ("--rank-one", self.rank_one),
         ];
         match flags.iter().find(|(_, given)| *given) {
             Some((flag, _)) => {
@@ -75,6 +128,7 @@ impl RecordingArgs {
         config: &mut RunConfig,
         has_file: bool,
         atoms: Option<usize>,
+        steps_given: bool,
     ) -> Result<Option<Opened>, Failure> {
         if !matches!(config.data, DataConfig::Recordings(_)) {
             return Ok(None);
@@ -85,7 +139,17 @@ impl RecordingArgs {
                 return Err("--length is that of the settings file: leave one of them out".into());
             }
             (true, None) => {}
-            (false, Some(length)) => data.fit(config, atoms.unwrap_or(ATOMS), length)?,
+            (false, Some(length)) => {
+                let atoms = match (atoms, data.atoms_of_onsets(config)?) {
+                    (Some(atoms), _) | (None, Some(atoms)) => atoms,
+                    (None, None) => ATOMS,
+                };
+                let steps = config.training.steps;
+                data.fit(config, atoms, length)?;
+                if steps_given {
+                    config.training.steps = steps;
+                }
+            }
             (false, None) => {
                 return Err(
                     "the length of an atom is needed: give it with --length, 2ms for example"
@@ -96,6 +160,9 @@ impl RecordingArgs {
         let opened = data.batches(config)?;
         say!("{}", data.recording().describe());
         describe(config, data.recording().rate());
+        if let Some(windows) = opened.recording.as_ref().filter(|w| w.onsets().is_some()) {
+            self.describe_onsets(config, &opened, windows)?;
+        }
         match self.target_events {
             Some(target) => {
                 let lambda = OwnRecording::find_lambda(config, &opened, target)?;
@@ -105,10 +172,40 @@ impl RecordingArgs {
             }
             None => {
                 let lambda = config.model.threshold.lambda();
-                say!("λ = {lambda} standard deviations of the noise");
+                match config.model.observation.is_gaussian() {
+                    true => say!("λ = {lambda} standard deviations of the noise"),
+                    false => say!("λ = {lambda}"),
+                }
             }
         }
         Ok(Some(opened))
+    }
+
+    /// Chooses how smooth kernels at known onsets are, and says what is fitted.
+    fn describe_onsets(
+        &self,
+        config: &mut RunConfig,
+        opened: &Opened,
+        windows: &RecordingWindows,
+    ) -> Result<(), Failure> {
+        let onsets = windows.onsets().map_or(0, Onsets::count);
+        let sizes =
+            if config.model.shared { "one size for each atom" } else { "sizes of their own" };
+        say!(
+            "{onsets} onsets, {sizes}; {} data, a baseline for each trial",
+            config.model.observation
+        );
+        let weight = match (self.smooth, windows.trials().len()) {
+            (Some(Smooth::Weight(_)), _) => return Ok(()),
+            (None, _) if config.training.smooth > 0.0 => return Ok(()),
+            (None, 1) => {
+                say!("one trial: kernels are as rough as they come; --smooth makes them smooth");
+                return Ok(());
+            }
+            _ => OwnRecording::find_smooth(config, opened)?,
+        };
+        say!("smooth = {weight}, the best on trials that were left out");
+        Ok(())
     }
 }
 
@@ -142,9 +239,60 @@ fn parse_rate(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("\"{text}\": must be a rate above 0, 5/s for example"))
 }
 
+/// Parses an observation model.
+pub fn parse_observation(text: &str) -> Result<Observation, String> {
+    text.parse().map_err(|_| {
+        format!("\"{text}\": must be gaussian, bernoulli, binomial:N or poisson:M, poisson:5 for example")
+    })
+}
+
+/// Parses how smooth atoms are.
+fn parse_smooth(text: &str) -> Result<Smooth, String> {
+    let weight = || text.parse().ok().filter(|w: &f64| *w >= 0.0 && w.is_finite());
+    match text {
+        "auto" => Ok(Smooth::Auto),
+        _ => weight()
+            .map(Smooth::Weight)
+            .ok_or_else(|| format!("\"{text}\": must be auto, or a weight of at least 0")),
+    }
+}
+
+/// Writes what a run with known onsets found, and says it.
+pub fn write_onsets(dir: &Path, config: &RunConfig) -> Result<(), Failure> {
+    let Some(results) = OnsetResults::of_run(dir, &config.backend.device()?)? else {
+        return Ok(());
+    };
+    let unit = match config.model.observation {
+        Observation::Gaussian(_) => "in units of the recording",
+        Observation::Binomial(_) => "in log-odds",
+        Observation::Poisson(_) => "in log-rates",
+    };
+    let kernels = results.kernels();
+    let all = results.events.iter().flatten();
+    for (atom, kernel) in kernels.chunks_exact(kernels.len() / results.sizes.len()).enumerate() {
+        let count = all.clone().filter(|(onset, _)| onset.atom == Some(atom)).count();
+        let [least, most] = kernel.iter().fold([0.0f32; 2], |[l, m], v| [l.min(*v), m.max(*v)]);
+        say!("atom {atom}: {count} events, from {least:.3} to {most:.3} {unit}");
+    }
+    for path in results.write(dir)? {
+        say!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn smoothness_is_read() {
+        assert_eq!(parse_smooth("auto"), Ok(Smooth::Auto));
+        assert_eq!(parse_smooth("30"), Ok(Smooth::Weight(30.0)));
+        for text in ["-1", "much", "inf", ""] {
+            assert!(parse_smooth(text).unwrap_err().contains(text));
+        }
+        assert!(parse_observation("cauchy").unwrap_err().contains("poisson:5"));
+    }
 
     #[test]
     fn rates_are_read() {

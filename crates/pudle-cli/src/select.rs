@@ -3,10 +3,11 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use pudle_data::{DataConfig, Extent, write_whole};
+use pudle_data::{DataConfig, Extent, Missing, write_whole};
 use pudle_explain::selection_chart;
 use pudle_train::{OwnRecording, Preset, Selection};
 
+use crate::arguments::words;
 use crate::codes::{check_output, with_bar};
 use crate::events::picture_format;
 use crate::failure::Failure;
@@ -37,6 +38,9 @@ pub struct Args {
     /// Chart of the candidates: a .png or .svg file.
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
+    /// What a number that is NaN means: error, or nan for a gap.
+    #[arg(long, value_name = "M", value_parser = words::<Missing>(), default_value_t)]
+    missing: Missing,
     /// Name of the array, in a file of several.
     #[arg(long, value_name = "NAME")]
     tensor: Option<String>,
@@ -66,6 +70,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         settings.tensor = args.tensor.clone();
         settings.rate = args.rate;
         settings.time_first = args.time_first;
+        settings.missing = args.missing;
     }
     config.data.validate()?;
     let data = OwnRecording::open(&config)?;

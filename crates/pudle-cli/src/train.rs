@@ -132,10 +132,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 schedule: args.schedule.is_some(),
             };
             let atoms = args.matrix.atoms();
-            let opened = match args.recording.open(&mut config, given.file, atoms)? {
-                Some(opened) => Some(opened),
-                None => args.matrix.open(&mut config, given)?,
-            };
+            let opened =
+                match args.recording.open(&mut config, given.file, atoms, args.steps.is_some())? {
+                    Some(opened) => Some(opened),
+                    None => args.matrix.open(&mut config, given)?,
+                };
             let (seed, backend) = (config.seed, config.backend);
             let mut path = PathBuf::new();
             let place = || {
@@ -206,7 +207,7 @@ fn apply_flags(args: &Args, config: &mut RunConfig) -> Result<(), Failure> {
         config.data.set_folder(absolute(dir))?;
     }
     args.matrix.apply(config, args.config.is_some())?;
-    args.recording.apply(config)?;
+    args.recording.apply(config, args.matrix.has_validation())?;
     if let Some(dir) = &args.valid {
         config
             .data

@@ -29,6 +29,9 @@ use crate::tying::WeightTying;
 /// | `nonnegative` | `false` | whether atoms of the dictionary and the decoder are ≥ 0; training projects them | |
 /// | `offset` | 0 | number subtracted from the data before they are encoded, and added to the reconstruction | finite |
 /// | `observation` | `"gaussian"` | how data are distributed around `D z` plus the offset | see [`Observation`] |
+/// | `baseline` | `false` | whether each channel of a datum has a baseline that is inferred: a number added to `D z` at every sample | |
+/// | `shared` | `false` | whether the code of an atom is one number over a batch where it may be other than zero, see [`Pudle::supported_objective`](crate::Pudle::supported_objective) | |
+/// | `rank_one` | `false` | whether filters are a waveform times a weight for each channel; training projects them | |
 /// | `kernels` | `"auto"` | implementation of the pass | `auto`, `fused`, `composed`: see [`Kernels`] |
 /// | `recompute` | `false` | recompute the layers in the backward pass instead of storing them | |
 ///
@@ -72,6 +75,15 @@ pub struct PudleConfig {
     /// How data are distributed around `D z` plus the offset.
     #[serde(default, skip_serializing_if = "Observation::is_gaussian")]
     pub observation: Observation,
+    /// Whether a baseline of each channel is inferred.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub baseline: bool,
+    /// Whether the code of an atom is one number over a batch where it may be other than zero.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
+    /// Whether training projects filters onto those that are a waveform times a weight for each channel.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rank_one: bool,
     /// Implementation of the pass.
     #[serde(default)]
     pub kernels: Kernels,
@@ -115,6 +127,9 @@ impl PudleConfig {
             nonnegative: false,
             offset: 0.0,
             observation: Observation::default(),
+            baseline: false,
+            shared: false,
+            rank_one: false,
             kernels: Kernels::default(),
             recompute: false,
             dictionary,
@@ -175,6 +190,24 @@ impl PudleConfig {
     /// With another observation model.
     pub fn with_observation(mut self, observation: Observation) -> Self {
         self.observation = observation;
+        self
+    }
+
+    /// With a baseline of each channel that is inferred (`true`) or without.
+    pub fn with_baseline(mut self, baseline: bool) -> Self {
+        self.baseline = baseline;
+        self
+    }
+
+    /// With codes of one number for each atom (`true`) or free ones.
+    pub fn with_shared(mut self, shared: bool) -> Self {
+        self.shared = shared;
+        self
+    }
+
+    /// With filters that are a waveform times a weight for each channel (`true`) or any.
+    pub fn with_rank_one(mut self, rank_one: bool) -> Self {
+        self.rank_one = rank_one;
         self
     }
 
@@ -251,8 +284,36 @@ impl PudleConfig {
             let range = format!("false for the operator \"{}\"", self.prox);
             return Err(ConfigError::range("model.threshold.signed", true, range));
         }
+        self.validate_forms()?;
         self.validate_gradients()?;
         self.validate_kernels()
+    }
+
+    /// What forms codes and atoms can have.
+    fn validate_forms(&self) -> Result<(), ConfigError> {
+        if self.shared && !matches!(self.prox, Proximal::Soft | Proximal::Relu | Proximal::Hard) {
+            let range = format!("false for the operator \"{}\"", self.prox);
+            return Err(ConfigError::range("model.shared", true, range));
+        }
+        if self.rank_one && !matches!(self.dictionary, DictionaryConfig::Conv1d(_)) {
+            let range = format!("false for {} atoms", self.dictionary.kind());
+            return Err(ConfigError::range("model.rank_one", true, range));
+        }
+        if self.rank_one && self.nonnegative {
+            let range = "false if atoms are non-negative";
+            return Err(ConfigError::range("model.rank_one", true, range));
+        }
+        Ok(())
+    }
+
+    /// What the fused pass does not know, if anything.
+    pub(crate) fn without_kernel(&self) -> Option<String> {
+        match self {
+            _ if !self.observation.is_gaussian() => Some(format!("{} data", self.observation)),
+            _ if self.baseline => Some("baselines that are inferred".into()),
+            _ if self.shared => Some("codes of one number for each atom".into()),
+            _ => None,
+        }
     }
 
     /// Every weight that is learned must have a gradient.
@@ -267,6 +328,10 @@ impl PudleConfig {
         if !self.observation.is_gaussian() && response == Response::Implicit {
             let range = "gaussian for an implicit gradient, which is that of squared error";
             return Err(ConfigError::range("model.observation", self.observation, range));
+        }
+        if (self.baseline || self.shared) && response == Response::Implicit {
+            let field = if self.baseline { "model.baseline" } else { "model.shared" };
+            return Err(ConfigError::range(field, true, "false for an implicit gradient"));
         }
         if self.tying != WeightTying::Tied && response == Response::Implicit {
             let range =
@@ -298,9 +363,10 @@ impl PudleConfig {
             let range = "false if `model.kernels` is \"composed\"";
             return Err(ConfigError::range("model.recompute", true, range));
         }
-        if self.kernels == Kernels::Fused && !self.observation.is_gaussian() {
-            let range =
-                format!("auto or composed for {} data, which have no fused pass", self.observation);
+        if self.kernels == Kernels::Fused
+            && let Some(what) = self.without_kernel()
+        {
+            let range = format!("auto or composed for {what}, which have no fused pass");
             return Err(ConfigError::range("model.kernels", self.kernels, range));
         }
         if self.kernels == Kernels::Fused && self.prox.kernel().is_none() {

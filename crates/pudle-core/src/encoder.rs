@@ -5,7 +5,10 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::baseline;
 use crate::dictionary::Dictionary;
+use crate::given::{Given, masked, shared};
+use crate::level::Level;
 use crate::noise::Noise;
 use crate::observation::Observation;
 use crate::proximal::Proximal;
@@ -56,27 +59,10 @@ pub struct Encoder<'a, A> {
     pub observation: Observation,
     /// Number added to `D z`. Gaussian data are without it.
     pub offset: f64,
-}
-
-/// What is known of data and codes beside the data.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Given<'a, const D: usize> {
-    /// 1 where an entry of the data is known, and 0 where it is missing and has no residual; `None` if all are known.
-    pub mask: Option<&'a Tensor<D>>,
-    /// 1 where a code may be other than zero, and 0 elsewhere; `None` if everywhere.
-    pub support: Option<&'a Tensor<D>>,
-}
-
-impl<const D: usize> Given<'_, D> {
-    /// All data are known, and codes may be anywhere.
-    pub fn nothing() -> Self {
-        Self { mask: None, support: None }
-    }
-
-    /// Whether nothing is known.
-    pub fn is_nothing(&self) -> bool {
-        self.mask.is_none() && self.support.is_none()
-    }
+    /// Whether a baseline of each channel of a datum is inferred with the code.
+    pub baseline: bool,
+    /// Whether the entries of the code of an atom are one number, where they may be other than zero.
+    pub shared: bool,
 }
 
 /// The state between two layers.
@@ -84,14 +70,20 @@ impl<const D: usize> Given<'_, D> {
 pub struct Layer<const D: usize> {
     /// The code `z_t`.
     pub code: Tensor<D>,
-    /// The code before it and `s_t`, for FISTA's extrapolation.
-    momentum: Option<(Tensor<D>, f64)>,
+    /// The baseline of each channel, with 1 in place of the axes of samples, if it is inferred.
+    pub baseline: Option<Tensor<D>>,
+    /// The code and the baseline before them and `s_t`, for FISTA's extrapolation.
+    momentum: Option<(Tensor<D>, Option<Tensor<D>>, f64)>,
 }
 
 impl<const D: usize> Layer<D> {
     /// The same state with each tensor passed through `f`, which may cut or open an autodiff graph.
     pub fn map(self, f: impl Fn(Tensor<D>) -> Tensor<D>) -> Self {
-        Layer { code: f(self.code), momentum: self.momentum.map(|(previous, s)| (f(previous), s)) }
+        Layer {
+            code: f(self.code),
+            baseline: self.baseline.map(&f),
+            momentum: self.momentum.map(|(code, baseline, s)| (f(code), baseline.map(&f), s)),
+        }
     }
 }
 
@@ -135,7 +127,7 @@ impl<A> Encoder<'_, A> {
     fn layer<const D: usize>(
         &self,
         x: &Tensor<D>,
-        Given { mask, support }: Given<'_, D>,
+        given: Given<'_, D>,
         state: Option<Layer<D>>,
         t: usize,
     ) -> Layer<D>
@@ -143,51 +135,97 @@ impl<A> Encoder<'_, A> {
         A: Dictionary<D>,
     {
         let level = self.threshold.level(t, self.proximal, &self.step, self.noise);
-        let Some(Layer { code, momentum }) = state else {
-            // With z = 0 the residual of Gaussian data is the datum, and there is no momentum.
-            let residual = match self.observation.is_gaussian() {
-                true => x.clone(),
-                false => masked(self.residual(x, x.zeros_like()), mask),
-            };
-            let ascent = self.step.times(self.analysis.analyze(residual));
-            let code = masked(self.proximal.apply(ascent, &level), support);
-            return Layer { code, momentum: None };
+        let Some(Layer { code, baseline, momentum }) = state else {
+            return self.first_layer(x, given, &level);
         };
-        let (point, s) = match (self.algorithm, momentum) {
-            (Algorithm::Ista, _) => (code.clone(), 1.0),
+        let (point, level_point, s) = match (self.algorithm, momentum) {
+            (Algorithm::Ista, _) => (code.clone(), baseline.clone(), 1.0),
             // z_0 = 0 precedes the first code, but its extrapolation weight (s_1 − 1)/s_2 is zero.
-            (Algorithm::Fista, None) => (code.clone(), next_s(1.0)),
-            (Algorithm::Fista, Some((previous, s))) => {
+            (Algorithm::Fista, None) => (code.clone(), baseline.clone(), next_s(1.0)),
+            (Algorithm::Fista, Some((previous, level_before, s))) => {
                 let next = next_s(s);
                 let weight = (s - 1.0) / next;
-                (code.clone() + (code.clone() - previous) * weight, next)
+                let further = |now: Tensor<D>, before| now.clone() + (now - before) * weight;
+                let baselines = baseline.clone().zip(level_before);
+                (
+                    further(code.clone(), previous),
+                    baselines.map(|(now, before)| further(now, before)),
+                    next,
+                )
             }
         };
-        let residual = self.residual(x, self.synthesis.synthesize(point.clone(), x.dims()));
-        let residual = masked(residual, mask);
+        let synthesis = self.synthesis.synthesize(point.clone(), x.dims());
+        let residual = masked(self.residual(x, synthesis, level_point.as_ref()), given.mask);
+        let next_baseline = level_point.map(|at| self.next_baseline(at, &residual, given));
         let ascent = self.step.times(self.analysis.analyze(residual));
-        let next = masked(self.proximal.apply(point + ascent, &level), support);
+        let next = self.shrunk(point + ascent, given, &level);
         let momentum = match self.algorithm {
             Algorithm::Ista => None,
-            Algorithm::Fista => Some((code, s)),
+            Algorithm::Fista => Some((code, baseline, s)),
         };
-        Layer { code: next, momentum }
+        Layer { code: next, baseline: next_baseline, momentum }
+    }
+
+    /// The layer after `z = 0`.
+    fn first_layer<const D: usize>(
+        &self,
+        x: &Tensor<D>,
+        given: Given<'_, D>,
+        level: &Level,
+    ) -> Layer<D>
+    where
+        A: Dictionary<D>,
+    {
+        let baseline =
+            self.baseline.then(|| baseline::first(x, given.mask, self.observation, self.offset));
+        // With z = 0 the residual of Gaussian data is the datum, and there is no momentum.
+        let residual = match self.observation.is_gaussian() && baseline.is_none() {
+            true => x.clone(),
+            false => masked(self.residual(x, x.zeros_like(), baseline.as_ref()), given.mask),
+        };
+        let ascent = self.step.times(self.analysis.analyze(residual));
+        // The baseline is the best one for z = 0, so that its own step is zero.
+        Layer { code: self.shrunk(ascent, given, level), baseline, momentum: None }
+    }
+
+    /// The operator on a code after its step.
+    fn shrunk<const D: usize>(
+        &self,
+        code: Tensor<D>,
+        Given { support, .. }: Given<'_, D>,
+        level: &Level,
+    ) -> Tensor<D> {
+        let code = if self.shared { shared(code, support) } else { code };
+        masked(self.proximal.apply(code, level), support)
+    }
+
+    /// The baseline after its step. A constant over `n` samples has the squared norm `n`, and with half the step sizes the sum
+    /// of both parts descends.
+    fn next_baseline<const D: usize>(
+        &self,
+        at: Tensor<D>,
+        residual: &Tensor<D>,
+        given: Given<'_, D>,
+    ) -> Tensor<D> {
+        let step = 0.5 / self.observation.curvature();
+        at + baseline::mean(residual.clone(), given.mask) * step
     }
 
     /// Minus the gradient of the loss in `D z`.
-    fn residual<const D: usize>(&self, x: &Tensor<D>, synthesis: Tensor<D>) -> Tensor<D> {
+    fn residual<const D: usize>(
+        &self,
+        x: &Tensor<D>,
+        synthesis: Tensor<D>,
+        baseline: Option<&Tensor<D>>,
+    ) -> Tensor<D> {
+        let u = match baseline {
+            Some(baseline) => synthesis + baseline.clone(),
+            None => synthesis,
+        };
         match self.observation.is_gaussian() {
-            true => x.clone() - synthesis,
-            false => x.clone() - self.observation.mean(synthesis + self.offset),
+            true => x.clone() - u,
+            false => x.clone() - self.observation.mean(u + self.offset),
         }
-    }
-}
-
-/// `values` where `mask` is 1, and zero where it is 0.
-pub(crate) fn masked<const D: usize>(values: Tensor<D>, mask: Option<&Tensor<D>>) -> Tensor<D> {
-    match mask {
-        Some(mask) => values * mask.clone(),
-        None => values,
     }
 }
 

@@ -14,6 +14,8 @@ use crate::tying::WeightTying;
 /// Code and reconstruction of a batch, both without the model's offset.
 pub(crate) struct Pass<const D: usize> {
     pub code: Tensor<D>,
+    /// The baselines that are inferred, if there are any. They are part of the reconstruction.
+    pub baseline: Option<Tensor<D>>,
     pub reconstruction: Tensor<D>,
 }
 
@@ -34,7 +36,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let (code, reconstruction) = network.run(x.clone(), code)?;
         // A code that no layer was recorded for is a constant, as the composed one is.
         let code = if recorded == 0 { code.detach() } else { code };
-        Some(Pass { code, reconstruction })
+        Some(Pass { code, baseline: None, reconstruction })
     }
 
     /// The network as the fused pass takes it, for data of shape `extent` like `x`.
@@ -47,7 +49,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         recorded: usize,
     ) -> Option<Network<D>> {
         let config = self.config();
-        if !config.kernels.takes_fused(x) || !config.observation.is_gaussian() {
+        if !config.kernels.takes_fused(x) || config.without_kernel().is_some() {
             return None;
         }
         let shrinkage = match (config.prox.kernel()?, config.threshold.is_signed()) {

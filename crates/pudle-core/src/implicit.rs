@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::{DType, Tensor};
 
 use crate::dictionary::Dictionary;
-use crate::encoder::masked;
+use crate::given::masked;
 use crate::gradient::Loss;
 use crate::level::Level;
 use crate::model::Pudle;

@@ -35,11 +35,13 @@
 
 mod any;
 mod backend;
+mod baseline;
 mod config;
 mod dictionary;
 mod encoder;
 mod error;
 mod fused;
+mod given;
 mod gradient;
 mod implicit;
 mod kernels;
@@ -51,6 +53,7 @@ mod observation;
 mod padding;
 mod pass;
 mod proximal;
+mod roughness;
 mod shifts;
 mod step;
 mod threshold;

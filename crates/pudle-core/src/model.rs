@@ -9,6 +9,7 @@ use rand_distr::{Distribution, StandardNormal};
 use crate::config::PudleConfig;
 use crate::dictionary::{Configured, Dictionary};
 use crate::error::ConfigError;
+use crate::given::Given;
 use crate::kernels::Kernels;
 use crate::step::{Step, StepSize};
 use crate::threshold::Threshold;
@@ -230,12 +231,32 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         match (&self.step, self.config.step) {
             (Some(step), _) => StepSize::Learned(step.val()),
             (None, Step::Given(step) | Step::Learned(step)) => StepSize::Given(step),
-            (None, Step::Auto) => {
-                let norm = self.dictionary.valid().squared_norm(extent);
-                let largest = norm * self.config.observation.curvature();
-                StepSize::Given(if largest > 0.0 { 1.0 / largest } else { 1.0 })
-            }
+            (None, Step::Auto) => self.safe_step(self.dictionary.valid().squared_norm(extent)),
         }
+    }
+
+    /// The step size on data of which something is known. An automatic one is larger on a small support, where the norm of
+    /// `D` is smaller: the test of Schur, with ones on the support, says that it is at most the largest entry of `|D|ᵀ|D|`
+    /// times them.
+    pub(crate) fn step_given(&self, extent: [usize; D], given: Given<'_, D>) -> StepSize {
+        let (Some(support), Step::Auto, None) = (given.support, self.config.step, &self.step)
+        else {
+            return self.step_size(extent);
+        };
+        let dictionary = self.dictionary.valid();
+        let anywhere = dictionary.squared_norm(extent);
+        let absolute = dictionary.map_atoms(|atoms| atoms.abs());
+        let support = support.clone().inner();
+        let sums = absolute.analyze(absolute.synthesize(support.clone(), extent)) * support;
+        self.safe_step(anywhere.min(sums.max().into_scalar::<f64>()))
+    }
+
+    /// The largest step size with which the layers descend for sure, for `‖D‖²`.
+    fn safe_step(&self, norm: f64) -> StepSize {
+        // Code and baseline move at once, each with half a step.
+        let parts = if self.config.baseline { 2.0 } else { 1.0 };
+        let largest = norm * self.config.observation.curvature() * parts;
+        StepSize::Given(if largest > 0.0 { 1.0 / largest } else { 1.0 })
     }
 
     /// `x` minus the offset; counts stay as they are.

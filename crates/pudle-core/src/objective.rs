@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 
 use crate::dictionary::Dictionary;
-use crate::encoder::{Given, masked};
 use crate::fused::Pass;
+use crate::given::{Given, masked};
 use crate::gradient::{Loss, Response};
 use crate::implicit::FixedPoint;
 use crate::model::Pudle;
@@ -22,7 +22,9 @@ pub struct Objective<const D: usize> {
     pub fit: Tensor<1>,
     /// The code `z_T`.
     pub code: Tensor<D>,
-    /// The reconstruction `D z_T` (of counts, their mean), in the shape of the data.
+    /// The baseline of each channel, with 1 in place of the axes of samples, if the model infers it.
+    pub baseline: Option<Tensor<D>>,
+    /// The reconstruction `D z_T`, with the baseline (of counts, their mean), in the shape of the data.
     pub reconstruction: Tensor<D>,
 }
 
@@ -65,7 +67,8 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     }
 
     /// The [`objective`](Self::objective) of data whose codes are zero where `support`, in the shape of a code, is 0: atoms occur
-    /// only where it is 1, at known onsets for example. The layers run as composed operations.
+    /// only where it is 1, at known onsets for example. Entries may be missing, see [`masked_objective`](Self::masked_objective).
+    /// The layers run as composed operations.
     ///
     /// # Panics
     /// Panics if the atoms do not fit `x`.
@@ -74,9 +77,11 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         x: Tensor<D>,
         target: Tensor<D>,
         support: Tensor<D>,
+        mask: Option<Tensor<D>>,
         noise: &Noise,
     ) -> Objective<D> {
-        self.some_objective(x, target, Given { mask: None, support: Some(&support) }, noise)
+        let given = Given { mask: mask.as_ref(), support: Some(&support) };
+        self.some_objective(x, target, given, noise)
     }
 
     /// The objective with what is known of data and codes.
@@ -89,8 +94,9 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     ) -> Objective<D> {
         let mask = given.mask;
         let (x, target) = (masked(self.centred(x), mask), masked(self.centred(target), mask));
-        let step = self.step_size(x.dims());
-        let Pass { code, reconstruction } = self.pass(&x, given, &step, noise, self.recorded());
+        let step = self.step_given(x.dims(), given);
+        let pass = self.pass(&x, given, &step, noise, self.recorded());
+        let Pass { code, baseline, reconstruction } = pass;
         let batch = x.dims()[0];
         let fit = self.fit(reconstruction.clone(), target.clone(), mask);
         let mut loss = self.loss(fit.clone(), code.clone(), batch, &step, noise);
@@ -98,7 +104,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
             let point = FixedPoint { x, target, mask, code: code.clone(), noise };
             loss = loss + self.implicit_response(point);
         }
-        Objective { loss, fit, code, reconstruction: self.restored(reconstruction) }
+        Objective { loss, fit, code, baseline, reconstruction: self.restored(reconstruction) }
     }
 
     /// The [`objective`](Self::objective) of the mean reconstruction of several windows of `x`, as in
@@ -163,7 +169,8 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
             fit = fit * shared + each * (own / drawn);
         }
         let loss = self.loss(fit.clone(), pass.code.clone(), batch * drawn, &step, &noise);
-        Objective { loss, fit, code: pass.code, reconstruction: self.restored(reconstruction) }
+        let reconstruction = self.restored(reconstruction);
+        Objective { loss, fit, code: pass.code, baseline: pass.baseline, reconstruction }
     }
 
     /// The [`objective`](Self::objective) on data of any extent, for validation. Both are reflected as in
@@ -195,7 +202,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
             }
         };
         let loss = padded.loss - padded.fit + fit.clone();
-        Objective { loss, fit, code: padded.code, reconstruction }
+        Objective { loss, fit, code: padded.code, baseline: padded.baseline, reconstruction }
     }
 
     /// The loss of a synthesis `D z` against centred data, mean over the batch, `[1]`. Entries where `mask` is 0 have none.

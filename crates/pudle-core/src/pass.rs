@@ -4,8 +4,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::dictionary::Dictionary;
-use crate::encoder::{Encoder, Given, Layer, masked};
+use crate::encoder::{Encoder, Layer};
 use crate::fused::Pass;
+use crate::given::{Given, masked};
 use crate::level::along_atoms;
 use crate::model::Pudle;
 use crate::noise::Noise;
@@ -22,7 +23,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let (step, layers) = (self.step_size(x.dims()), self.config().layers);
         match self.fused(&x, &step, noise, layers) {
             Some(pass) => pass.code,
-            None => self.composed_code(&x, Given::nothing(), &step, noise, layers),
+            None => self.composed(&x, Given::nothing(), &step, noise, layers).code,
         }
     }
 
@@ -36,7 +37,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let x = masked(self.centred(x), Some(mask));
         let step = self.step_size(x.dims());
         let given = Given { mask: Some(mask), support: None };
-        self.composed_code(&x, given, &step, noise, self.config().layers)
+        self.composed(&x, given, &step, noise, self.config().layers).code
     }
 
     /// The code `z_T` of data, zero where `support`, in the shape of a code, is 0, recorded through all layers on an autodiff
@@ -46,9 +47,9 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     /// Panics if [`encode`](Self::encode) panics.
     pub fn encode_within(&self, x: Tensor<D>, support: &Tensor<D>, noise: &Noise) -> Tensor<D> {
         let x = self.centred(x);
-        let step = self.step_size(x.dims());
         let given = Given { mask: None, support: Some(support) };
-        self.composed_code(&x, given, &step, noise, self.config().layers)
+        let step = self.step_given(x.dims(), given);
+        self.composed(&x, given, &step, noise, self.config().layers).code
     }
 
     /// The codes `z_1, …, z_T` of every layer.
@@ -64,7 +65,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         codes
     }
 
-    /// The decoder `D z`, in the shape `extent` of the data, with the configured offset added.
+    /// The decoder `D z`, in the shape `extent` of the data, with the configured offset added. Baselines are not in the code.
     pub fn decode(&self, code: Tensor<D>, extent: [usize; D]) -> Tensor<D> {
         self.restored(self.synthesize(code, extent))
     }
@@ -91,7 +92,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
         let model = self.valid();
         let x = model.centred(reflect_to(x.inner(), self.dictionary().covering(extent)));
         let step = model.step_size(x.dims());
-        let Pass { code, reconstruction } = model.pass(&x, Given::nothing(), &step, noise, 0);
+        let Pass { code, reconstruction, .. } = model.pass(&x, Given::nothing(), &step, noise, 0);
         (code, model.restored(reconstruction).slice(extent.map(|length| 0..length)))
     }
 
@@ -114,8 +115,13 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
     ) -> Pass<D> {
         let fused = if given.is_nothing() { self.fused(x, step, noise, recorded) } else { None };
         fused.unwrap_or_else(|| {
-            let code = self.composed_code(x, given, step, noise, recorded);
-            Pass { code: code.clone(), reconstruction: self.synthesize(code, x.dims()) }
+            let Layer { code, baseline, .. } = self.composed(x, given, step, noise, recorded);
+            let synthesis = self.synthesize(code.clone(), x.dims());
+            let reconstruction = match &baseline {
+                Some(baseline) => synthesis + baseline.clone(),
+                None => synthesis,
+            };
+            Pass { code, baseline, reconstruction }
         })
     }
 
@@ -131,18 +137,20 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
             noise,
             observation: self.config().observation,
             offset: self.config().offset,
+            baseline: self.config().baseline,
+            shared: self.config().shared,
         }
     }
 
-    /// The code by composed operations, recorded through the last `recorded` layers only.
-    fn composed_code(
+    /// The last layer by composed operations, recorded through the last `recorded` layers only.
+    fn composed(
         &self,
         x: &Tensor<D>,
         given: Given<'_, D>,
         step: &StepSize,
         noise: &Noise,
         recorded: usize,
-    ) -> Tensor<D> {
+    ) -> Layer<D> {
         let layers = self.config().layers;
         let first_recorded = layers - recorded;
         let recording = x.is_autodiff();
@@ -165,8 +173,8 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
             state.map(|tensor| if recording { tensor.autodiff() } else { tensor })
         });
         match constant {
-            Some(state) if first_recorded == layers => state.code,
-            state => run(self, x, step.clone(), state, first_recorded..layers).code,
+            Some(state) if first_recorded == layers => state,
+            state => run(self, x, step.clone(), state, first_recorded..layers),
         }
     }
 

@@ -29,6 +29,11 @@ pub enum Constraint {
         /// The axis of the tensor that counts the atoms.
         axis: usize,
     },
+    /// Filters `[p, C, k]` of unit norm that are a waveform times a weight for each channel.
+    RankOneUnitNorm {
+        /// The axis of the tensor that counts the atoms.
+        axis: usize,
+    },
     /// Values ≥ 0.
     NonNegative,
     /// Values of at least this number, > 0.
@@ -64,6 +69,7 @@ impl Weight {
             Constraint::AtLeast(_) => value > 0.0,
             Constraint::UnitNorm { .. }
             | Constraint::NonNegativeUnitNorm { .. }
+            | Constraint::RankOneUnitNorm { .. }
             | Constraint::None => true,
         };
         let range = match self.constraint {
@@ -71,6 +77,7 @@ impl Weight {
             Constraint::AtLeast(_) => "finite and > 0",
             Constraint::UnitNorm { .. }
             | Constraint::NonNegativeUnitNorm { .. }
+            | Constraint::RankOneUnitNorm { .. }
             | Constraint::None => "finite",
         };
         let wrong = |value: &f64| !(value.is_finite() && allowed(*value));

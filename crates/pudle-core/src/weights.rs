@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::config::PudleConfig;
-use crate::dictionary::{Dictionary, map_value, nonnegative_unit_norm, unit_norm};
+use crate::dictionary::{Dictionary, map_value, nonnegative_unit_norm, rank_one, unit_norm};
 use crate::error::{ConfigError, WeightError};
 use crate::model::Pudle;
 use crate::weight::{Constraint, Weight};
@@ -23,6 +23,7 @@ struct Constraints {
     atom_axis: usize,
     lambda: Constraint,
     nonnegative: bool,
+    rank_one: bool,
 }
 
 impl Constraints {
@@ -30,6 +31,7 @@ impl Constraints {
     fn of(self, path: &str) -> Constraint {
         match path {
             ATOMS if self.nonnegative => Constraint::NonNegativeUnitNorm { axis: self.atom_axis },
+            ATOMS if self.rank_one => Constraint::RankOneUnitNorm { axis: self.atom_axis },
             ATOMS => Constraint::UnitNorm { axis: self.atom_axis },
             "threshold.lambda" => self.lambda,
             "step" => Constraint::AtLeast(SMALLEST_STEP),
@@ -46,6 +48,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
             atom_axis: A::ATOM_AXIS,
             lambda: self.threshold().constraint(),
             nonnegative: self.config().nonnegative,
+            rank_one: self.config().rank_one,
         }
     }
 
@@ -247,6 +250,7 @@ impl Change for Project {
             Constraint::AtLeast(least) => Some(value.clamp_min(least)),
             Constraint::UnitNorm { axis } => Some(unit_norm(value, axis)),
             Constraint::NonNegativeUnitNorm { axis } => Some(nonnegative_unit_norm(value, axis)),
+            Constraint::RankOneUnitNorm { axis } => Some(unit_norm(rank_one(value), axis)),
         }
     }
 }

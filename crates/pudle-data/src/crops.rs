@@ -136,7 +136,7 @@ impl<P: Pictures> Source for Crops<P> {
             input.extend(crop.data);
             noise.push(sigma);
         }
-        Ok(Batch { shape, input, target, noise })
+        Ok(Batch { shape, input, target, noise, support: None })
     }
 
     fn describe(&self) -> String {

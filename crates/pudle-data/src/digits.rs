@@ -229,7 +229,13 @@ impl Source for DigitBatches {
             let allowed = "fewer than the digits of a batch";
             return Err(DataError::range("number of digits left out", self.without.len(), allowed));
         }
-        Ok(Batch { shape: vec![left, size], target: input.clone(), input, noise: vec![] })
+        Ok(Batch {
+            shape: vec![left, size],
+            target: input.clone(),
+            input,
+            noise: vec![],
+            support: None,
+        })
     }
 
     fn describe(&self) -> String {

@@ -98,12 +98,13 @@ pub use photo::{Photo, PhotoOptions};
 pub use picture_files::PictureFiles;
 pub use pictures::Pictures;
 pub use recordings::{
-    ChannelNoise, Extent, Recording, RecordingOptions, RecordingWindows, SyntheticRecording,
-    SyntheticRecordingConfig, TrueEvent, Waveforms,
+    ChannelNoise, CodeShape, Extent, Onset, Onsets, Recording, RecordingOptions, RecordingWindows,
+    SyntheticRaster, SyntheticRasterConfig, SyntheticRecording, SyntheticRecordingConfig,
+    TrueEvent, Waveforms,
 };
 pub use rng::{Stream, step_rng};
 pub use scene::scene;
-pub use source::{Batch, Prefetch, Source};
+pub use source::{Batch, Prefetch, Source, Support};
 pub use sources::{
     DataConfig, DeadLeavesSettings, DigitSettings, LabelledDigits, MatrixSettings, OpenOptions,
     Opened, PhotographSettings, RecordingSettings, SparseCodingSettings, StrokeSettings,

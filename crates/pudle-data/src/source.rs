@@ -21,6 +21,17 @@ pub struct Batch {
     pub target: Vec<f32>,
     /// Standard deviation of the noise of each datum, on the 0 to 255 scale; empty if it is not known.
     pub noise: Vec<f32>,
+    /// Where codes may be other than zero; `None` if anywhere.
+    pub support: Option<Support>,
+}
+
+/// Where codes of a batch may be other than zero.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Support {
+    /// Shape of the codes, with the batch first: `[batch, atoms, positions]`.
+    pub shape: Vec<usize>,
+    /// 1 where a code may be other than zero, and 0 elsewhere, row-major.
+    pub values: Vec<f32>,
 }
 
 /// Where batches come from.
@@ -132,7 +143,13 @@ mod tests {
                 return Err(DataError::range("step", step, "another"));
             }
             self.made.fetch_add(1, Ordering::SeqCst);
-            Ok(Batch { shape: vec![1], input: vec![step as f32], target: vec![0.0], noise: vec![] })
+            Ok(Batch {
+                shape: vec![1],
+                input: vec![step as f32],
+                target: vec![0.0],
+                noise: vec![],
+                support: None,
+            })
         }
 
         fn describe(&self) -> String {

@@ -170,6 +170,7 @@ impl DataConfig {
     pub fn missing(&self) -> Missing {
         match self {
             Self::Matrix(settings) => settings.missing,
+            Self::Recordings(settings) => settings.missing,
             _ => Missing::Error,
         }
     }
@@ -177,13 +178,14 @@ impl DataConfig {
     /// Sets what a number that is NaN means in the data.
     ///
     /// # Errors
-    /// Returns an error if the data are not a matrix, and NaN is a number that is not known.
+    /// Returns an error if the data are neither a matrix nor a recording, and NaN is a number that is not known.
     pub fn set_missing(&mut self, missing: Missing) -> Result<(), RangeError> {
         match self {
             Self::Matrix(settings) => settings.missing = missing,
+            Self::Recordings(settings) => settings.missing = missing,
             _ if missing == Missing::Error => {}
             other => {
-                let range = "matrix, if numbers are missing";
+                let range = "matrix or recordings, if numbers are missing";
                 return Err(RangeError::new("data.kind", other.kind(), range));
             }
         }

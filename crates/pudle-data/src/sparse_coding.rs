@@ -130,7 +130,13 @@ impl Source for SparseCoding {
     fn batch(&self, step: u64) -> Result<Batch> {
         let SparseCodingConfig { dim, batch, .. } = self.config;
         let input = self.draws.batch(step, |i| self.datum(i).0);
-        Ok(Batch { shape: vec![batch, dim], target: input.clone(), input, noise: vec![] })
+        Ok(Batch {
+            shape: vec![batch, dim],
+            target: input.clone(),
+            input,
+            noise: vec![],
+            support: None,
+        })
     }
 
     fn describe(&self) -> String {

@@ -142,7 +142,7 @@ impl Source for SparseSignals {
         let SparseSignalsConfig { filters, length, batch, .. } = self.config;
         let input = self.draws.batch(step, |i| self.datum(i).0);
         let shape = vec![batch, filters.channels, length];
-        Ok(Batch { shape, target: input.clone(), input, noise: vec![] })
+        Ok(Batch { shape, target: input.clone(), input, noise: vec![], support: None })
     }
 
     fn describe(&self) -> String {

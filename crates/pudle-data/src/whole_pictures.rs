@@ -66,7 +66,8 @@ impl<P: Pictures> Source for WholePictures<P> {
         let picture = self.pictures.get(i as usize)?.crop_center(self.max_side, self.max_side);
         let shape = vec![1, picture.channels, picture.height, picture.width];
         let input = add_validation_noise(&picture, self.sigma, self.seed, i).data;
-        Ok(Batch { shape, input, target: picture.data, noise: vec![self.sigma] })
+        let (target, noise) = (picture.data, vec![self.sigma]);
+        Ok(Batch { shape, input, target, noise, support: None })
     }
 
     fn describe(&self) -> String {

@@ -1,6 +1,6 @@
 //! A figure of the events of a recording.
 
-use pudle_data::Recording;
+use pudle_data::{Missing, Recording};
 use pudle_plot::{Axis, Chart, Line, Panels, Stroke};
 use pudle_train::{Event, Events};
 
@@ -138,7 +138,10 @@ fn stretch(
     inside.iter().for_each(|event| counts[events.peak(event.atom).0] += 1);
     let channel = (0..channels).rev().max_by_key(|channel| counts[*channel]).unwrap_or(0);
     let mut values = vec![0.0; channels * length];
-    recording.read(0, first, &mut values)?;
+    recording.read_with(Missing::Nan, 0, first, &mut values)?;
+    // A gap is drawn at the level between events.
+    let level = events.offset[channel];
+    values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = level);
     let mut rebuilt = vec![events.offset[channel]; length];
     let taps = events.filters.taps();
     for event in inside {

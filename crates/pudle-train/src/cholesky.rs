@@ -15,10 +15,9 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest.iter().zip(more).map(|(x, y)| x * y).sum::<f64>()
 }
 
-/// Solves `A x = b` for a symmetric `A`, whose lower half becomes its Cholesky factor; `b` becomes `x`. Returns whether `A` is
-/// positive definite, beyond rounding.
-pub(crate) fn cholesky_solve(a: &mut [f64], b: &mut [f64]) -> bool {
-    let n = b.len();
+/// Turns the lower half of a symmetric `A` of `n` rows into its Cholesky factor. Returns whether `A` is positive definite, beyond
+/// rounding.
+pub(crate) fn cholesky_factor(a: &mut [f64], n: usize) -> bool {
     for i in 0..n {
         let diagonal = a[i * n + i];
         let (above, row) = a.split_at_mut(i * n);
@@ -34,17 +33,32 @@ pub(crate) fn cholesky_solve(a: &mut [f64], b: &mut [f64]) -> bool {
         }
         row[i] = pivot.sqrt();
     }
+    true
+}
+
+/// Solves `A x = b` with the Cholesky factor of `A`; `b` becomes `x`.
+pub(crate) fn cholesky_apply(factor: &[f64], b: &mut [f64]) {
+    let n = b.len();
     for i in 0..n {
-        let sum: f64 = (0..i).map(|j| a[i * n + j] * b[j]).sum();
-        b[i] = (b[i] - sum) / a[i * n + i];
+        let sum: f64 = (0..i).map(|j| factor[i * n + j] * b[j]).sum();
+        b[i] = (b[i] - sum) / factor[i * n + i];
     }
     for i in (0..n).rev() {
-        b[i] /= a[i * n + i];
+        b[i] /= factor[i * n + i];
         for j in 0..i {
-            b[j] -= a[i * n + j] * b[i];
+            b[j] -= factor[i * n + j] * b[i];
         }
     }
-    true
+}
+
+/// Solves `A x = b` for a symmetric `A`, whose lower half becomes its Cholesky factor; `b` becomes `x`. Returns whether `A` is
+/// positive definite, beyond rounding.
+pub(crate) fn cholesky_solve(a: &mut [f64], b: &mut [f64]) -> bool {
+    let definite = cholesky_factor(a, b.len());
+    if definite {
+        cholesky_apply(a, b);
+    }
+    definite
 }
 
 #[cfg(test)]

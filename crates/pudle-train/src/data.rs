@@ -7,8 +7,8 @@ use std::sync::Arc;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Tensor, TensorData};
-use pudle_core::{DictionaryConfig, Noise, ShiftedWindows};
-use pudle_data::{Batch, Missing, Prefetch, Source, Stream, step_rng};
+use pudle_core::{Dictionary, DictionaryConfig, Noise, Objective, Pudle, ShiftedWindows};
+use pudle_data::{Batch, Missing, Prefetch, Source, Stream, Support, step_rng};
 
 use crate::config::RunConfig;
 
@@ -25,6 +25,8 @@ pub struct DeviceBatch<const D: usize> {
     pub shifts: Option<ShiftedWindows>,
     /// 1 where an entry is known and 0 where it is missing; `None` if all are known.
     pub mask: Option<Tensor<D>>,
+    /// 1 where a code may be other than zero and 0 elsewhere; `None` if it may be anywhere.
+    pub support: Option<Tensor<D>>,
     /// The size of the data, for the comparison with the loss.
     pub energy: Energy,
     /// What the loss is multiplied by before its gradient is taken: the share of the data of a step, 1 for all of them.
@@ -45,8 +47,37 @@ impl<const D: usize> DeviceBatch<D> {
             noise,
             shifts: self.shifts.clone(),
             mask: self.mask.as_ref().map(some),
+            support: self.support.as_ref().map(some),
             energy: self.energy,
             share,
+        }
+    }
+
+    /// The objective of data of which something is known: where they are missing, or where codes may be other than zero. `None`
+    /// if nothing is.
+    pub(crate) fn given_objective<A: Dictionary<D>>(
+        &self,
+        model: &Pudle<D, A>,
+    ) -> Option<Objective<D>> {
+        let Self { input, target, noise, mask, support, .. } = self;
+        let (input, target, mask) = (input.clone(), target.clone(), mask.clone());
+        match (mask, support.clone()) {
+            (mask, Some(support)) => {
+                Some(model.supported_objective(input, target, support, mask, noise))
+            }
+            (Some(mask), None) => Some(model.masked_objective(input, target, mask, noise)),
+            (None, None) => None,
+        }
+    }
+
+    /// The same data without autodiff.
+    pub(crate) fn inner(self) -> Self {
+        Self {
+            input: self.input.inner(),
+            target: self.target.inner(),
+            mask: self.mask.map(Tensor::inner),
+            support: self.support.map(Tensor::inner),
+            ..self
         }
     }
 
@@ -56,6 +87,7 @@ impl<const D: usize> DeviceBatch<D> {
             input: self.input.to_device(device),
             target: self.target.to_device(device),
             mask: self.mask.map(|mask| mask.to_device(device)),
+            support: self.support.map(|support| support.to_device(device)),
             ..self
         }
     }
@@ -260,8 +292,11 @@ pub(crate) fn to_device<const D: usize>(
         true => Noise::Unknown,
         false => Noise::PerDatum(batch.noise.iter().map(|sigma| f64::from(*sigma)).collect()),
     };
+    let support = batch
+        .support
+        .map(|Support { shape, values }| Tensor::from_data(TensorData::new(values, shape), device));
     let (input, target, mask) = (tensor(batch.input), tensor(batch.target), mask.map(tensor));
-    DeviceBatch { input, target, noise, shifts, mask, energy, share: 1.0 }
+    DeviceBatch { input, target, noise, shifts, mask, support, energy, share: 1.0 }
 }
 
 impl<const D: usize> DataLoaderIterator<DeviceBatch<D>> for StepIterator<D> {

@@ -15,7 +15,7 @@ use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 use pudle_core::{AnyPudle, Configured, ModelVisitor, Pudle};
-use pudle_data::{KnownDictionary, Normalization, Opened, Validation};
+use pudle_data::{KnownDictionary, Normalization, Opened, RecordingWindows, Validation};
 
 use crate::atoms::atoms_picture;
 use crate::checkpoint::Checkpoint;
@@ -310,8 +310,14 @@ fn trainee<const D: usize, A: Configured<D>>(
     let model = initial_model(config, data, resumes, device)?;
     let truth = data.dictionary.as_ref().filter(|_| atoms_correspond(config));
     let truth = truth.map(|truth| Tensor::from_data(atoms(truth), device));
-    let trainee = Trainee::new(model, truth, config.training.update);
-    Ok(trainee.with_fixed(config.training.fixed_atoms).with_tangent(config.training.tangent))
+    let training = &config.training;
+    // The weight is that against the loss of all data.
+    let windows = data.recording.as_ref().map_or(1, RecordingWindows::consecutive);
+    Ok(Trainee::new(model, truth, training.update)
+        .with_fixed(training.fixed_atoms)
+        .with_tangent(training.tangent)
+        .with_refit(training.refit)
+        .with_smooth(training.smooth / windows as f64))
 }
 
 /// Whether atom `j` of the model corresponds to atom `j` of the true dictionary, so that their distance

@@ -11,6 +11,7 @@ use crate::data::{DeviceBatch, Energy};
 use crate::error::{Result, TrainError};
 use crate::metrics::{Extra, StepRecord};
 use crate::online::{Descent, Sums};
+use crate::refit::refitted_objective;
 use crate::revive::{Pending, Revival, take};
 use crate::update::{UpdateRule, noodl};
 
@@ -34,6 +35,12 @@ pub(crate) struct Trainee<const D: usize, A: Dictionary<D>> {
     /// Whether updates get only the part of the gradient of atoms that is tangent to the unit sphere.
     #[module(skip)]
     tangent: bool,
+    /// Whether the gradient takes events of the size that least squares gives, in place of the code.
+    #[module(skip)]
+    refit: bool,
+    /// Weight of the roughness of atoms in the loss of a datum.
+    #[module(skip)]
+    smooth: f64,
     /// What online dictionary learning keeps of past steps; `None` for other rules.
     sums: Option<Sums>,
     /// Atoms that start again in the next update, which then does nothing else.
@@ -45,7 +52,8 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
     pub fn new(model: Pudle<D, A>, truth: Option<Tensor<D>>, rule: UpdateRule) -> Self {
         let truth = truth.map(|atoms| Param::from_tensor(atoms).set_require_grad(false));
         let sums = (rule == UpdateRule::Online).then(|| Sums::of(&model)).flatten();
-        Self { model, truth, rule, fixed: 0, tangent: false, sums, revival: Pending::default() }
+        let (fixed, tangent, refit, smooth, revival) = (0, false, false, 0.0, Pending::default());
+        Self { model, truth, rule, fixed, tangent, refit, smooth, sums, revival }
     }
 
     /// The same with `count` first atoms that are never changed.
@@ -56,6 +64,16 @@ impl<const D: usize, A: Dictionary<D>> Trainee<D, A> {
     /// The same with the part of the gradient of atoms alone that is tangent to the unit sphere.
     pub fn with_tangent(self, tangent: bool) -> Self {
         Self { tangent, ..self }
+    }
+
+    /// The same with events of the size that least squares gives, in place of codes.
+    pub fn with_refit(self, refit: bool) -> Self {
+        Self { refit, ..self }
+    }
+
+    /// The same with this weight of the roughness of atoms in the loss of a datum.
+    pub fn with_smooth(self, smooth: f64) -> Self {
+        Self { smooth, ..self }
     }
 
     /// What online dictionary learning keeps of past steps.
@@ -239,17 +257,23 @@ impl<const D: usize, A: Dictionary<D>> TrainStep for Trainee<D, A> {
             let (grads, objective) = self.online_step(sums, batch);
             return TrainOutput { grads, item: self.record(&objective, usage) };
         }
+        let given = batch.given_objective(&self.model);
         let DeviceBatch { input, target, noise, shifts, mask, share, .. } = batch;
         if self.rule == UpdateRule::Noodl {
             let (grads, objective) = noodl(&self.model, input, target, &noise);
             return TrainOutput { grads, item: self.record(&objective, usage) };
         }
-        let error = mask.clone().map(|mask| Error { target: target.clone(), mask });
-        let objective = match (shifts, mask) {
+        let error = mask.map(|mask| Error { target: target.clone(), mask });
+        let mut objective = match (given, shifts) {
+            (Some(objective), _) => objective,
+            (None, None) if self.refit => refitted_objective(&self.model, input, target, &noise),
             (None, None) => self.model.objective(input, target, &noise),
-            (None, Some(mask)) => self.model.masked_objective(input, target, mask, &noise),
-            (Some(windows), _) => self.model.shifted_objective(input, target, &noise, &windows),
+            (None, Some(windows)) => self.model.shifted_objective(input, target, &noise, &windows),
         };
+        if self.smooth > 0.0 {
+            let rough = self.model.roughness(&objective.code) * self.smooth;
+            objective.loss = objective.loss + rough;
+        }
         let error = error.map(|error| error.of(objective.reconstruction.clone()));
         let record = self.record(&objective, Extra { error, ..usage });
         let loss = if share == 1.0 { objective.loss } else { objective.loss * share };
@@ -290,13 +314,16 @@ impl<const D: usize, A: Dictionary<D>> InferenceStep for Trainee<D, A> {
     type Output = StepRecord;
 
     fn step(&self, batch: DeviceBatch<D>) -> StepRecord {
+        let model = self.model.valid();
+        let given = batch.clone().inner().given_objective(&model);
         let (input, target) = (batch.input.inner(), batch.target.inner());
-        let (model, noise) = (self.model.valid(), &batch.noise);
-        let (objective, error) = match batch.mask.map(Tensor::inner) {
-            Some(mask) => {
-                let objective = model.masked_objective(input, target.clone(), mask.clone(), noise);
-                let error = Error { target, mask }.of(objective.reconstruction.clone());
-                (objective, Some(error))
+        let noise = &batch.noise;
+        let (objective, error) = match given {
+            Some(objective) => {
+                let mask = batch.mask.map(Tensor::inner);
+                let error =
+                    mask.map(|mask| Error { target, mask }.of(objective.reconstruction.clone()));
+                (objective, error)
             }
             None => {
                 let objective = model.covered_objective(input, target.clone(), noise);

@@ -43,6 +43,7 @@ mod own_recording;
 mod parallel;
 mod progress;
 mod record;
+mod refit;
 mod restore;
 mod revive;
 mod run;
@@ -91,7 +92,8 @@ pub use run::{resume, train, train_at, train_opened, train_watched};
 pub use run_dir::RunDir;
 pub use shipped::shipped_names;
 pub use signals::{
-    Candidate, Event, EventFinder, EventScore, Events, Filters, Selection, WaveformMatch,
+    Candidate, Event, EventFinder, EventScore, Events, Filters, OnsetResults, Selection,
+    WaveformMatch,
 };
 pub use ssim::ssim;
 pub use team::{Sharing, share_batches};

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use pudle_core::{ConvConfig, DictionaryConfig, Proximal};
-use pudle_data::{ChannelNoise, DataConfig, Extent, OpenOptions, Opened, Recording};
+use pudle_data::{ChannelNoise, DataConfig, Extent, Onsets, OpenOptions, Opened, Recording};
 
 use crate::config::RunConfig;
 use crate::error::{Result, TrainError};
 use crate::signals::filters::Filters;
+use crate::signals::onset_fit::OnsetFit;
 use crate::signals::pilot::Pilot;
 use crate::start::recording_atoms;
 
@@ -21,8 +22,28 @@ const BATCH: [usize; 2] = [4, 64];
 const BATCH_NUMBERS: usize = 1 << 22;
 /// Samples of a trial, in atoms, from which on a part of it can be held out.
 const LEAST_SPLIT: usize = 40;
+/// Layers and steps for trials with known onsets, whose atoms start near the optimum, and the learning rate.
+const ONSET_LAYERS: usize = 40;
+const ONSET_STEPS: u64 = 10;
+const ONSET_RATE: f64 = 1e-4;
 /// The smallest λ at which events are counted for a wanted rate, in standard deviations of the noise.
 const LEAST_LAMBDA: f32 = 2.5;
+
+/// Trials of a batch with known onsets, at most.
+const TRIALS: usize = 32;
+
+/// Settings for trials with known onsets.
+fn fit_trials(config: &mut RunConfig, recording: &Recording) {
+    let most = (BATCH_SAMPLES / (recording.samples() * recording.channels())).max(1);
+    config.training.batch = TRIALS.min(most).min(recording.trials());
+    config.model.baseline = true;
+    config.model.layers = ONSET_LAYERS;
+    config.training.refit = false;
+    config.training.steps = ONSET_STEPS;
+    config.training.checkpoint_every = ONSET_STEPS;
+    config.training.valid_every = ONSET_STEPS;
+    config.training.learning_rate = ONSET_RATE;
+}
 
 /// A recording that is open, on which a run is to be trained.
 #[derive(Clone, Debug)]
@@ -49,7 +70,9 @@ impl OwnRecording {
 
     /// Gives the dictionary `atoms` filters of this length over the channels of the recording, at every sample. The windows have
     /// 4,096 samples, or 16 atoms if that is more, but at most the half of a trial. Level and noise of each channel are measured,
-    /// so that the noise of what is trained on has a standard deviation of 1.
+    /// so that the noise of what is trained on has a standard deviation of 1. Counts stay as they are.
+    ///
+    /// With known onsets, a window is a trial, each channel of it has a baseline that is inferred, and a step takes up to 32 trials.
     ///
     /// # Errors
     /// Returns an error if a number is out of its range, or if samples cannot be read.
@@ -62,10 +85,27 @@ impl OwnRecording {
             return Err(TrainError::range("length", format!("{size} samples"), range));
         }
         let DataConfig::Recordings(settings) = &mut config.data else { return Ok(()) };
-        let noise = ChannelNoise::measure(recording)?;
-        settings.offset = noise.iter().map(|noise| noise.level).collect();
-        settings.scale = noise.iter().map(|noise| noise.deviation).collect();
+        if config.model.observation.is_gaussian() {
+            let noise = ChannelNoise::measure_with(recording, settings.missing)?;
+            settings.offset = noise.iter().map(|noise| noise.level).collect();
+            settings.scale = noise.iter().map(|noise| noise.deviation).collect();
+        } else {
+            // Counts are data as they are.
+            settings.offset = vec![0.0; channels];
+            settings.scale = vec![1.0; channels];
+        }
         settings.rate = recording.rate();
+        let filters = ConvConfig { atoms, channels, size, stride: 1 };
+        config.model.dictionary = DictionaryConfig::Conv1d(filters);
+        if settings.onsets.is_some() {
+            settings.window = samples;
+            fit_trials(config, recording);
+            return Ok(());
+        }
+        if !config.model.observation.is_gaussian() {
+            let range = "gaussian where no onsets are known: events in counts are found at known onsets only";
+            return Err(TrainError::range("model.observation", config.model.observation, range));
+        }
         let wanted = WINDOW.max(ATOMS_IN_WINDOW * size);
         if samples < LEAST_SPLIT * size {
             settings.validation = 0.0;
@@ -80,8 +120,6 @@ impl OwnRecording {
             };
             settings.window = wanted.min(room);
         }
-        let filters = ConvConfig { atoms, channels, size, stride: 1 };
-        config.model.dictionary = DictionaryConfig::Conv1d(filters);
         let batch = (BATCH_SAMPLES / settings.window).clamp(BATCH[0], BATCH[1]);
         let most = (BATCH_NUMBERS / (settings.window * channels)).max(1);
         config.training.batch = batch.min(most);
@@ -103,6 +141,36 @@ impl OwnRecording {
         Ok(settings.open_recording(self.recording.clone(), &options)?)
     }
 
+    /// The number of atoms of the table of onsets: its largest number of an atom plus 1, or 1 if it has none; `None` if onsets are
+    /// not known.
+    ///
+    /// # Errors
+    /// Returns an error if the table cannot be read or does not fit the recording.
+    pub fn atoms_of_onsets(&self, config: &RunConfig) -> Result<Option<usize>> {
+        let DataConfig::Recordings(settings) = &config.data else { return Ok(None) };
+        let Some(path) = &settings.onsets else { return Ok(None) };
+        let onsets = Onsets::read(path, &self.recording)?;
+        Ok(Some(onsets.last_atom().map_or(1, |last| last + 1)))
+    }
+
+    /// Sets the weight of the penalty on second differences to the one, of some between 0 and 100,000, with the smallest loss on
+    /// trials that are left out, one at a time, and returns it. For known onsets.
+    ///
+    /// # Errors
+    /// Returns an error if onsets are not known, if there is one trial only, or if data cannot be read.
+    pub fn find_smooth(config: &mut RunConfig, opened: &Opened) -> Result<f64> {
+        let windows = opened.recording.as_ref().filter(|windows| windows.onsets().is_some());
+        let (Some(windows), DictionaryConfig::Conv1d(shape)) = (windows, config.model.dictionary)
+        else {
+            let range = "a number where onsets are not known";
+            return Err(TrainError::range("training.smooth", "to be chosen", range));
+        };
+        let size = [shape.atoms, shape.size];
+        let smooth = OnsetFit::read(windows, config.model.observation, size)?.choose_smooth()?;
+        config.training.smooth = smooth;
+        Ok(smooth)
+    }
+
     /// Sets the `λ` at which all atoms together have the wanted number of events in a second, or in a sample if the sampling rate
     /// is not known, to three digits, and returns it. The events are those of the first atoms of the run, found by matching pursuit.
     ///
@@ -121,7 +189,12 @@ impl OwnRecording {
             let kind = config.model.dictionary.kind();
             return Err(TrainError::range("model.dictionary.kind", kind, "conv1d"));
         };
-        let atoms = recording_atoms(windows, &config.model, config.seed)?;
+        if windows.onsets().is_some() {
+            let range = "no target where onsets are known: atoms occur there";
+            return Err(TrainError::range("target_events", wanted, range));
+        }
+        let smooth = config.training.smooth;
+        let atoms = recording_atoms(windows, &config.model, smooth, config.seed)?;
         let filters = Filters::new(atoms.concat(), shape.channels, shape.size);
         let stretches = Pilot::read(windows, shape.size)?;
         let signed = config.model.prox != Proximal::Relu;

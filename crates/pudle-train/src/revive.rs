@@ -131,9 +131,10 @@ impl Pool {
         model: &Pudle<D, A>,
         batch: DeviceBatch<D>,
     ) {
+        let given = batch.given_objective(model);
         let DeviceBatch { input, target, noise, mask, .. } = batch;
-        let objective = match mask.clone() {
-            Some(mask) => model.masked_objective(input, target.clone(), mask, &noise),
+        let objective = match given {
+            Some(objective) => objective,
             None => model.covered_objective(input, target.clone(), &noise),
         };
         let residual = target.clone() - objective.reconstruction;

@@ -13,8 +13,11 @@ use crate::config::{Initialization, RunConfig};
 use crate::error::{Result, TrainError};
 use crate::frame::{Bank, negative_atoms};
 use crate::import::read_atoms;
+use crate::signals::onset_fit::OnsetFit;
 use crate::signals::pilot::Pilot;
 use crate::signals::refine::Rule;
+use crate::signals::shape::AtomForm;
+use crate::signals::snippets::unit;
 use crate::start_data::atoms_from_data;
 
 /// The smallest event, in standard deviations of the noise, that the first atoms of a recording are made of.
@@ -68,7 +71,7 @@ pub(crate) fn initial_model<const D: usize, A: Configured<D>>(
         (Initialization::Checkpoint { dir }, _) => start_from(model, seed, dir, device),
         (Initialization::Data, _) => {
             let atoms = match &data.recording {
-                Some(windows) => recording_atoms(windows, model, seed)?,
+                Some(windows) => recording_atoms(windows, model, config.training.smooth, seed)?,
                 None => atoms_from_data(&*data.training, model, seed)?,
             };
             let (found, wanted) = (atoms.len(), model.dictionary.atoms());
@@ -97,23 +100,35 @@ pub(crate) fn initial_model<const D: usize, A: Configured<D>>(
     }
 }
 
-/// The first atoms of a run over a recording, see [`Pilot`].
+/// The first atoms of a run over a recording, see [`Pilot`]; with known onsets, see [`OnsetFit`]. `smooth` is the weight of the
+/// penalty on second differences.
 ///
 /// # Errors
 /// Returns an error if samples cannot be read, or if the recording has too few events.
 pub(crate) fn recording_atoms(
     windows: &RecordingWindows,
     model: &PudleConfig,
+    smooth: f64,
     seed: u64,
 ) -> Result<Vec<Vec<f32>>> {
     let DictionaryConfig::Conv1d(filters) = model.dictionary else {
         return Err(TrainError::range("model.dictionary.kind", model.dictionary.kind(), "conv1d"));
     };
     let ConvConfig { atoms, channels, size: taps, .. } = filters;
+    let form = AtomForm { rank_one: model.rank_one, smooth };
+    if windows.onsets().is_some() {
+        let fit = OnsetFit::read(windows, model.observation, [atoms, taps])?;
+        let kernels: Vec<f32> = fit.kernels(smooth).values.iter().map(|v| *v as f32).collect();
+        let form = AtomForm { smooth: 0.0, ..form };
+        let atoms = kernels.chunks_exact(channels * taps).map(|kernel| {
+            unit(form.of(kernel.to_vec(), channels, 1)).unwrap_or_else(|| kernel.to_vec())
+        });
+        return Ok(atoms.collect());
+    }
     let stretches = Pilot::read(windows, taps)?;
     let least = (model.threshold.lambda() as f32).max(LEAST_EVENT);
     let rule = Rule { least, signed: model.prox != Proximal::Relu };
-    Pilot { stretches: &stretches, channels, atoms, taps, rule, seed }.run()
+    Pilot { stretches: &stretches, channels, atoms, taps, rule, form, seed }.run()
 }
 
 /// The model with these atoms as its first ones, in every bank.

@@ -137,5 +137,5 @@ pub(crate) fn noodl<const D: usize, A: Dictionary<D>>(
     };
     let mut direction = GradientsParams::new();
     direction.register(atoms, sum / batch);
-    (direction, Objective { loss: fit.clone(), fit, code, reconstruction })
+    (direction, Objective { loss: fit.clone(), fit, code, baseline: None, reconstruction })
 }

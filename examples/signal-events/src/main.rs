@@ -36,6 +36,12 @@ struct Args {
     /// Seed of the recording and of the training.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Training steps; without it, those of the preset.
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Train on codes as λ makes them, too small and spread over neighbours.
+    #[arg(long)]
+    lasso: bool,
     /// Picture to write.
     #[arg(long, default_value = "signal-events.png")]
     picture: String,
@@ -64,6 +70,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let data = OwnRecording::open(&config)?;
     data.fit(&mut config, args.waveforms, Extent::Seconds(0.002))?;
+    config.training.steps = args.steps.unwrap_or(config.training.steps);
+    config.training.refit = !args.lasso;
     let opened = data.batches(&config)?;
     let run = folder.path().join("run");
     train_opened(config, Some(opened), || RunDir::create(&run), Interrupter::new())?;

@@ -74,6 +74,24 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "train --preset signals --data flat.npy --length 4",
             "train --preset signals --data two.safetensors --length 4",
             "train --preset signals --data rows.npy --length 2ms",
+            "train --data sound.wav --length 20 --observations bernoulli",
+            "train --data sound.wav --length 20 --observations cauchy",
+            "train --data sound.wav --length 20 --observations poisson:-1",
+            "train --data sound.wav --length 20 --onsets missing.csv",
+            "train --data sound.wav --length 20 --onsets words.csv",
+            "train --data sound.wav --length 20 --onsets late.csv",
+            "train --data sound.wav --length 20 --onsets onsets.csv --observations bernoulli",
+            "train --data sound.wav --length 20 --onsets onsets.csv --atoms 1",
+            "train --data sound.wav --length 20 --onsets onsets.csv --smooth auto",
+            "train --data sound.wav --length 20 --onsets onsets.csv --target-events 5/s",
+            "train --data sound.wav --length 20 --onsets onsets.csv --sizes large",
+            "train --data sound.wav --length 20 --onsets onsets.csv --kernels fused",
+            "train --data sound.wav --length 20 --sizes shared",
+            "train --data sound.wav --length 20 --smooth -1",
+            "train --data sound.wav --length 20 --smooth auto",
+            "train --data sound.wav --length 20 --rank-one --nonnegative",
+            "train --preset signals --data nan.npy --length 4 --missing nan",
+            "train --data matrix.safetensors --rank-one",
             "train --data matrix.safetensors --length 2ms",
             "train --preset dense --rate 100",
             "events missing sound.wav -o new.csv",
@@ -88,6 +106,13 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "simulate -o new.npy --rate 0",
             "simulate -o new.npy --length 2ms --duration 1ms",
             "simulate -o new.npy --events 1000",
+            "simulate -o new.npy --observations cauchy",
+            "simulate -o new.npy --observations bernoulli --spikes 30-5",
+            "simulate -o new.npy --observations bernoulli --spikes 5-900",
+            "simulate -o new.npy --observations bernoulli --trials 0",
+            "simulate -o new.npy --observations bernoulli --snr 3",
+            "simulate -o new.npy --observations bernoulli --events 20",
+            "simulate -o new.npy --trials 5",
             "simulate -o rows.npy",
             "simulate -o missing/new.npy",
         ],
@@ -301,6 +326,8 @@ fn folder(dir: &Path) {
     write("words.csv", b"name,town\nAda,London\n");
     write("ragged.csv", b"1,2,3\n4,5\n");
     write("gaps.csv", b"a,b\n1,2\n3,\n5,6\n");
+    write("onsets.csv", b"sample,atom\n100,0\n500,1\n");
+    write("late.csv", b"sample\n3995\n");
     write("zeros.csv", b"0,0\n0,0\n0,0\n0,0\n");
     write("unknown.toml", b"[model]\nlayrs = 3\n");
     write("range.toml", b"[model]\nlayers = 0\n");

@@ -78,3 +78,78 @@ fn a_wanted_rate_of_events_is_kept() {
     let count = fs::read_to_string(dir.join("events.csv")).unwrap().lines().count() - 1;
     assert!((28..=52).contains(&count), "{count} events in 4 s");
 }
+
+#[test]
+fn spikes_give_kernels_at_known_onsets() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let made = "simulate -o raster.npy --observations bernoulli --trials 60 --truth onsets.csv --true-waveforms truth.csv";
+    words(dir, made)
+        .success()
+        .stdout(contains("60 trials, 1 channel, 1000 samples").and(contains("360 onsets")));
+    let train = "train --preset signals --data raster.npy --rate 1000 --length 60ms --observations bernoulli --onsets onsets.csv --steps 2 --batch 8 --out run";
+    words(dir, train).success().stdout(
+        contains("2 atoms of 60 samples (60.0000 ms)")
+            .and(contains("360 onsets, one size for each atom; binomial:1 data"))
+            .and(contains("the best on trials that were left out"))
+            .and(contains("negative log-likelihood"))
+            .and(contains("in log-odds"))
+            .and(contains("wrote run/baselines.csv")),
+    );
+    let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
+    let values = |name: &str| -> Vec<f64> {
+        read(name).lines().skip(1).map(|l| l.rsplit(',').next().unwrap().parse().unwrap()).collect()
+    };
+    let (found, truth) = (values("run/waveforms.csv"), values("truth.csv"));
+    assert_eq!(found.len(), 120);
+    for (a, b) in found.chunks(60).zip(truth.chunks(60)) {
+        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let cosine = product(a, b) / (product(a, a) * product(b, b)).sqrt();
+        assert!(cosine > 0.8, "{cosine}");
+    }
+    assert_eq!(read("run/events.csv").lines().count(), 361);
+    assert_eq!(read("run/baselines.csv").lines().next(), Some("trial,channel,baseline,mean"));
+    // The mean of a trial is a rate for each sample: 5 to 30 spikes a second.
+    assert!(values("run/baselines.csv").iter().all(|mean| (0.0..0.06).contains(mean)));
+    words(dir, "events run raster.npy -o e.csv")
+        .failure()
+        .stderr(contains("events.csv in its folder"));
+    words(dir, "export run --format onnx -o net.onnx").failure();
+
+    // The same data as real numbers, with sizes of their own.
+    let train = "train --preset signals --data raster.npy --length 60 --onsets onsets.csv --sizes free --smooth 3000 --steps 2 --batch 8 --validation 20% --out free";
+    words(dir, train)
+        .success()
+        .stdout(contains("sizes of their own; gaussian data").and(contains("windows held out")));
+    let sizes = values("free/events.csv");
+    assert!(sizes.iter().any(|size| *size != sizes[0]) && sizes.iter().all(|size| *size >= 0.0));
+}
+
+#[test]
+fn gaps_are_no_error_if_they_are_allowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    words(dir, "simulate -o rec.npy --waveforms 2 --duration 3s --snr 10").success();
+    let mut bytes = fs::read(dir.join("rec.npy")).unwrap();
+    let start = bytes.len() - 4 * 90_000;
+    for k in 30_000..33_000 {
+        bytes[start + 4 * k..][..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    }
+    fs::write(dir.join("gap.npy"), bytes).unwrap();
+    let train =
+        "train --preset signals --data gap.npy --rate 30000 --atoms 2 --length 2ms --steps 4";
+    words(dir, train).failure().stderr(contains("is NaN"));
+    words(dir, &format!("{train} --missing nan --rank-one --smooth 1 --out run")).success();
+    words(dir, "events run gap.npy -o events.csv --picture events.png").success();
+    let table = fs::read_to_string(dir.join("events.csv")).unwrap();
+    let samples: Vec<usize> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(2).unwrap().parse().unwrap())
+        .collect();
+    assert!(samples.len() > 30);
+    assert!(samples.iter().all(|sample| !(30_000..33_000).contains(sample)), "{samples:?}");
+    words(dir, "select gap.npy --rate 30000 --length 2ms --atoms 2 --lambda 5").failure();
+    words(dir, "select gap.npy --rate 30000 --length 2ms --atoms 2 --lambda 5 --missing nan")
+        .success();
+}

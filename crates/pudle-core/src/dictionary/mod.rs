@@ -12,4 +12,4 @@ pub use dense::{DenseConfig, DenseDictionary};
 pub(crate) use kind::for_each_kind;
 pub use kind::{Configured, DictionaryConfig};
 pub use operator::Dictionary;
-pub(crate) use operator::{map_value, nonnegative_unit_norm, unit_norm};
+pub(crate) use operator::{map_value, nonnegative_unit_norm, rank_one, unit_norm};

@@ -124,6 +124,30 @@ pub(crate) fn nonnegative_unit_norm<const D: usize>(atoms: Tensor<D>, axis: usiz
     unit_norm(atoms.clamp_min(0.0).mask_where(none_above, at_largest), axis)
 }
 
+/// Rounds of the power iteration for the nearest atoms of rank one.
+const RANK_ONE_ROUNDS: usize = 30;
+
+/// The nearest filters, `[p, C, k]`, that are a waveform times a weight for each channel: the first singular vectors of each
+/// filter with their singular value (Eckart & Young, 1936), by power iteration from the weights' norms.
+pub(crate) fn rank_one<const D: usize>(atoms: Tensor<D>) -> Tensor<D> {
+    let unit = |values: Tensor<D>, axis: usize| {
+        let norm = values.clone().square().sum_dim(axis).sqrt();
+        values / norm.clamp_min(TINY_NORM)
+    };
+    // The channel of the largest norm has a part of the first singular vector, but for atoms that are zero.
+    let norms = atoms.clone().square().sum_dim(2);
+    let largest = norms.clone().max_dim(1);
+    let mut weights = norms.greater_equal(largest.expand(atoms.dims()).narrow(2, 0, 1)).float();
+    weights = weights.cast(atoms.dtype());
+    let mut waveform = unit((atoms.clone() * weights.clone()).sum_dim(1), 2);
+    for _ in 0..RANK_ONE_ROUNDS {
+        weights = unit((atoms.clone() * waveform.clone()).sum_dim(2), 1);
+        waveform = unit((atoms.clone() * weights.clone()).sum_dim(1), 2);
+    }
+    let value = (atoms * weights.clone() * waveform.clone()).sum_dim(1).sum_dim(2);
+    weights * waveform * value
+}
+
 /// Replaces a parameter's value by a function of it that no graph records, as an optimiser does.
 pub(crate) fn map_value<const D: usize>(
     param: Param<Tensor<D>>,

@@ -35,6 +35,10 @@ impl Model for Binomial {
         share.clone().log() - (share.neg() + 1.0).log()
     }
 
+    fn within<const D: usize>(&self, mean: Tensor<D>, least: f64) -> Tensor<D> {
+        mean.clamp(least, f64::from(self.n) - least)
+    }
+
     fn loss<const D: usize>(&self, u: Tensor<D>, x: Tensor<D>) -> Tensor<D> {
         // log(1 + eᵘ) = u − log σ(u), which does not overflow.
         (u.clone() - log_sigmoid(u.clone())) * f64::from(self.n) - x * u

@@ -25,6 +25,10 @@ impl Model for Gaussian {
         mean
     }
 
+    fn within<const D: usize>(&self, mean: Tensor<D>, _: f64) -> Tensor<D> {
+        mean
+    }
+
     fn loss<const D: usize>(&self, u: Tensor<D>, x: Tensor<D>) -> Tensor<D> {
         (u - x).square() * 0.5
     }

@@ -74,6 +74,11 @@ impl Observation {
         with_model!(self, model => model.link(mean))
     }
 
+    /// A mean that is at least `least` away from those that no finite `u` has, such as 0 for counts.
+    pub fn within<const D: usize>(&self, mean: Tensor<D>, least: f64) -> Tensor<D> {
+        with_model!(self, model => model.within(mean, least))
+    }
+
     /// The loss of every entry: the negative log-likelihood without what does not depend on `u`. Its gradient in `u` is
     /// `mean(u) − x`.
     pub fn loss<const D: usize>(&self, u: Tensor<D>, x: Tensor<D>) -> Tensor<D> {

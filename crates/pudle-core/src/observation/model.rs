@@ -17,6 +17,9 @@ pub(super) trait Model: Sized {
     /// The `u` of a mean: the inverse of [`mean`](Self::mean).
     fn link<const D: usize>(&self, mean: Tensor<D>) -> Tensor<D>;
 
+    /// A mean that is at least `least` away from those that no finite `u` has.
+    fn within<const D: usize>(&self, mean: Tensor<D>, least: f64) -> Tensor<D>;
+
     /// The loss of every entry.
     fn loss<const D: usize>(&self, u: Tensor<D>, x: Tensor<D>) -> Tensor<D>;
 

@@ -36,6 +36,10 @@ impl Model for Poisson {
         mean.clamp_max(self.most).log() + beyond
     }
 
+    fn within<const D: usize>(&self, mean: Tensor<D>, least: f64) -> Tensor<D> {
+        mean.clamp_min(least)
+    }
+
     fn loss<const D: usize>(&self, u: Tensor<D>, x: Tensor<D>) -> Tensor<D> {
         let edge = self.most.ln();
         let beyond = (u.clone() - edge).clamp_min(0.0);

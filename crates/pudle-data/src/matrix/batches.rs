@@ -152,7 +152,7 @@ impl Source for MatrixBatches {
             self.normalization.apply(datum);
         }
         let shape = vec![self.batch, width];
-        Ok(Batch { shape, target: input.clone(), input, noise: vec![] })
+        Ok(Batch { shape, target: input.clone(), input, noise: vec![], support: None })
     }
 
     fn describe(&self) -> String {

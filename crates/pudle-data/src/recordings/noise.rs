@@ -2,6 +2,7 @@
 
 use super::recording::Recording;
 use crate::error::{DataError, Result};
+use crate::matrix::Missing;
 
 /// Stretches of a recording from which levels are measured, and their samples.
 const STRETCHES: usize = 64;
@@ -27,6 +28,15 @@ impl ChannelNoise {
     /// # Errors
     /// Returns an error if samples cannot be read, or if a channel has the same value everywhere.
     pub fn measure(recording: &Recording) -> Result<Vec<Self>> {
+        Self::measure_with(recording, Missing::Error)
+    }
+
+    /// Does the same as [`measure`](Self::measure), with this meaning of numbers that are NaN: gaps, which are left out, if it is
+    /// [`Missing::Nan`].
+    ///
+    /// # Errors
+    /// Returns the errors of [`measure`](Self::measure), and an error for a channel that is a gap everywhere.
+    pub fn measure_with(recording: &Recording, missing: Missing) -> Result<Vec<Self>> {
         let (trials, channels) = (recording.trials(), recording.channels());
         let length = STRETCH.min(recording.samples());
         let room = recording.samples() - length;
@@ -39,15 +49,19 @@ impl ChannelNoise {
             let place = (k as f64 + 0.5) / stretches as f64 * trials as f64;
             let trial = (place as usize).min(trials - 1);
             let first = ((place - trial as f64) * room as f64) as usize;
-            recording.read(trial, first.min(room), &mut stretch)?;
+            recording.read_with(missing, trial, first.min(room), &mut stretch)?;
             for (values, samples) in values.iter_mut().zip(stretch.chunks_exact(length)) {
-                values.extend_from_slice(samples);
+                values.extend(samples.iter().filter(|value| !value.is_nan()));
             }
         }
         values.into_iter().enumerate().map(|(k, values)| Self::of(recording, k, values)).collect()
     }
 
     fn of(recording: &Recording, channel: usize, mut values: Vec<f32>) -> Result<Self> {
+        if values.is_empty() {
+            let reason = format!("channel {channel} (from 0) is a gap wherever it was looked at");
+            return Err(DataError::format(recording.path(), reason));
+        }
         let level = median(&mut values);
         let count = values.len() as f64;
         let squares: f64 = values.iter().map(|v| f64::from(*v - level).powi(2)).sum();

@@ -10,7 +10,7 @@ use super::signal::Signal;
 use super::wav::WavSignal;
 use crate::error::{DataError, Result};
 use crate::fingerprint::Fingerprint;
-use crate::matrix::open_array;
+use crate::matrix::{Missing, open_array};
 
 /// How a recording is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -127,12 +127,34 @@ impl Recording {
     /// # Panics
     /// Panics if the trial has fewer samples, or if `out` is no whole number of samples of all channels.
     pub fn read(&self, trial: usize, first: usize, out: &mut [f32]) -> Result<()> {
+        self.read_with(Missing::Error, trial, first, out)
+    }
+
+    /// Does the same as [`read`](Self::read), with this meaning of numbers that are NaN: gaps, which stay NaN, if it is
+    /// [`Missing::Nan`].
+    ///
+    /// # Errors
+    /// Returns the errors of [`read`](Self::read), but none for NaN in a gap.
+    ///
+    /// # Panics
+    /// Panics if [`read`](Self::read) does.
+    pub fn read_with(
+        &self,
+        missing: Missing,
+        trial: usize,
+        first: usize,
+        out: &mut [f32],
+    ) -> Result<()> {
         let [trials, channels, samples] = self.shape;
         let count = out.len() / channels;
         assert!(out.len().is_multiple_of(channels), "samples of all {channels} channels");
         assert!(trial < trials && first + count <= samples, "{count} samples from {first} on");
         self.signal.read(trial, first, out)?;
-        match out.iter().position(|value| !value.is_finite()) {
+        let wrong = |value: &f32| match missing {
+            Missing::Error => !value.is_finite(),
+            Missing::Nan => value.is_infinite(),
+        };
+        match out.iter().position(wrong) {
             None => Ok(()),
             Some(place) => {
                 let (channel, sample) = (place / count, first + place % count);

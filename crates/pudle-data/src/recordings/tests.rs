@@ -190,3 +190,50 @@ fn lengths_have_units() {
         assert!(text.parse::<Extent>().unwrap_err().contains(text));
     }
 }
+
+#[test]
+fn windows_avoid_gaps_and_noise_is_measured_beside_them() {
+    let mut values: Vec<f32> = (0..200).map(|k| (k as f32 * 0.7).sin() + 3.0).collect();
+    values[60..80].fill(f32::NAN);
+    values[150] = f32::NAN;
+    let recording = Arc::new(Recording::of_values(values, [2, 1, 100], None).unwrap());
+    let whole = RecordingWindows::new(recording.clone(), [&[0.0], &[1.0]], 10, 8, 7).unwrap();
+    assert!((0..20).any(|step| whole.batch(step).is_err()), "NaN is an error");
+    let windows = whole.clone().with_missing(crate::Missing::Nan);
+    for step in 0..40 {
+        let batch = windows.batch(step).unwrap();
+        assert!(batch.input.iter().all(|value| value.is_finite()));
+        assert_eq!(batch, windows.batch(step).unwrap());
+    }
+    let held = windows.of_span(50..100, true);
+    let places: Vec<f32> = held.batch(0).unwrap().input.chunks(10).map(|w| w[0]).collect();
+    let at = |k: usize| (k as f32 * 0.7).sin() + 3.0;
+    assert_eq!(places[..3], [at(50), at(80), at(80)], "windows in a gap are the next ones");
+    let noise = ChannelNoise::measure_with(&recording, crate::Missing::Nan).unwrap();
+    assert!((noise[0].level - 3.0).abs() < 0.2 && noise[0].deviation > 0.5);
+    assert!(ChannelNoise::measure(&recording).is_err());
+    let gap = Recording::of_values(vec![f32::NAN; 100], [1, 1, 100], None).unwrap();
+    let error = ChannelNoise::measure_with(&gap, crate::Missing::Nan).unwrap_err().to_string();
+    assert!(error.contains("gap"), "{error}");
+    let windows = RecordingWindows::new(Arc::new(gap), [&[0.0], &[1.0]], 10, 1, 0).unwrap();
+    let error = windows.with_missing(crate::Missing::Nan).batch(0).unwrap_err().to_string();
+    assert!(error.contains("gaps in 200 windows"), "{error}");
+}
+
+#[test]
+fn windows_with_onsets_have_a_support() {
+    let recording = Arc::new(Recording::of_values(vec![1.0; 60], [3, 1, 20], None).unwrap());
+    let onsets = Onsets::of_trials(vec![
+        vec![Onset { start: 2, atom: Some(1) }],
+        vec![Onset { start: 15, atom: None }],
+        vec![Onset { start: 19, atom: Some(0) }],
+    ]);
+    let windows = RecordingWindows::new(recording, [&[0.0], &[1.0]], 20, 2, 7)
+        .unwrap()
+        .with_onsets(Arc::new(onsets), CodeShape { atoms: 2, taps: 4 })
+        .of_trials(1..3, true);
+    let support = windows.batch(0).unwrap().support.unwrap();
+    assert_eq!(support.shape, [2, 2, 17]);
+    let ones: Vec<usize> = (0..68).filter(|k| support.values[*k] == 1.0).collect();
+    assert_eq!(ones, [15, 17 + 15]);
+}

@@ -5,13 +5,19 @@ use std::sync::Arc;
 
 use rand::RngExt;
 
+use super::onsets::Onsets;
 use super::recording::Recording;
 use crate::error::{DataError, Result, check_count};
+use crate::matrix::Missing;
 use crate::rng::{Stream, step_rng};
-use crate::source::{Batch, Source};
+use crate::source::{Batch, Source, Support};
+
+/// Windows that are drawn before a recording counts as one of gaps alone.
+const MOST_DRAWS: u64 = 200;
 
 /// Windows of a recording, `[b, C, length]`, the target equal to the input. Each channel is shifted and scaled. Windows of
-/// training start at random samples; those of validation follow each other.
+/// training start at random samples; those of validation follow each other. With onsets, a batch says where codes may be other
+/// than zero. Windows have no gaps, unless there are onsets: a gap is then NaN.
 #[derive(Clone, Debug)]
 pub struct RecordingWindows {
     recording: Arc<Recording>,
@@ -23,10 +29,22 @@ pub struct RecordingWindows {
     length: usize,
     batch: usize,
     seed: u64,
-    /// The samples of every trial that windows come from.
+    /// The trials and the samples of each that windows come from.
+    trials: Range<usize>,
     span: Range<usize>,
     /// Whether windows follow each other.
     in_order: bool,
+    missing: Missing,
+    onsets: Option<(Arc<Onsets>, CodeShape)>,
+}
+
+/// The atoms of a code along time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeShape {
+    /// Number of atoms.
+    pub atoms: usize,
+    /// Samples of an atom.
+    pub taps: usize,
 }
 
 impl RecordingWindows {
@@ -55,9 +73,22 @@ impl RecordingWindows {
         }
         check_count("data.window", length, 1, recording.samples())?;
         check_count("batch", batch, 1, 1 << 20)?;
-        let span = 0..recording.samples();
+        let (trials, span) = (0..recording.trials(), 0..recording.samples());
         let (offset, scale) = (offset.into(), scale.into());
-        Ok(Self { recording, offset, scale, length, batch, seed, span, in_order: false })
+        let (in_order, missing, onsets) = (false, Missing::Error, None);
+        Ok(Self {
+            recording,
+            offset,
+            scale,
+            length,
+            batch,
+            seed,
+            trials,
+            span,
+            in_order,
+            missing,
+            onsets,
+        })
     }
 
     /// Windows of these samples of every trial alone. With `in_order`, they follow each other.
@@ -65,9 +96,24 @@ impl RecordingWindows {
         Self { span, in_order, ..self.clone() }
     }
 
+    /// Windows of these trials alone. With `in_order`, they follow each other.
+    pub fn of_trials(&self, trials: Range<usize>, in_order: bool) -> Self {
+        Self { trials, in_order, ..self.clone() }
+    }
+
     /// Windows of another length, at most that of the span.
     pub fn with_length(&self, length: usize) -> Self {
         Self { length: length.min(self.span.len()), ..self.clone() }
+    }
+
+    /// The same with this meaning of numbers that are NaN.
+    pub fn with_missing(self, missing: Missing) -> Self {
+        Self { missing, ..self }
+    }
+
+    /// The same with known onsets, for codes of this shape.
+    pub fn with_onsets(self, onsets: Arc<Onsets>, code: CodeShape) -> Self {
+        Self { onsets: Some((onsets, code)), ..self }
     }
 
     /// The recording.
@@ -75,9 +121,24 @@ impl RecordingWindows {
         &self.recording
     }
 
+    /// The onsets, if they are known.
+    pub fn onsets(&self) -> Option<&Onsets> {
+        self.onsets.as_ref().map(|(onsets, _)| &**onsets)
+    }
+
     /// Samples of a window.
     pub fn length(&self) -> usize {
         self.length
+    }
+
+    /// Number of windows of a batch.
+    pub fn batch_size(&self) -> usize {
+        self.batch
+    }
+
+    /// The trials that windows come from.
+    pub fn trials(&self) -> Range<usize> {
+        self.trials.clone()
     }
 
     /// The samples of every trial that windows come from.
@@ -87,31 +148,33 @@ impl RecordingWindows {
 
     /// Number of windows that follow each other, at least 1.
     pub fn consecutive(&self) -> usize {
-        self.recording.trials() * (self.span.len() / self.length).max(1)
+        self.trials.len() * (self.span.len() / self.length).max(1)
     }
 
-    /// Trial and first sample of a window.
-    fn place(&self, number: u64) -> (usize, usize) {
+    /// Trial and first sample of a window, at the `draw`-th attempt.
+    fn place(&self, number: u64, draw: u64) -> (usize, usize) {
         let room = self.span.len() - self.length;
-        let trials = self.recording.trials();
         if self.in_order {
             let each = (self.span.len() / self.length).max(1);
-            let number = (number % (trials * each) as u64) as usize;
-            return (number / each, self.span.start + number % each * self.length);
+            let number = number.wrapping_add(draw) % (self.trials.len() * each) as u64;
+            let number = number as usize;
+            let trial = self.trials.start + number / each;
+            return (trial, self.span.start + number % each * self.length);
         }
-        let mut rng = step_rng(self.seed, Stream::Window, number);
-        (rng.random_range(0..trials), self.span.start + rng.random_range(0..=room))
+        let mut rng = step_rng(self.seed, Stream::Window, number.wrapping_add(draw << 40));
+        let trial = rng.random_range(self.trials.clone());
+        (trial, self.span.start + rng.random_range(0..=room))
     }
 
-    /// Reads samples from `first` on of all channels of a trial, shifted and scaled.
+    /// Reads samples from `first` on of all channels of a trial, shifted and scaled. Those of a gap are NaN.
     ///
     /// # Errors
-    /// Returns an error if samples cannot be read.
+    /// Returns an error if samples cannot be read, or are NaN and that is no gap.
     ///
     /// # Panics
     /// Panics if the trial has fewer samples.
     pub fn read(&self, trial: usize, first: usize, out: &mut [f32]) -> Result<()> {
-        self.recording.read(trial, first, out)?;
+        self.recording.read_with(self.missing, trial, first, out)?;
         let count = out.len() / self.recording.channels();
         let numbers = self.offset.iter().zip(&*self.scale);
         for (samples, (offset, scale)) in out.chunks_exact_mut(count.max(1)).zip(numbers) {
@@ -119,19 +182,42 @@ impl RecordingWindows {
         }
         Ok(())
     }
+
+    /// Reads a window, and returns its place. Without onsets, the first draw without a gap is taken.
+    fn window(&self, number: u64, out: &mut [f32]) -> Result<(usize, usize)> {
+        for draw in 0..MOST_DRAWS {
+            let (trial, first) = self.place(number, draw);
+            self.read(trial, first, out)?;
+            let has_gap = self.missing == Missing::Nan && out.iter().any(|value| value.is_nan());
+            if self.onsets.is_some() || !has_gap {
+                return Ok((trial, first));
+            }
+        }
+        let length = self.length;
+        let reason =
+            format!("has gaps in {MOST_DRAWS} windows of {length} samples, one after the other");
+        Err(DataError::format(self.recording.path(), reason))
+    }
 }
 
 impl Source for RecordingWindows {
     fn batch(&self, step: u64) -> Result<Batch> {
         let (channels, batch) = (self.recording.channels(), self.batch as u64);
         let size = channels * self.length;
-        let mut input = vec![0.0; self.batch * size];
+        let (mut input, mut support) = (vec![0.0; self.batch * size], Vec::new());
         for (k, window) in input.chunks_exact_mut(size).enumerate() {
-            let (trial, first) = self.place(step.wrapping_mul(batch).wrapping_add(k as u64));
-            self.read(trial, first, window)?;
+            let number = step.wrapping_mul(batch).wrapping_add(k as u64);
+            let (trial, first) = self.window(number, window)?;
+            if let Some((onsets, CodeShape { atoms, taps })) = &self.onsets {
+                support.extend(onsets.support(trial, first..first + self.length, *atoms, *taps));
+            }
         }
+        let support = self.onsets.as_ref().map(|(_, CodeShape { atoms, taps })| Support {
+            shape: vec![self.batch, *atoms, self.length + 1 - taps],
+            values: support,
+        });
         let shape = vec![self.batch, channels, self.length];
-        Ok(Batch { shape, target: input.clone(), input, noise: vec![] })
+        Ok(Batch { shape, target: input.clone(), input, noise: vec![], support })
     }
 
     fn describe(&self) -> String {

@@ -1,6 +1,6 @@
 //! Windows of a recording.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pudle_core::{ConvConfig, DictionaryConfig, RangeError};
@@ -9,7 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::fit;
 use super::settings::{OpenOptions, Opened, SourceSettings};
 use crate::error::{DataError, Result, check_count};
-use crate::recordings::{Recording, RecordingOptions, RecordingWindows, check_rate};
+use crate::fingerprint::Fingerprint;
+use crate::matrix::Missing;
+use crate::recordings::{
+    CodeShape, Onsets, Recording, RecordingOptions, RecordingWindows, check_rate,
+};
 
 /// Most windows that a validation reads.
 const MOST_VALIDATED: usize = 256;
@@ -25,7 +29,9 @@ const MOST_VALIDATED: usize = 256;
 /// | `window` | — | samples of a window | at least those of an atom, at most those of a trial |
 /// | `offset` | — | what is subtracted from each channel: its level between events | a number for each channel |
 /// | `scale` | — | what each channel is divided by: the standard deviation of its noise | a number above 0 for each channel |
-/// | `validation` | 0 | share of the samples, at the end of every trial, that is held out | from 0 to 0.9 |
+/// | `validation` | 0 | share of the samples, at the end of every trial, that is held out; with onsets, of the trials | from 0 to 0.9 |
+/// | `missing` | `error` | what NaN means: `error`, or `nan` for a gap | |
+/// | `onsets` | — | a table of the times at which atoms may occur, see [`Onsets::read`]. A window is then a whole trial | |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordingSettings {
@@ -49,6 +55,16 @@ pub struct RecordingSettings {
     /// Share of the samples that is held out of training.
     #[serde(default)]
     pub validation: f64,
+    /// What a number that is NaN means.
+    #[serde(default, skip_serializing_if = "is_error")]
+    pub missing: Missing,
+    /// A table of the times at which atoms may occur.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onsets: Option<PathBuf>,
+}
+
+fn is_error(missing: &Missing) -> bool {
+    *missing == Missing::Error
 }
 
 fn is_false(value: &bool) -> bool {
@@ -68,6 +84,8 @@ impl RecordingSettings {
             offset: vec![0.0],
             scale: vec![1.0],
             validation: 0.0,
+            missing: Missing::Error,
+            onsets: None,
         }
     }
 
@@ -92,7 +110,8 @@ impl RecordingSettings {
         seed: u64,
     ) -> Result<RecordingWindows> {
         let numbers = [&self.offset[..], &self.scale[..]];
-        RecordingWindows::new(recording, numbers, self.window, batch, seed)
+        let windows = RecordingWindows::new(recording, numbers, self.window, batch, seed)?;
+        Ok(windows.with_missing(self.missing))
     }
 
     fn filters(dictionary: &DictionaryConfig) -> Result<ConvConfig, RangeError> {
@@ -151,7 +170,9 @@ impl SourceSettings for RecordingSettings {
     }
 
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
-        vec![&mut self.path]
+        let mut paths = vec![&mut self.path];
+        paths.extend(&mut self.onsets);
+        paths
     }
 }
 
@@ -171,6 +192,9 @@ impl RecordingSettings {
         let (samples, window) = (recording.samples(), self.window);
         let fingerprint = Some(recording.fingerprint()?);
         let all = self.windows(recording, batch, seed)?;
+        if let Some(path) = &self.onsets {
+            return self.open_trials(all, path, dictionary, fingerprint);
+        }
         // What is held out is at least a window.
         let held_out = match self.validation {
             0.0 => 0,
@@ -186,6 +210,51 @@ impl RecordingSettings {
             let validation = all.of_span(samples - held_out..samples, true);
             let windows = validation.consecutive().min(MOST_VALIDATED);
             opened = opened.with_validation(validation, windows.div_ceil(batch) as u64);
+        }
+        Ok(Opened { recording: Some(training), fingerprint, ..opened })
+    }
+
+    /// The batches of whole trials with known onsets.
+    fn open_trials(
+        &self,
+        all: RecordingWindows,
+        path: &Path,
+        dictionary: &DictionaryConfig,
+        fingerprint: Option<Fingerprint>,
+    ) -> Result<Opened> {
+        let ConvConfig { atoms, size: taps, .. } = Self::filters(dictionary)?;
+        let (trials, samples) = (all.recording().trials(), all.recording().samples());
+        if self.window != samples {
+            let range = format!("{samples}, the samples of a trial, with known onsets");
+            return Err(DataError::range("data.window", self.window, range));
+        }
+        let onsets = Onsets::read(path, all.recording())?;
+        if let Some(last) = onsets.last_atom().filter(|last| *last >= atoms) {
+            let reason = format!("has atom {last} (from 0), but there are {atoms} atoms");
+            return Err(DataError::format(path, reason));
+        }
+        let late = (0..trials).flat_map(|trial| onsets.trial(trial));
+        let late = late.filter(|onset| onset.start + taps > samples).count();
+        if late == onsets.count() {
+            let reason = format!(
+                "has no onset that is {taps} samples, an atom, before the end of its trial"
+            );
+            return Err(DataError::format(path, reason));
+        }
+        if late > 0 {
+            log::warn!(
+                "{}: {late} onsets have no place, as their atoms would reach beyond the end of the trial",
+                path.display()
+            );
+        }
+        let all = all.with_onsets(Arc::new(onsets), CodeShape { atoms, taps });
+        let held_out = (trials as f64 * self.validation) as usize;
+        let training = all.of_trials(0..trials - held_out, false);
+        let mut opened = Opened::new(training.clone());
+        if held_out > 0 {
+            let validation = all.of_trials(trials - held_out..trials, true);
+            let batch = validation.batch_size();
+            opened = opened.with_validation(validation, held_out.div_ceil(batch) as u64);
         }
         Ok(Opened { recording: Some(training), fingerprint, ..opened })
     }

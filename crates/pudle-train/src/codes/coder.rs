@@ -47,9 +47,14 @@ impl Coder {
     /// Encodes with the settings of a checkpoint.
     ///
     /// # Errors
-    /// Returns an error if the settings do not fit the weights, which those of a checkpoint do.
+    /// Returns an error if the settings do not fit the weights, which those of a checkpoint do, or if codes are shared over known
+    /// onsets.
     pub fn new(checkpoint: Checkpoint, device: &Device) -> Result<Self> {
         let Checkpoint { model, normalization, .. } = checkpoint;
+        if model.config().shared {
+            let reason = "the codes of this model are one number for each atom at known onsets: events.csv in the folder of its run has them";
+            return Err(TrainError::Unsuitable(reason.into()));
+        }
         let (device, missing) = (device.clone(), Missing::Error);
         let coder =
             Self { model, normalization, noise: Noise::Unknown, missing, device, lasso: None };

@@ -54,7 +54,8 @@ pub enum Preset {
     /// tenth of the rows is held out. [`OwnData::fit`](crate::OwnData::fit) chooses what depends on the matrix.
     Vectors,
     /// Waveforms in a recording of one's own, whose path has to be set: filters at every sample, codes ≥ 0, and λ = 4 standard
-    /// deviations of the noise. It minimises the lasso objective over codes of 100 layers of FISTA, which it takes as constants.
+    /// deviations of the noise. Codes are those of 100 layers of FISTA. The gradient takes them as constants, with one entry for
+    /// each event, at the size that least squares gives.
     /// A tenth of the samples is held out. [`OwnRecording::fit`](crate::OwnRecording::fit) chooses what depends on the recording.
     Signals,
 }
@@ -186,6 +187,7 @@ impl Preset {
                     batch: 16,
                     learning_rate: 0.001,
                     tangent: true,
+                    refit: true,
                     schedule: LearningRateSchedule::Cosine,
                     epsilon: 1e-8,
                     initialization: Initialization::Data,

@@ -27,6 +27,8 @@ use crate::update::{Update, UpdateRule};
 /// | `shifts` | 1 | random shifts of the grid of atoms whose mean reconstruction is trained | 1 to `stride²` |
 /// | `averaged` | `shifts` | number of shifts whose mean the loss estimates, without bias, from those drawn | `shifts` to `stride²`, for at least two `shifts` |
 /// | `tangent` | `false` | whether only the part of the gradient of atoms counts that is tangent to the unit sphere | |
+/// | `refit` | `false` | for filters along signals and a constant code: whether the gradient takes one entry for each event, at the size that least squares gives, in place of the code, which λ makes smaller | |
+/// | `smooth` | 0 | weight of half the squared norm of the second differences of filters, at the size at which they occur; against the loss of all data | ≥ 0 |
 /// | `clip` | none | largest norm of the gradient of a weight tensor; longer gradients are scaled to it | > 0; none for `online` |
 /// | `checkpoint_every` | 500 | steps between checkpoints | ≥ 1 |
 /// | `keep` | 2 | number of checkpoints that are not deleted | ≥ 1 |
@@ -75,6 +77,12 @@ pub struct TrainingConfig {
     /// rest would change their norm alone, but Adam scales every number for itself and would turn it into another direction.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tangent: bool,
+    /// Whether the gradient takes events of the size that least squares gives, in place of the code.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refit: bool,
+    /// Weight of half the squared norm of the second differences of filters.
+    #[serde(skip_serializing_if = "is_none")]
+    pub smooth: f64,
     /// Largest norm of the gradient of a weight tensor; longer gradients are scaled to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<f32>,
@@ -99,6 +107,10 @@ const USUAL_WINDOW: u64 = 100;
 
 fn is_zero(count: &usize) -> bool {
     *count == 0
+}
+
+fn is_none(weight: &f64) -> bool {
+    *weight == 0.0
 }
 
 fn is_usual_window(window: &u64) -> bool {
@@ -183,6 +195,8 @@ impl Default for TrainingConfig {
             shifts: 1,
             averaged: None,
             tangent: false,
+            refit: false,
+            smooth: 0.0,
             clip: None,
             checkpoint_every: 500,
             keep: 2,
@@ -241,6 +255,9 @@ impl TrainingConfig {
             false => Err(RangeError::new(field, value, "a number > 0")),
         };
         positive("training.epsilon", self.epsilon)?;
+        if !(self.smooth >= 0.0 && self.smooth.is_finite()) {
+            return Err(RangeError::new("training.smooth", self.smooth, "a number ≥ 0"));
+        }
         self.clip.map_or(Ok(()), |clip| positive("training.clip", clip))?;
         self.initialization.validate()
     }

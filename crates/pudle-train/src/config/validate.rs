@@ -1,7 +1,7 @@
 //! What the settings of a run must be together.
 
 use pudle_core::{DictionaryConfig, Kernels, Response, Step, WeightTying};
-use pudle_data::Missing;
+use pudle_data::{DataConfig, Missing};
 
 use super::run::RunConfig;
 use super::training::Initialization;
@@ -29,6 +29,7 @@ impl RunConfig {
         self.validate_update()?;
         self.validate_fixed()?;
         self.validate_missing()?;
+        self.validate_signals()?;
         let perturbed = matches!(self.training.initialization, Initialization::Perturbed { .. });
         if perturbed && !self.data.has_dictionary() {
             return Err(TrainError::range(
@@ -52,7 +53,10 @@ impl RunConfig {
 
     /// Masks exist for composed operations and Adam.
     fn validate_missing(&self) -> Result<()> {
-        if self.data.missing() == Missing::Error {
+        // Windows of a recording have no gaps, unless they are trials with known onsets.
+        if self.data.missing() == Missing::Error
+            || matches!(&self.data, DataConfig::Recordings(settings) if settings.onsets.is_none())
+        {
             return Ok(());
         }
         if self.model.kernels == Kernels::Fused {
@@ -62,6 +66,37 @@ impl RunConfig {
         if self.training.update != UpdateRule::Adam {
             let range = "adam if numbers are missing";
             return Err(TrainError::range("training.update", self.training.update, range));
+        }
+        Ok(())
+    }
+
+    /// What only filters along signals have.
+    fn validate_signals(&self) -> Result<()> {
+        let conv1d = matches!(self.model.dictionary, DictionaryConfig::Conv1d(_));
+        let onsets =
+            matches!(&self.data, DataConfig::Recordings(settings) if settings.onsets.is_some());
+        if self.training.smooth > 0.0 && matches!(self.model.dictionary, DictionaryConfig::Dense(_))
+        {
+            let range = "0 for atoms that are vectors";
+            return Err(TrainError::range("training.smooth", self.training.smooth, range));
+        }
+        if self.model.shared && !onsets {
+            let range = "false where the onsets of atoms are not known";
+            return Err(TrainError::range("model.shared", true, range));
+        }
+        if onsets && self.model.kernels == Kernels::Fused {
+            let range = "auto or composed for known onsets, for which there is no fused pass";
+            return Err(TrainError::range("model.kernels", self.model.kernels, range));
+        }
+        let constant = self.model.gradient.response == Response::Dropped;
+        let plain = conv1d
+            && constant
+            && !onsets
+            && self.model.observation.is_gaussian()
+            && !self.model.baseline;
+        if self.training.refit && !(plain && self.model.tying == WeightTying::Tied) {
+            let range = "false, but for filters along a signal, a constant code and white noise, without known onsets";
+            return Err(TrainError::range("training.refit", true, range));
         }
         Ok(())
     }
@@ -106,6 +141,11 @@ impl RunConfig {
             "gradients are tangent to the unit sphere"
         } else if !self.model.observation.is_gaussian() {
             "data are counts"
+        } else if self.model.baseline || self.training.smooth > 0.0 || self.model.rank_one {
+            "atoms or baselines have a form"
+        } else if matches!(&self.data, DataConfig::Recordings(settings) if settings.onsets.is_some())
+        {
+            "onsets are known"
         } else if online && filters {
             "atoms are filters"
         } else if online && self.model.gradient.response != Response::Dropped {

@@ -64,6 +64,12 @@ impl Checkpoint {
             let range = "gaussian for a description of the network, which has no link of counts";
             return Err(TrainError::range("model.observation", self.config.observation, range));
         }
+        if (self.config.baseline || self.config.shared) && format != Format::Png {
+            let range =
+                "false for a description of the network, which has no baselines and no onsets";
+            let field = if self.config.baseline { "model.baseline" } else { "model.shared" };
+            return Err(TrainError::range(field, true, range));
+        }
         let description = || NetworkFile::of(self).to_json();
         let bytes = match format {
             Format::Safetensors => to_safetensors(&self.model, (KEY, description()), path)?,

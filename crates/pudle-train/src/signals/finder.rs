@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use pudle_core::{DictionaryConfig, Noise, Proximal};
-use pudle_data::{ChannelNoise, DataConfig, Recording, RecordingSettings};
+use pudle_data::{ChannelNoise, DataConfig, Missing, Recording, RecordingSettings};
 use rayon::prelude::*;
 
 use super::confidence::set_confidence;
@@ -66,6 +66,11 @@ impl EventFinder {
             let reason = format!("was trained on {}, not on a recording", config.data.kind());
             return Err(TrainError::weights(dir, reason));
         };
+        if settings.onsets.is_some() {
+            let reason =
+                "was trained with known onsets: its events are in events.csv in its folder";
+            return Err(TrainError::weights(dir, reason));
+        }
         Self::new(Checkpoint::read(dir, device)?, settings, device)
             .map_err(|error| TrainError::in_file(dir, error))
     }
@@ -122,6 +127,13 @@ impl EventFinder {
     /// With level and noise of the channels measured on each recording, instead of those of the recording of the training.
     pub fn with_measured_noise(self, measured: bool) -> Self {
         Self { measured, ..self }
+    }
+
+    /// With this meaning of numbers that are NaN, instead of that of the training: gaps, if it is [`Missing::Nan`]. An event that
+    /// touches a gap is left out.
+    pub fn with_missing(mut self, missing: Missing) -> Self {
+        self.settings.missing = missing;
+        self
     }
 
     /// The settings of the recording that the model was trained on.
@@ -197,7 +209,7 @@ impl EventFinder {
         }
         let mut settings = self.settings.clone();
         if self.measured {
-            let noise = ChannelNoise::measure(recording)?;
+            let noise = ChannelNoise::measure_with(recording, settings.missing)?;
             settings.offset = noise.iter().map(|noise| noise.level).collect();
             settings.scale = noise.iter().map(|noise| noise.deviation).collect();
         }
@@ -229,12 +241,40 @@ impl EventFinder {
         let samples = parts[0].samples;
         let size = self.filters.channels() * samples;
         let shape = [parts.len(), self.filters.channels(), samples];
-        let coded = self.coder.encode(data, &shape)?;
+        // A gap is like noise of no size. Events that touch it are left out below.
+        let filled: Vec<f32>;
+        let whole = match data.iter().any(|value| value.is_nan()) {
+            true => {
+                filled = data.iter().map(|v| if v.is_nan() { 0.0 } else { *v }).collect();
+                &filled[..]
+            }
+            false => data,
+        };
+        let coded = self.coder.encode(whole, &shape)?;
         let code = coded.code.len() / parts.len();
-        let work = data.par_chunks(size).zip(coded.code.par_chunks(code)).zip(parts);
-        let found: Vec<Vec<Event>> =
-            work.map(|((x, code), part)| self.events_of_part(x, code, part)).collect();
+        let work = whole.par_chunks(size).zip(coded.code.par_chunks(code)).zip(parts);
+        let found: Vec<Vec<Event>> = work
+            .zip(data.par_chunks(size))
+            .map(|(((x, code), part), data)| {
+                let mut events = self.events_of_part(x, code, part);
+                self.leave_out_gaps(&mut events, data, part);
+                events
+            })
+            .collect();
         Ok(found.concat())
+    }
+
+    /// Leaves out events of a part that touch a gap, which is NaN in some channel.
+    fn leave_out_gaps(&self, events: &mut Vec<Event>, data: &[f32], part: &Part) {
+        if !data.iter().any(|value| value.is_nan()) {
+            return;
+        }
+        let taps = self.filters.taps();
+        events.retain(|event| {
+            let first = event.start - part.first;
+            let mut rows = data.chunks_exact(part.samples);
+            !rows.any(|row| row[first..first + taps].iter().any(|value| value.is_nan()))
+        });
     }
 
     fn events_of_part(&self, x: &[f32], code: &[f32], part: &Part) -> Vec<Event> {
@@ -307,7 +347,7 @@ fn read(settings: &RecordingSettings, recording: &Recording, parts: &[Part]) -> 
     let size = recording.channels() * parts[0].samples;
     let mut data = vec![0.0; parts.len() * size];
     for (part, out) in parts.iter().zip(data.chunks_exact_mut(size)) {
-        recording.read(part.trial, part.first, out)?;
+        recording.read_with(settings.missing, part.trial, part.first, out)?;
         let numbers = settings.offset.iter().zip(&settings.scale);
         for (row, (offset, scale)) in out.chunks_exact_mut(part.samples).zip(numbers) {
             row.iter_mut().for_each(|value| *value = (*value - offset) / scale);

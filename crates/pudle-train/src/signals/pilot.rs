@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::detect::detected;
 use super::filters::Filters;
 use super::refine::{Found, Rule};
+use super::shape::AtomForm;
 use super::snippets::{Snippets, Strong, centred, strong, unit};
 use crate::error::{Result, TrainError};
 
@@ -40,6 +41,7 @@ pub(crate) struct Pilot<'a> {
     pub atoms: usize,
     pub taps: usize,
     pub rule: Rule,
+    pub form: AtomForm,
     pub seed: u64,
 }
 
@@ -51,7 +53,7 @@ struct Round {
 }
 
 impl Pilot<'_> {
-    /// Reads stretches that are spread evenly over all trials.
+    /// Reads stretches that are spread evenly over all trials. Those with gaps are cut there.
     ///
     /// # Errors
     /// Returns an error if they cannot be read.
@@ -70,7 +72,9 @@ impl Pilot<'_> {
             windows.read(trial, first, &mut stretch)?;
             Ok(stretch)
         };
-        (0..count).map(read).collect()
+        let stretches: Vec<Stretch> = (0..count).map(read).collect::<Result<_>>()?;
+        let whole = |stretch| without_gaps(stretch, channels, 2 * taps);
+        Ok(stretches.into_iter().flat_map(whole).collect())
     }
 
     /// The first atoms, `[C, k]` each, of unit norm.
@@ -169,6 +173,7 @@ impl Pilot<'_> {
         }
         let mut atoms: Vec<Vec<f32>> = Vec::with_capacity(filters.atoms());
         for (j, sum) in sums.into_iter().enumerate() {
+            let sum = self.form.of(sum, self.channels, used[j].0);
             let atom = unit(sum).unwrap_or_else(|| filters.atom(j).to_vec());
             let atom = centred(&atom, self.channels).0;
             atoms.push(unit(atom).unwrap_or_else(|| filters.atom(j).to_vec()));
@@ -213,5 +218,41 @@ impl Pilot<'_> {
                 pudle_data::Waveforms::similarity(&atoms[i], &atoms[j], self.channels, signed);
             more && like.0.abs() > COPIES
         })
+    }
+}
+
+/// The parts of a stretch between gaps, which are NaN in some channel, of at least so many samples.
+fn without_gaps(stretch: Stretch, channels: usize, least: usize) -> Vec<Stretch> {
+    if !stretch.iter().any(|value| value.is_nan()) {
+        return vec![stretch];
+    }
+    let samples = stretch.len() / channels;
+    let is_gap = |t: usize| stretch[t..].iter().step_by(samples).any(|value| value.is_nan());
+    let (mut parts, mut first) = (Vec::new(), 0);
+    for t in 0..=samples {
+        if t < samples && !is_gap(t) {
+            continue;
+        }
+        if t - first >= least {
+            let rows = stretch.chunks_exact(samples);
+            parts.push(rows.flat_map(|row| &row[first..t]).copied().collect());
+        }
+        first = t + 1;
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_are_cut_at_gaps() {
+        let nan = f32::NAN;
+        let stretch = vec![1.0, 2.0, nan, 4.0, 5.0, 6.0, 1.5, 2.5, 3.5, 4.5, 5.5, nan];
+        let parts = without_gaps(stretch.clone(), 2, 2);
+        assert_eq!(parts, [vec![1.0, 2.0, 1.5, 2.5], vec![4.0, 5.0, 4.5, 5.5]]);
+        assert!(without_gaps(stretch, 2, 3).is_empty());
+        assert_eq!(without_gaps(vec![1.0; 4], 2, 3), [vec![1.0; 4]]);
     }
 }

@@ -11,6 +11,7 @@ use super::filters::Filters;
 use super::held_out::{HeldOut, held_out};
 use super::pilot::{Pilot, Stretch};
 use super::refine::Rule;
+use super::shape::AtomForm;
 use crate::codes::Visit;
 use crate::config::RunConfig;
 use crate::error::{Result, TrainError};
@@ -97,6 +98,10 @@ impl Selection {
                     atoms: *atoms,
                     taps,
                     rule,
+                    form: AtomForm {
+                        rank_one: config.model.rank_one,
+                        smooth: config.training.smooth,
+                    },
                     seed: config.seed,
                 };
                 let found = match filters {

@@ -216,7 +216,7 @@ pub(super) fn centred(atom: &[f32], channels: usize) -> (Vec<f32>, isize) {
 }
 
 /// Values divided by their norm; `None` if it is zero or not finite.
-pub(super) fn unit(mut values: Vec<f32>) -> Option<Vec<f32>> {
+pub(crate) fn unit(mut values: Vec<f32>) -> Option<Vec<f32>> {
     let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     if !(norm > 0.0 && norm.is_finite()) {
         return None;

@@ -5,6 +5,7 @@ mod codes;
 mod config;
 mod foreign;
 mod formats;
+mod onsets;
 mod properties;
 mod run;
 mod signals;

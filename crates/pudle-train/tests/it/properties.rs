@@ -104,6 +104,9 @@ fn models() -> impl Strategy<Value = PudleConfig> {
                 recompute,
                 nonnegative,
                 observation: observation.parse().unwrap(),
+                baseline: false,
+                shared: false,
+                rank_one: false,
                 dictionary,
             }
         },
@@ -230,6 +233,8 @@ fn trainings() -> impl Strategy<Value = TrainingConfig> {
                 shifts,
                 averaged: (shifts > 1).then_some(shifts),
                 tangent: cosine,
+                refit: false,
+                smooth: 0.0,
                 clip,
                 checkpoint_every,
                 keep,

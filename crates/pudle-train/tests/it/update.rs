@@ -133,7 +133,9 @@ fn a_noodl_step_on_pictures_is_the_formula() {
         atom.iter_mut().for_each(|d| *d /= norm);
     }
     let mut trainer = Trainer::new(model, Update::noodl(0.3));
-    trainer.step(Batch { shape: shape.to_vec(), input, target, noise: vec![] }).unwrap();
+    trainer
+        .step(Batch { shape: shape.to_vec(), input, target, noise: vec![], support: None })
+        .unwrap();
     let moved = values(trainer.model().dictionary().atoms());
     for (moved, expected) in moved.iter().zip(&expected) {
         assert!((moved - expected).abs() < 1e-6, "{moved}, not {expected}");
@@ -225,7 +227,7 @@ fn online_learning_of_filters_is_an_error() {
     let config = PudleConfig::conv2d(filters).with_step(0.1);
     let model = Pudle::<4, ConvDictionary2d>::new(&config, 1, &Device::flex()).unwrap();
     let (shape, input) = (vec![1, 1, 5, 5], vec![0.1; 25]);
-    let batch = Batch { shape, target: input.clone(), input, noise: vec![] };
+    let batch = Batch { shape, target: input.clone(), input, noise: vec![], support: None };
     let error = Trainer::new(model, Update::online()).step(batch).unwrap_err().to_string();
     assert!(error.contains("not for filters"), "{error}");
 }

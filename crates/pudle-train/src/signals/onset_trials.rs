@@ -1,0 +1,393 @@
+//! Trials with known onsets, and the convex problem of their kernels.
+
+use pudle_core::Observation;
+use rayon::prelude::*;
+
+use super::differences::{second_differences, times};
+use super::link::{At, at};
+use crate::cholesky::{cholesky_apply, cholesky_factor, cholesky_solve};
+
+/// Most Newton steps, and the change of the objective below which they end.
+const STEPS: usize = 40;
+const STILL: f64 = 1e-9;
+/// A small penalty on squares, so that there is one solution where data say nothing.
+const RIDGE: f64 = 1e-3;
+/// Parts of the trials whose sums are made at once.
+const PARTS: usize = 8;
+
+/// Trials with known onsets. The data `x` of a channel of a trial have `u = b + Σ_e d_{k(e)}(t − t_e)`, with a baseline `b` for the
+/// trial and a kernel `d_k` for each atom, and `Σ loss(u, x) + ½ s Σ ‖Δ²d_k‖²` is at its minimum (a generalised linear model; for
+/// spikes, Truccolo et al., 2005). It is convex, and found by Newton's method.
+#[derive(Clone, Debug)]
+pub(super) struct Trials {
+    pub list: Vec<Trial>,
+    pub channels: usize,
+    /// Number of atoms, and samples of each.
+    pub atoms: usize,
+    pub taps: usize,
+    pub observation: Observation,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Trial {
+    /// `[C, n]`. Missing numbers are NaN.
+    pub x: Vec<f32>,
+    /// Atom and first sample of each event.
+    pub events: Vec<(usize, usize)>,
+}
+
+/// Kernels and baselines of one channel.
+#[derive(Clone, Debug)]
+pub(super) struct Solution {
+    /// `[p, k]`.
+    pub kernels: Vec<f64>,
+    /// Of each trial.
+    pub baselines: Vec<f64>,
+}
+
+impl Trials {
+    /// The sum of the losses of trials, each with about the kernels of all others, and its best baseline.
+    pub fn left_out(&self, channel: usize, trials: &[usize], found: &Solution, smooth: f64) -> f64 {
+        let (mut h, _) = self.derivatives(channel, trials, found, &self.penalty(smooth));
+        if !cholesky_factor(&mut h, self.atoms * self.taps) {
+            return f64::INFINITY;
+        }
+        let of = |(trial, baseline): (&usize, &f64)| {
+            let mut move_by = vec![0.0; self.atoms * self.taps];
+            self.add_trial(channel, *trial, found, *baseline, None, &mut move_by);
+            cholesky_apply(&h, &mut move_by);
+            // `move_by` comes from minus the gradient, which pulls towards the trial.
+            let kernels: Vec<f64> =
+                found.kernels.iter().zip(&move_by).map(|(d, m)| d - m).collect();
+            self.best_loss(channel, *trial, &kernels)
+        };
+        let each: Vec<f64> = trials.par_iter().zip(&found.baselines).map(of).collect();
+        each.iter().sum()
+    }
+
+    /// The samples of a channel of a trial.
+    fn channel(&self, trial: usize, channel: usize) -> &[f32] {
+        let samples = self.list[trial].x.len() / self.channels;
+        &self.list[trial].x[channel * samples..][..samples]
+    }
+
+    /// `Σ_e d(t − t_e)` of a trial.
+    fn synthesis(&self, trial: usize, kernels: &[f64]) -> Vec<f64> {
+        let samples = self.list[trial].x.len() / self.channels;
+        let mut u = vec![0.0; samples];
+        for (atom, start) in &self.list[trial].events {
+            let kernel = &kernels[atom * self.taps..][..self.taps];
+            u[*start..].iter_mut().zip(kernel).for_each(|(u, value)| *u += value);
+        }
+        u
+    }
+
+    /// Loss and derivatives of every known sample of a trial; none for missing ones.
+    fn at<'a>(
+        &'a self,
+        trial: usize,
+        channel: usize,
+        synthesis: &'a [f64],
+        baseline: f64,
+    ) -> impl Iterator<Item = At> + 'a {
+        let none = At { loss: 0.0, residual: 0.0, weight: 0.0 };
+        self.channel(trial, channel).iter().zip(synthesis).map(move |(x, u)| match x.is_nan() {
+            true => none,
+            false => at(self.observation, u + baseline, f64::from(*x)),
+        })
+    }
+
+    /// The loss of a trial with its best baseline.
+    fn best_loss(&self, channel: usize, trial: usize, kernels: &[f64]) -> f64 {
+        let synthesis = self.synthesis(trial, kernels);
+        let mut baseline = self.first_baseline(channel, trial);
+        let sums = |baseline: f64| {
+            self.at(trial, channel, &synthesis, baseline)
+                .fold([0.0; 3], |[l, r, w], a| [l + a.loss, r + a.residual, w + a.weight])
+        };
+        let mut best = sums(baseline);
+        for _ in 0..STEPS {
+            let step = (best[1] / best[2].max(1e-12)).clamp(-2.0, 2.0);
+            let next = sums(baseline + step);
+            if next[0] > best[0] - STILL {
+                break;
+            }
+            (baseline, best) = (baseline + step, next);
+        }
+        best[0]
+    }
+
+    /// The best baseline without any event.
+    fn first_baseline(&self, channel: usize, trial: usize) -> f64 {
+        let known = self.channel(trial, channel).iter().filter(|x| !x.is_nan());
+        let (sum, count) =
+            known.fold((0.0, 0.0f64), |(sum, count), x| (sum + f64::from(*x), count + 1.0));
+        let least = 0.5 / count.max(1.0);
+        let mean = sum / count.max(1.0);
+        match self.observation {
+            Observation::Gaussian(_) => mean,
+            Observation::Binomial(model) => {
+                let share = mean.clamp(least, f64::from(model.n) - least) / f64::from(model.n);
+                (share / (1.0 - share)).ln()
+            }
+            Observation::Poisson(_) => mean.max(least).ln(),
+        }
+    }
+
+    /// The solution of one channel for some trials.
+    pub fn solve(
+        &self,
+        channel: usize,
+        trials: &[usize],
+        smooth: f64,
+        from: Option<Solution>,
+    ) -> Solution {
+        let size = self.atoms * self.taps;
+        let mut now = from.unwrap_or_else(|| Solution {
+            kernels: vec![0.0; size],
+            baselines: trials.iter().map(|trial| self.first_baseline(channel, *trial)).collect(),
+        });
+        let penalty = self.penalty(smooth);
+        let mut objective = self.objective(channel, trials, &now, &penalty);
+        for _ in 0..STEPS {
+            let (step, moves) = self.newton(channel, trials, &now, &penalty);
+            let mut length = 1.0;
+            let mut better = None;
+            while length > 1e-4 {
+                let along = |values: &[f64], step: &[f64]| -> Vec<f64> {
+                    values.iter().zip(step).map(|(v, s)| v + length * s).collect()
+                };
+                let next = Solution {
+                    kernels: along(&now.kernels, &step),
+                    baselines: along(&now.baselines, &moves),
+                };
+                let value = self.objective(channel, trials, &next, &penalty);
+                if value < objective {
+                    better = Some((next, value));
+                    break;
+                }
+                length *= 0.5;
+            }
+            let Some((next, value)) = better else { break };
+            let gain = objective - value;
+            (now, objective) = (next, value);
+            if gain < STILL * objective.abs().max(1.0) {
+                break;
+            }
+        }
+        now
+    }
+
+    /// The matrix of the penalty of one kernel, `s Δ²ᵀΔ²` and a ridge, `[k, k]`.
+    fn penalty(&self, smooth: f64) -> Vec<f64> {
+        let mut penalty = second_differences(self.taps);
+        penalty.iter_mut().for_each(|value| *value *= smooth);
+        (0..self.taps).for_each(|i| penalty[i * self.taps + i] += RIDGE);
+        penalty
+    }
+
+    fn objective(&self, channel: usize, trials: &[usize], now: &Solution, penalty: &[f64]) -> f64 {
+        let of = |(trial, baseline): (&usize, &f64)| -> f64 {
+            let synthesis = self.synthesis(*trial, &now.kernels);
+            self.at(*trial, channel, &synthesis, *baseline).map(|a| a.loss).sum()
+        };
+        let losses: Vec<f64> = trials.par_iter().zip(&now.baselines).map(of).collect();
+        let rough: f64 = now
+            .kernels
+            .chunks_exact(self.taps)
+            .map(|d| times(penalty, d).iter().zip(d).map(|(p, d)| 0.5 * p * d).sum::<f64>())
+            .sum();
+        losses.iter().sum::<f64>() + rough
+    }
+
+    /// Newton's step of kernels and baselines. Baselines are eliminated: each is in one trial only.
+    fn newton(
+        &self,
+        channel: usize,
+        trials: &[usize],
+        now: &Solution,
+        penalty: &[f64],
+    ) -> (Vec<f64>, Vec<f64>) {
+        let size = self.atoms * self.taps;
+        let (mut h, mut g) = self.derivatives(channel, trials, now, penalty);
+        if !cholesky_solve(&mut h, &mut g) {
+            return (vec![0.0; size], vec![0.0; trials.len()]);
+        }
+        let step = g;
+        let of = |(trial, baseline): (&usize, &f64)| {
+            let synthesis = self.synthesis(*trial, &now.kernels);
+            let change = self.synthesis(*trial, &step);
+            let (mut residual, mut weight) = (0.0, 0.0);
+            for (a, change) in self.at(*trial, channel, &synthesis, *baseline).zip(&change) {
+                residual += a.residual - a.weight * change;
+                weight += a.weight;
+            }
+            (residual / weight.max(1e-9)).clamp(-3.0, 3.0)
+        };
+        let moves = trials.par_iter().zip(&now.baselines).map(of).collect();
+        (step, moves)
+    }
+
+    /// The second derivatives of the objective in the kernels, with the best baselines, and minus its gradient.
+    fn derivatives(
+        &self,
+        channel: usize,
+        trials: &[usize],
+        now: &Solution,
+        penalty: &[f64],
+    ) -> (Vec<f64>, Vec<f64>) {
+        let size = self.atoms * self.taps;
+        let part = trials.len().div_ceil(PARTS).max(1);
+        let sums: Vec<(Vec<f64>, Vec<f64>)> = trials
+            .par_chunks(part)
+            .zip(now.baselines.par_chunks(part))
+            .map(|(trials, baselines)| {
+                let (mut h, mut g) = (vec![0.0; size * size], vec![0.0; size]);
+                for (trial, baseline) in trials.iter().zip(baselines) {
+                    self.add_trial(channel, *trial, now, *baseline, Some(&mut h), &mut g);
+                }
+                (h, g)
+            })
+            .collect();
+        let (mut h, mut g) = (vec![0.0; size * size], vec![0.0; size]);
+        for (part_h, part_g) in sums {
+            h.iter_mut().zip(part_h).for_each(|(sum, value)| *sum += value);
+            g.iter_mut().zip(part_g).for_each(|(sum, value)| *sum += value);
+        }
+        for (atom, d) in now.kernels.chunks_exact(self.taps).enumerate() {
+            let pull = times(penalty, d);
+            for i in 0..self.taps {
+                g[atom * self.taps + i] -= pull[i];
+                let row = &mut h[(atom * self.taps + i) * size + atom * self.taps..][..self.taps];
+                row.iter_mut().zip(&penalty[i * self.taps..]).for_each(|(h, p)| *h += p);
+            }
+        }
+        (h, g)
+    }
+
+    /// Adds the second derivatives, if they are asked for, and the residuals of a trial, less what its baseline takes of them.
+    fn add_trial(
+        &self,
+        channel: usize,
+        trial: usize,
+        now: &Solution,
+        baseline: f64,
+        mut h: Option<&mut Vec<f64>>,
+        g: &mut [f64],
+    ) {
+        let (size, taps) = (self.atoms * self.taps, self.taps);
+        let synthesis = self.synthesis(trial, &now.kernels);
+        let all: Vec<At> = self.at(trial, channel, &synthesis, baseline).collect();
+        let (weight, residual) =
+            all.iter().fold((1e-9, 0.0), |(w, r), a| (w + a.weight, r + a.residual));
+        let mut column = vec![0.0; size];
+        let events = &self.list[trial].events;
+        for (atom, start) in events {
+            for (i, a) in all[*start..*start + taps].iter().enumerate() {
+                column[atom * taps + i] += a.weight;
+                g[atom * taps + i] += a.residual;
+            }
+            let Some(h) = h.as_deref_mut() else { continue };
+            for (other, begin) in events {
+                // Samples under both.
+                let first = *start.max(begin);
+                let last = (start + taps).min(begin + taps);
+                for (t, a) in all[..last].iter().enumerate().skip(first) {
+                    h[(atom * taps + t - start) * size + other * taps + t - begin] += a.weight;
+                }
+            }
+        }
+        for (i, value) in column.iter().enumerate().filter(|(_, value)| **value != 0.0) {
+            let factor = value / weight;
+            g[i] -= factor * residual;
+            if let Some(h) = h.as_deref_mut() {
+                let row = h[i * size..][..size].iter_mut().zip(&column);
+                row.for_each(|(h, c)| *h -= factor * c);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two kernels that overlap, in seven trials of two channels, one sample of which is missing.
+    fn trials(name: &str) -> Trials {
+        let mut state = 1u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 40) as f32 / (1u64 << 24) as f32
+        };
+        let list = (0..7)
+            .map(|k| {
+                let mut x: Vec<f32> = (0..80).map(|_| (draw() * 1.8).floor()).collect();
+                x[3] = if k == 2 { f32::NAN } else { x[3] };
+                Trial { x, events: vec![(0, 1 + k), (1, 4 + 2 * k), (0, 20 + k)] }
+            })
+            .collect();
+        let observation = name.parse().unwrap();
+        Trials { list, channels: 2, atoms: 2, taps: 9, observation }
+    }
+
+    #[test]
+    fn the_solution_is_the_optimum() {
+        for name in ["gaussian", "bernoulli", "binomial:3", "poisson:2"] {
+            let fit = trials(name);
+            let all: Vec<usize> = (0..7).collect();
+            for channel in 0..2 {
+                let found = fit.solve(channel, &all, 2.0, None);
+                let penalty = fit.penalty(2.0);
+                let objective = |s: &Solution| fit.objective(channel, &all, s, &penalty);
+                let best = objective(&found);
+                for k in 0..18 + 7 {
+                    let moved = |h: f64| {
+                        let mut moved = found.clone();
+                        match k.checked_sub(18) {
+                            None => moved.kernels[k] += h,
+                            Some(trial) => moved.baselines[trial] += h,
+                        }
+                        objective(&moved)
+                    };
+                    let slope = (moved(1e-4) - moved(-1e-4)) / 2e-4;
+                    assert!(slope.abs() < 1e-3, "{name}, {k}: {slope}");
+                    assert!(moved(0.05) > best && moved(-0.05) > best, "{name}, {k}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn newtons_step_ends_at_the_optimum_of_gaussian_data() {
+        let fit = trials("gaussian");
+        let all: Vec<usize> = (0..7).collect();
+        let start = Solution { kernels: vec![0.0; 18], baselines: vec![0.0; 7] };
+        let penalty = fit.penalty(0.5);
+        let (step, moves) = fit.newton(0, &all, &start, &penalty);
+        let found = fit.solve(0, &all, 0.5, None);
+        let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(near(&step, &found.kernels) && near(&moves, &found.baselines));
+    }
+
+    #[test]
+    fn losses_of_trials_left_out_are_about_those_of_fits_without_them() {
+        for name in ["gaussian", "bernoulli", "poisson:3"] {
+            let fit = trials(name);
+            let all: Vec<usize> = (0..7).collect();
+            let whole = fit.solve(1, &all, 20.0, None);
+            let found = fit.left_out(1, &all, &whole, 20.0);
+            let exact: f64 = (0..7)
+                .map(|out| {
+                    let rest: Vec<usize> = (0..7).filter(|trial| *trial != out).collect();
+                    fit.best_loss(1, out, &fit.solve(1, &rest, 20.0, None).kernels)
+                })
+                .sum();
+            let inside: f64 = (0..7).map(|t| fit.best_loss(1, t, &whole.kernels)).sum();
+            // Nearer to the loss of real fits than to that of trials that are not left out.
+            assert!(
+                (found - exact).abs() < 0.3 * (exact - inside),
+                "{name}: {inside} {found} {exact}"
+            );
+        }
+    }
+}
