@@ -83,4 +83,9 @@ pub trait Depict {
     ) -> Option<Image> {
         None
     }
+
+    /// What [`marked_output`](Self::marked_output) shows.
+    fn marked_caption(&self) -> &'static str {
+        "denoised; the explained patches are framed"
+    }
 }

@@ -7,6 +7,7 @@ pub(crate) mod filters;
 mod finder;
 mod held_out;
 pub(crate) mod pilot;
+mod placing;
 pub(crate) mod refine;
 mod score;
 mod select;
