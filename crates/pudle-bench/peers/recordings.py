@@ -14,7 +14,8 @@ alphacsc starts from `--starts` different seeds, and the best counts. It gets bo
 its units, and `compare_sorter_to_ground_truth` scores them. Beside them are the peaks of a threshold detector
 (`detect_peaks`, "locally_exclusive"), where each channel is a unit, as there is no sorter. A unit is well separated if its largest
 sample is at least `--snr` standard deviations of the noise, and its template differs from that of every other unit: at the
-best shift, what is left of it after the best multiple of the other is at least half of its norm.
+best shift, what is left of it after the best multiple of the other is at least half of its norm. Spikes of a unit are of
+about one size, so events of less than half the usual size of their atom do not count (`--least-size`).
 """
 
 import argparse
@@ -39,6 +40,7 @@ from safetensors.numpy import load_file
 from scipy.signal import fftconvolve
 
 warnings.filterwarnings("ignore")
+os.environ["TQDM_DISABLE"] = "1"
 
 
 def say(*words):
@@ -220,7 +222,7 @@ def pudle_spikes(args, folder, recording, units):
     rate = recording.get_sampling_frequency()
     learning = run([args.pudle, "train", "--preset", "signals", "--data", data, "--rate", rate, "--atoms", units + args.more,
                     "--length", args.length, "--out", out, *args.flags.split()])
-    finding = run([args.pudle, "events", out, data, "-o", table, "--confidence", args.confidence])
+    finding = run([args.pudle, "events", out, data, "-o", table, "--least-size", args.least_size])
     with open(table) as file:
         rows = [(int(row["sample"]), int(row["atom"])) for row in csv.DictReader(file)]
     rows.sort()
@@ -321,10 +323,10 @@ def main():
                        help="channels x units (16x5,32x10)")
     group.add_argument("--seeds", type=int, default=2, help="recordings of each (2)")
     group.add_argument("--seconds", type=float, default=60.0)
-    group.add_argument("--length", default="2.4ms", help="length of an atom (2.4ms)")
+    group.add_argument("--length", default="3ms", help="length of an atom (3ms)")
     group.add_argument("--more", type=int, default=0, help="atoms more than units (0)")
     group.add_argument("--snr", type=float, default=8.0, help="height of a well-separated unit in deviations of the noise (8)")
-    group.add_argument("--confidence", type=float, default=0.5)
+    group.add_argument("--least-size", type=float, default=0.5, help="`--least-size` of `pudle events` (0.5)")
     group.add_argument("--flags", default="", help="more flags of `pudle train`")
     args = parser.parse_args()
     say(f"{THREADS} threads for each program; one after the other; load at the start {load():.1f}")

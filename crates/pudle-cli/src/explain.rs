@@ -181,7 +181,7 @@ fn report(args: &Args, config: &RunConfig, subject: &dyn Subject) -> Result<(), 
         seed: config.seed,
     };
     let summary = write_report(options, subject, &found)?;
-    print_summary(args, &summary);
+    print_summary(&summary);
     if let Some(found) = &found.events {
         say!("{} events, one click from their atoms", found.events.list.len());
     }
@@ -210,7 +210,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is valid")
 }
 
-fn print_summary(args: &Args, summary: &Summary) {
+fn print_summary(summary: &Summary) {
     say!("{} data, {} of {} atoms in use", summary.data, summary.used, summary.atoms);
     say!(
         "the identity {}: rebuilt from data, outputs are off by {:.3} of their norm, atoms by {:.3} (by energy; all \
@@ -258,8 +258,7 @@ fn run_removal_test(args: &Args, config: &RunConfig, subject: &dyn Subject) -> R
         ridge: args.ridge,
         seed: config.seed,
     };
-    let training =
-        ContinuedTraining { config, dir: args.run.clone(), steps: args.steps, batch };
+    let training = ContinuedTraining { config, dir: args.run.clone(), steps: args.steps, batch };
     let template = "{pos} of {len} trainings  {wide_bar}  {eta} left";
     let bar = ProgressBar::new(0).with_style(style(template));
     let found = removal_test(subject, &training, &options, &mut |done, total| {

@@ -3,9 +3,9 @@
 use crate::attractors::Attraction;
 use crate::classifier::{Accuracy, LabelledCodes, classify};
 use crate::contributors::{Contributors, by_code_of_atoms, of_atoms, shares_of_atoms};
-use crate::gather::Gather;
 use crate::data::{DataKind, Encoded, Input, Split};
 use crate::error::{ExplainError, Result, within};
+use crate::gather::Gather;
 use crate::identity::Identity;
 use crate::outputs::{ExplainedInput, Output, OutputRequest, explain_outputs};
 use crate::ridge::Ridge;

@@ -192,7 +192,8 @@ fn tested_atoms(
         .take(options.checked)
         .collect();
     if atoms.len() < options.checked {
-        let range = format!("at most {}, as more than `removed` data have to use an atom", atoms.len());
+        let range =
+            format!("at most {}, as more than `removed` data have to use an atom", atoms.len());
         return Err(ExplainError::range("checked", options.checked, range));
     }
     Ok(atoms)
@@ -226,8 +227,7 @@ impl Trials<'_> {
         for &Tested { atom: j, before } in atoms {
             let ranked = data(&gather.gathered(contributors[j].clone()));
             let place = before * self.gather.top;
-            let named: Vec<usize> =
-                ranked.into_iter().skip(place).take(self.gather.top).collect();
+            let named: Vec<usize> = ranked.into_iter().skip(place).take(self.gather.top).collect();
             let named = self.gather.whole(&named);
             let class = if self.gather.groups() { Some(j) } else { uses[j].class().map(|c| c.0) };
             let random = self.random(class, &named);

@@ -15,8 +15,8 @@ pub mod window_sheets;
 use std::path::Path;
 
 use crate::data::DataKind;
-use crate::event_figure::EventFigure;
 use crate::error::Result;
+use crate::event_figure::EventFigure;
 use crate::explain::Explanation;
 use crate::report::files::{write_chart, write_json, write_sheet};
 use crate::report::folder::Folder;

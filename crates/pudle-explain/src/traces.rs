@@ -102,9 +102,11 @@ impl Canvas {
                 // What the line covers between the halves of a pixel on either side; a peak in it, too.
                 let (left, right) = (x as f32 - 0.5, x as f32 + 0.5);
                 let steps = (samples / self.width + 2).min(64);
-                let ys = (0..=steps).map(|k| height(left + (right - left) * k as f32 / steps as f32));
+                let ys =
+                    (0..=steps).map(|k| height(left + (right - left) * k as f32 / steps as f32));
                 let (low, high) = ys.fold((f32::MAX, f32::MIN), |(l, h), y| (l.min(y), h.max(y)));
-                let rows = (low - 2.0).max(0.0) as usize..((high + 3.0).max(0.0) as usize).min(HEIGHT);
+                let rows =
+                    (low - 2.0).max(0.0) as usize..((high + 3.0).max(0.0) as usize).min(HEIGHT);
                 for y in rows {
                     let away = (low - y as f32).max(y as f32 - high).max(0.0);
                     let cover = (THICK + 0.5 - away).clamp(0.0, 1.0);

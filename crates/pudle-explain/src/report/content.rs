@@ -151,9 +151,7 @@ impl<'a> Source<'a> {
         let saliency = output.saliency.iter();
         let saliency = saliency.map(|values| data_uri(&self.subject.signed_picture(values)));
         let name = match output.corner {
-            Some([row, column]) => {
-                format!("{}, {} at {row}, {column}", output.name, self.subject.words().datum)
-            }
+            Some(corner) => self.subject.window_name(&output.name, corner),
             None => output.name.clone(),
         };
         let mut values = json!({

@@ -401,6 +401,14 @@ impl Depict for RecordingSubject {
             .then(|| self.drawn(&encoded.seen.data, &output.data, positions, 8 * TILE))
     }
 
+    fn window_name(&self, input: &str, [_, first]: [usize; 2]) -> String {
+        match (first, self.recording().rate()) {
+            (0, _) => input.to_owned(),
+            (_, Some(rate)) => format!("{input}, and {:.4} s on", first as f64 / rate),
+            (_, None) => format!("{input}, and {first} samples on"),
+        }
+    }
+
     fn marked_caption(&self) -> &'static str {
         "the recording in grey, its reconstruction in orange; the explained stretches are shaded"
     }

@@ -202,7 +202,8 @@ impl SignalCoder {
         let length = (STRETCH * taps).min(samples);
         let (mut most, mut trial, mut first) = (f32::NEG_INFINITY, 0, 0);
         let starts = (0..samples).step_by(self.core());
-        for (k, start) in (0..recording.trials()).flat_map(|k| starts.clone().map(move |s| (k, s))) {
+        for (k, start) in (0..recording.trials()).flat_map(|k| starts.clone().map(move |s| (k, s)))
+        {
             let count = (self.core() + length).min(samples - start);
             if count < length {
                 continue;

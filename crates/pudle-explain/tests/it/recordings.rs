@@ -126,7 +126,11 @@ fn atoms_of_a_recording_come_from_their_events() {
     let options =
         ExplainOptions { ridge: Ridge::Sphere, top: 6, inputs, pixels: Vec::new(), seed: 0 };
     let found = explain(subject.as_ref(), &options, &mut |_| ()).unwrap();
-    assert!(found.identity.residual_of_outputs() < 0.1, "{:?}", found.identity.residual_of_outputs());
+    assert!(
+        found.identity.residual_of_outputs() < 0.1,
+        "{:?}",
+        found.identity.residual_of_outputs()
+    );
     assert!(found.smallest_cosine(2) > 0.98, "{}", found.smallest_cosine(2));
 
     // Each contributor to an atom is a true event of the waveform that is most like it.
@@ -144,9 +148,9 @@ fn atoms_of_a_recording_come_from_their_events() {
             assert!(made.events().iter().any(|event| near(&event)), "{c:?} of {pair:?}");
             // Parts of one event are one contributor.
             let source = found.encoded.sources[c.datum];
-            let same = most.iter().filter(|other| {
-                subject.same_event(source, found.encoded.sources[other.datum])
-            });
+            let same = most
+                .iter()
+                .filter(|other| subject.same_event(source, found.encoded.sources[other.datum]));
             assert_eq!(same.count(), 1);
         }
     }

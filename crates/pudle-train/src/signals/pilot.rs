@@ -5,8 +5,8 @@ use rayon::prelude::*;
 
 use super::detect::detected;
 use super::filters::Filters;
-use super::refine::{Found, Rule};
 use super::placing::{margin, placed};
+use super::refine::{Found, Rule};
 use super::snippets::{Snippets, Strong, strong, unit};
 use crate::error::{Result, TrainError};
 

@@ -48,8 +48,9 @@ mod tests {
     fn a_long_tail_is_inside_and_a_short_waveform_in_the_middle() {
         // A peak with a tail: the part begins near the peak.
         let wide = 20 + 2 * margin(20);
-        let tail: Vec<f32> =
-            (0..wide).map(|s| if s < 10 { 0.0 } else { (-(s as f32 - 10.0) / 8.0).exp() }).collect();
+        let tail: Vec<f32> = (0..wide)
+            .map(|s| if s < 10 { 0.0 } else { (-(s as f32 - 10.0) / 8.0).exp() })
+            .collect();
         let atom = placed(&tail, 1, 20, 0.0);
         assert!(atom[..4].contains(&1.0), "{atom:?}");
         // A short one is in the middle, and noise does not move it.
