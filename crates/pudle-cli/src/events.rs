@@ -35,6 +35,10 @@ pub struct Args {
     /// Least confidence of an event, from 0 to 1.
     #[arg(long, value_name = "C", default_value_t = 0.5, allow_negative_numbers = true)]
     confidence: f32,
+    /// Least size of an event, as a share of what is usual for its atom (the upper quartile of its sizes), from 0 to 1. With 0.5,
+    /// small events of other waveforms do not count as events of a large atom.
+    #[arg(long, value_name = "S", default_value_t = 0.0, allow_negative_numbers = true)]
+    least_size: f32,
     /// Write the amplitude of every event in each channel.
     #[arg(long)]
     channels: bool,
@@ -93,6 +97,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let started = Instant::now();
     let events = with_bar("events", |visit| finder.find(&recording, visit))?;
+    let events = events.of_usual_size(args.least_size)?;
     let seconds = started.elapsed().as_secs_f64();
     events.write(&args.output)?;
     if let Some(path) = &args.waveforms {

@@ -8,7 +8,7 @@ use pudle_explain::{
     Subject, SubjectOptions, Summary, check_place, explain, growth, open_subject, removal_test,
     write_removal_test, write_report,
 };
-use pudle_train::{Checkpoint, RunConfig, compare_data};
+use pudle_train::{Checkpoint, DataConfig, RunConfig, compare_data};
 
 use crate::arguments::BackendArg;
 use crate::explain_data::{DataArgs, Explained};
@@ -18,13 +18,19 @@ use crate::terminal::say;
 
 /// Held-out digits that are explained by default.
 const HELD_OUT: usize = 10;
+/// Atoms and outputs that are tested by default: of digits, and of a recording.
+const CHECKED: usize = 50;
+const CHECKED_EVENTS: usize = 12;
+/// Digits in a step of a test.
+const BATCH: usize = 128;
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Run directory, checkpoint directory, or name of a shipped checkpoint.
     run: PathBuf,
     /// Picture whose output is explained. May be given several times. A digit must have the size of the training
-    /// digits. A photograph counts as noisy; --sigma gives its noise level, otherwise the level is estimated.
+    /// digits. A photograph counts as noisy; --sigma gives its noise level, otherwise the level is estimated. For a model of a
+    /// recording, another recording: the part of it in which most happens is explained.
     #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
     /// Folder for the report, or for the result of --check.
@@ -43,7 +49,7 @@ pub struct Args {
     /// Number of training data that the report lists for each atom and output, from 2 to 64.
     #[arg(long, value_name = "N", default_value_t = 8)]
     top: usize,
-    /// Number of held-out digits whose outputs are explained [default: 10].
+    /// Number of held-out digits, or events of a recording, whose outputs are explained [default: 10].
     #[arg(long, value_name = "N")]
     held_out: Option<usize>,
     /// Standard deviation of the noise that is added to training photographs, on the scale 0 … 255. The default is the
@@ -61,21 +67,23 @@ pub struct Args {
     #[arg(long, value_name = "Y,X", value_parser = parse_pixel, requires = "input")]
     patch: Vec<[usize; 2]>,
     /// Test the explanation: remove the data that it names, continue training without them, and compare the change
-    /// of the model with the prediction. Only for models of digits.
+    /// of the model with the prediction. Only for models of digits and of recordings.
     #[arg(long, conflicts_with_all = ["growth", "input", "top", "held_out", "sigma", "photographs"])]
     check: bool,
-    /// Number of atoms, and number of outputs, to test.
-    #[arg(long, value_name = "N", default_value_t = 50, requires = "check")]
-    checked: usize,
-    /// Number of data that are removed in each test.
+    /// Number of atoms, and number of outputs, to test. The few atoms of a recording are each tested several times, for events of
+    /// lower and lower rank [default: 50; recordings: 12].
+    #[arg(long, value_name = "N", requires = "check")]
+    checked: Option<usize>,
+    /// Number of data, or events of a recording, that are removed in each test.
     #[arg(long, value_name = "K", default_value_t = 20, requires = "check")]
     removed: usize,
     /// Number of steps for which training continues.
     #[arg(long, value_name = "N", default_value_t = 128, requires = "check")]
     steps: u64,
-    /// Batch size of these steps. The default is larger than in training, because the changes to measure are small.
-    #[arg(long, value_name = "N", default_value_t = 128, requires = "check")]
-    batch: usize,
+    /// Batch size of these steps. The default for digits is larger than in training, because the changes to measure are small
+    /// [default: 128; recordings: as in the training].
+    #[arg(long, value_name = "N", requires = "check")]
+    batch: Option<usize>,
     /// Measure time and memory of the explanation for these numbers of data, and print a table. Training digits are
     /// repeated as often as needed.
     #[arg(long, value_name = "N,…", value_delimiter = ',',
@@ -110,8 +118,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let subject = open_subject(checkpoint, &config, options, &device)?;
     let subject = subject.as_ref();
-    if (args.check || !args.growth.is_empty()) && subject.retraining().is_none() {
-        return Err("--check and --growth need a model of digits".into());
+    if args.check && subject.retraining().is_none() {
+        return Err("--check needs a model of digits or of a recording".into());
+    }
+    if !args.growth.is_empty() && subject.network().is_none() {
+        return Err("--growth needs a model of digits".into());
     }
     if !args.growth.is_empty() {
         print_growth(args, subject)
@@ -170,7 +181,11 @@ fn report(args: &Args, config: &RunConfig, subject: &dyn Subject) -> Result<(), 
         seed: config.seed,
     };
     let summary = write_report(options, subject, &found)?;
-    print_summary(args, &summary);
+    print_summary(&summary);
+    if let Some(found) = &found.events {
+        say!("{} events, one click from their atoms", found.events.list.len());
+    }
+    say!("wrote {}", args.output.join("report.html").display());
     Ok(())
 }
 
@@ -186,7 +201,7 @@ fn check_flags(args: &Args, subject: &dyn Subject) -> Result<(), Failure> {
         return Err(format!("{flags} need a model of photographs").into());
     }
     if args.held_out.is_some() && noisy {
-        return Err("--held-out needs a model of digits".into());
+        return Err("--held-out needs a model of digits or of a recording".into());
     }
     Ok(())
 }
@@ -195,7 +210,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is valid")
 }
 
-fn print_summary(args: &Args, summary: &Summary) {
+fn print_summary(summary: &Summary) {
     say!("{} data, {} of {} atoms in use", summary.data, summary.used, summary.atoms);
     say!(
         "the identity {}: rebuilt from data, outputs are off by {:.3} of their norm, atoms by {:.3} (by energy; all \
@@ -219,7 +234,6 @@ fn print_summary(args: &Args, summary: &Summary) {
     if let Some([_, held_out]) = summary.accuracy {
         say!("a linear classifier on the codes: {:.2} % right, held out", 100.0 * held_out);
     }
-    say!("wrote {}", args.output.join("report.html").display());
 }
 
 fn run_removal_test(args: &Args, config: &RunConfig, subject: &dyn Subject) -> Result<(), Failure> {
@@ -233,14 +247,18 @@ fn run_removal_test(args: &Args, config: &RunConfig, subject: &dyn Subject) -> R
     let mut config = config.clone();
     config.backend = args.backend.backend;
     config.model.kernels = args.backend.kernels.unwrap_or_default();
+    let (checked, batch) = match config.data {
+        DataConfig::Recordings(_) => (CHECKED_EVENTS, config.training.batch),
+        _ => (CHECKED, BATCH),
+    };
+    let batch = args.batch.unwrap_or(batch);
     let options = RemovalOptions {
-        checked: args.checked,
+        checked: args.checked.unwrap_or(checked),
         removed: args.removed,
         ridge: args.ridge,
         seed: config.seed,
     };
-    let training =
-        ContinuedTraining { config, dir: args.run.clone(), steps: args.steps, batch: args.batch };
+    let training = ContinuedTraining { config, dir: args.run.clone(), steps: args.steps, batch };
     let template = "{pos} of {len} trainings  {wide_bar}  {eta} left";
     let bar = ProgressBar::new(0).with_style(style(template));
     let found = removal_test(subject, &training, &options, &mut |done, total| {

@@ -92,7 +92,8 @@ impl Explained<'_> {
                 "choose --data-kind digits with their folder as --data, or --data-kind strokes",
             )),
             (None, DictionaryConfig::Conv1d(_)) => {
-                Err("only dictionaries of digits and of photographs can be explained".into())
+                Err("filters along signals can only be explained by the recording of their own run"
+                    .into())
             }
         }
     }

@@ -83,4 +83,14 @@ pub trait Depict {
     ) -> Option<Image> {
         None
     }
+
+    /// The name of a window of an input, from its first row and column.
+    fn window_name(&self, input: &str, [row, column]: [usize; 2]) -> String {
+        format!("{input}, {} at {row}, {column}", self.words().datum)
+    }
+
+    /// What [`marked_output`](Self::marked_output) shows.
+    fn marked_caption(&self) -> &'static str {
+        "denoised; the explained patches are framed"
+    }
 }

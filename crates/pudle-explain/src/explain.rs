@@ -5,10 +5,12 @@ use crate::classifier::{Accuracy, LabelledCodes, classify};
 use crate::contributors::{Contributors, by_code_of_atoms, of_atoms, shares_of_atoms};
 use crate::data::{DataKind, Encoded, Input, Split};
 use crate::error::{ExplainError, Result, within};
+use crate::gather::Gather;
 use crate::identity::Identity;
 use crate::outputs::{ExplainedInput, Output, OutputRequest, explain_outputs};
 use crate::ridge::Ridge;
 use crate::subject::Subject;
+use crate::subject::events::RecordedEvents;
 use crate::usage::{Use, ranked, uses};
 
 /// The settings of an explanation.
@@ -63,6 +65,8 @@ pub struct Explanation {
     pub outputs: Vec<Output>,
     /// The inputs as a whole, if data are windows.
     pub inputs: Vec<ExplainedInput>,
+    /// The events of the recording that the model was trained on, if it was one.
+    pub events: Option<RecordedEvents>,
 }
 
 impl Explanation {
@@ -118,7 +122,11 @@ pub fn explain(
     let (codes, top) = (&encoded.codes, options.top);
     let (contributors, by_code) = match subject.data_kind() {
         DataKind::Whole => (of_atoms(&identity, codes, top), by_code_of_atoms(codes, top)),
-        DataKind::Windows(_) => (shares_of_atoms(&identity, codes, top), Vec::new()),
+        DataKind::Windows(_) => {
+            let gather = Gather { subject, sources: &encoded.sources, top };
+            let found = shares_of_atoms(&identity, codes, gather.wanted());
+            (found.into_iter().map(|found| gather.gathered(found)).collect(), Vec::new())
+        }
     };
     let uses = uses(codes, subject.labels(Split::Training));
     let by_energy = ranked(&uses, |atom| atom.energy);
@@ -128,6 +136,10 @@ pub fn explain(
     stage("a classifier on the codes");
     let accuracy = accuracy(subject, &encoded)?;
     stage("attractors");
+    let attraction = subject.attraction(options.seed);
+    let events = subject.events(&mut |done, total| {
+        progress(Progress { stage: "events", done: done as usize, total: total as usize });
+    })?;
     Ok(Explanation {
         identity,
         contributors,
@@ -136,9 +148,10 @@ pub fn explain(
         by_energy,
         thresholds: subject.thresholds(),
         accuracy,
-        attraction: subject.attraction(options.seed),
+        attraction,
         outputs,
         inputs,
+        events,
         encoded,
     })
 }

@@ -3,7 +3,8 @@
 //! * [`Identity`] is the closed form: at rest an atom is `Σ_k α_k x_k` and an output `Σ_k β_k x_k`, with weights over all
 //!   training data from one `p×p` inverse. Its residuals say how well that holds.
 //! * [`Subject`] is what is explained: a model with its training data. [`DigitSubject`] are digits under a dense dictionary,
-//!   [`PhotographSubject`] are photographs under filters; [`open_subject`] opens the one of a run.
+//!   [`PhotographSubject`] are photographs under filters, [`RecordingSubject`] is a recording under filters along time;
+//!   [`open_subject`] opens the one of a run.
 //! * [`explain()`] explains a subject. It ranks all training data exactly ([`of_atoms`], [`of_outputs`]) and adds saliency, attractors
 //!   and a classifier on the codes where the subject has them.
 //! * [`removal_test()`] trains without the data that an explanation names, and compares the result with what it predicts.
@@ -37,6 +38,7 @@ mod depict;
 mod error;
 mod event_figure;
 mod explain;
+mod gather;
 mod growth;
 mod identity;
 mod moments;
@@ -53,6 +55,7 @@ mod selection_chart;
 mod statistics;
 mod subject;
 mod tiles;
+mod traces;
 mod usage;
 mod vectors;
 
@@ -86,7 +89,9 @@ pub use selection_chart::selection_chart;
 pub use statistics::{Correlation, rank_correlation};
 pub use subject::dense::DenseModel;
 pub use subject::digits::DigitSubject;
+pub use subject::events::RecordedEvents;
 pub use subject::photographs::{PhotographOptions, PhotographSubject};
+pub use subject::recordings::RecordingSubject;
 pub use subject::{Batches, Retraining, Subject};
 pub use usage::{BARS, Use, nearest, ranked, uses};
 pub use vectors::cosine;

@@ -10,6 +10,7 @@ use crate::error::{ExplainError, Result};
 use crate::subject::Subject;
 use crate::subject::digits::DigitSubject;
 use crate::subject::photographs::{PhotographOptions, PhotographSubject};
+use crate::subject::recordings::RecordingSubject;
 
 /// How the data of a run are encoded for an explanation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,6 +45,9 @@ pub fn open_subject(
             "the run left digits out of its training (data.without), so they must not be explained by".into(),
         ));
     }
+    if let DataConfig::Recordings(settings) = &config.data {
+        return Ok(Box::new(RecordingSubject::new(checkpoint, config, settings, device)?));
+    }
     match (checkpoint.model, &config.data) {
         (AnyPudle::Dense(model), DataConfig::Digits { .. } | DataConfig::Strokes { .. }) => {
             let data = config.open_data()?.digits.expect("the data are digits");
@@ -61,7 +65,7 @@ pub fn open_subject(
         }
         (AnyPudle::Conv2d(_), DataConfig::DeadLeaves { .. }) => Err(ExplainError::GeneratedData),
         _ => Err(ExplainError::Unsuitable(
-            "only runs over digits and over photographs can be explained".into(),
+            "only runs over digits, photographs and recordings can be explained".into(),
         )),
     }
 }

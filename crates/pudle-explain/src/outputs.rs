@@ -9,6 +9,7 @@ use crate::contributors::{
 use crate::data::{DataKind, Encoded, EncodedInput, Input};
 use crate::depict::OutputViews;
 use crate::error::Result;
+use crate::gather::Gather;
 use crate::identity::Identity;
 use crate::subject::Subject;
 use crate::tiles::signed;
@@ -114,7 +115,8 @@ pub(crate) fn explain_outputs(
         .iter()
         .flat_map(|c| c.positions.iter().map(|position| c.encoded.codes.row(*position)))
         .collect();
-    let mut ranked = rank(subject, identity, &training.codes, &rows, request.top).into_iter();
+    let gather = Gather { subject, sources: &training.sources, top: request.top };
+    let mut ranked = rank(&gather, identity, &training.codes, &rows).into_iter();
     let (mut outputs, mut inputs) = (Vec::with_capacity(rows.len()), Vec::new());
     for chosen in &chosen {
         for position in &chosen.positions {
@@ -151,21 +153,21 @@ fn positions(
 }
 
 fn rank(
-    subject: &dyn Subject,
+    gather: &Gather<'_>,
     identity: &Identity,
     codes: &SparseCodes,
     rows: &[Row<'_>],
-    top: usize,
 ) -> Vec<Ranked> {
-    match subject.data_kind() {
+    let top = gather.top;
+    match gather.subject.data_kind() {
         DataKind::Whole => of_outputs(identity, codes, rows, top)
             .into_iter()
             .zip(by_code_of_outputs(codes, rows, top))
             .map(|(contributors, by_code)| Ranked { contributors, by_code: Some(by_code) })
             .collect(),
-        DataKind::Windows(_) => shares_of_outputs(identity, codes, rows, top)
+        DataKind::Windows(_) => shares_of_outputs(identity, codes, rows, gather.wanted())
             .into_iter()
-            .map(|contributors| Ranked { contributors, by_code: None })
+            .map(|found| Ranked { contributors: gather.gathered(found), by_code: None })
             .collect(),
     }
 }
@@ -226,6 +228,10 @@ fn explained_input(subject: &dyn Subject, chosen: &Chosen<'_>) -> Option<Explain
 /// The codes of the atoms of the highest energy, over positions.
 fn feature_maps(encoded: &EncodedInput) -> Vec<FeatureMap> {
     let [rows, columns] = encoded.grid;
+    // A map of one row is no picture.
+    if rows == 1 {
+        return Vec::new();
+    }
     ranked(&uses(&encoded.codes, &[]), |atom| atom.energy)
         .into_iter()
         .take(MAPS)
@@ -242,20 +248,23 @@ fn contrast(values: &[f32]) -> f64 {
     values.iter().map(|v| f64::from(v - mean).powi(2)).sum::<f64>().sqrt()
 }
 
-/// The positions of the largest figure, each at least a third of the grid's shorter side from the others; fewer than three if
-/// the grid is too small.
+/// The positions of the largest figure, each at least a third of the grid's shorter side from the others (of its length, if it is
+/// one row); fewer than three if the grid is too small.
 fn far_apart([rows, columns]: [usize; 2], figure: impl Fn(usize) -> f64) -> Vec<usize> {
     let mut order: Vec<(usize, f64)> = (0..rows * columns).map(|u| (u, figure(u))).collect();
     order.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let least = (rows.min(columns) / 3).pow(2).max(1);
+    let side = if rows == 1 { columns / 2 } else { rows.min(columns) };
+    let least = (side / 3).pow(2).max(1);
     let mut chosen: Vec<usize> = Vec::new();
-    for (u, _) in order {
+    for (u, figure) in order {
         let far = |other: &usize| {
             let dy = (u / columns).abs_diff(other / columns);
             let dx = (u % columns).abs_diff(other % columns);
             dy * dy + dx * dx >= least
         };
-        if chosen.len() < WINDOWS && chosen.iter().all(far) {
+        // Where nothing happens, one position is enough.
+        let shown = figure > 0.0 || chosen.is_empty();
+        if chosen.len() < WINDOWS && shown && chosen.iter().all(far) {
             chosen.push(u);
         }
     }
@@ -269,7 +278,7 @@ mod tests {
     #[test]
     fn positions_are_far_apart() {
         // The figure falls with the number, so neighbours of the first come next.
-        let found = far_apart([9, 12], |u| -(u as f64));
+        let found = far_apart([9, 12], |u| 1000.0 - u as f64);
         assert_eq!(found.len(), 3);
         assert_eq!(found[0], 0);
         for (a, b) in [(0, 1), (0, 2), (1, 2)] {
@@ -278,5 +287,7 @@ mod tests {
             assert!(dy * dy + dx * dx >= 9);
         }
         assert_eq!(far_apart([1, 1], |_| 0.0), [0]);
+        // Along one row, and only where something happens.
+        assert_eq!(far_apart([1, 60], |u| if u < 30 { u as f64 } else { 0.0 }), [29, 19, 9]);
     }
 }

@@ -13,12 +13,12 @@ pub(crate) fn along_sphere(change: &[f32], atom: &[f32]) -> Vec<f32> {
     change.iter().zip(atom).map(|(c, a)| c - along * a).collect()
 }
 
-/// The change of each atom that the identity predicts for removing the data `without`, for fixed codes. `target` gives the
-/// values of a datum.
+/// The change of each atom that the identity predicts for removing the data `without`, for fixed codes. `targets` are the
+/// values of these data.
 pub(crate) fn predict(
     identity: &Identity,
     codes: &SparseCodes,
-    target: impl Fn(usize) -> Vec<f32>,
+    targets: &[Vec<f32>],
     without: &[usize],
 ) -> Vec<Vec<f32>> {
     let (s, p) = (without.len(), identity.atoms());
@@ -29,7 +29,7 @@ pub(crate) fn predict(
         let row = codes.row(k);
         let of_each_atom = identity.shares(row);
         (0..p).for_each(|j| shares[(i, j)] = of_each_atom[j]);
-        residuals.push(difference(&target(k), &identity.output(row)));
+        residuals.push(difference(&targets[i], &identity.output(row)));
     }
     let mut own = DMatrix::<f64>::identity(s, s);
     for (l, &k) in without.iter().enumerate() {
@@ -90,8 +90,8 @@ mod tests {
         };
         let (whole, without) = (solve(&[]), [3, 7, 20, 21, 60]);
         let less = solve(&without);
-        let target = |k: usize| data[k * m..(k + 1) * m].to_vec();
-        for (j, change) in predict(&whole, &codes, target, &without).iter().enumerate() {
+        let targets = without.map(|k| data[k * m..(k + 1) * m].to_vec());
+        for (j, change) in predict(&whole, &codes, &targets, &without).iter().enumerate() {
             let actual = difference(less.estimate(j), whole.estimate(j));
             assert!(norm(&difference(change, &actual)) < 1e-4 * norm(&actual), "atom {j}");
         }

@@ -9,6 +9,7 @@ use crate::codes::{Row, SparseCodes};
 use crate::contributors::{Contributors, of_atoms, of_outputs};
 use crate::data::{Encoded, Input, Split};
 use crate::error::{ExplainError, Result, within};
+use crate::gather::Gather;
 use crate::identity::{Identity, combine};
 use crate::prediction::{along_sphere, predict};
 use crate::removal_run::ContinuedTraining;
@@ -20,13 +21,16 @@ use crate::vectors::{cosine, difference, norm};
 
 /// Atoms or outputs below which a correlation says nothing.
 const FEWEST: usize = 4;
+/// Most atoms or outputs, and most events that are removed for each, where data are parts of events.
+const MOST_CHECKED: usize = 1000;
 
 /// The settings of a removal test.
 #[derive(Clone, Debug)]
 pub struct RemovalOptions {
-    /// Number of atoms, those of the highest energy, and number of outputs, of held-out data, that are tested; at least 4.
+    /// Number of atoms, those of the highest energy, and number of outputs, of held-out data, that are tested; at least 4. Where
+    /// data are parts of events, atoms are few: each is tested several times, for contributors of lower and lower rank.
     pub checked: usize,
-    /// Number of data that are removed for each, at least 1.
+    /// Number of data that are removed for each, at least 1. Where data are parts of events, number of events.
     pub removed: usize,
     /// What is added to the diagonal of `Z Zᵀ`.
     pub ridge: Ridge,
@@ -45,7 +49,8 @@ pub struct Removal {
     pub actual: f64,
     /// Cosine between the two changes.
     pub cosine: f64,
-    /// Norm of the change that is predicted for removing as many random data of the same class.
+    /// Norm of the change that is predicted for removing as many random data of the same class. Where data have no class, it is
+    /// the atom with the largest code.
     pub predicted_of_random: f64,
     /// Norm of the change that training without those made.
     pub actual_of_random: f64,
@@ -112,7 +117,8 @@ pub fn removal_test(
     let encoded = subject.encode(Split::Training, &mut |_| ())?;
     let identity = encoded.identity(subject.dictionary(), options.ridge)?;
     let uses = uses(&encoded.codes, subject.labels(Split::Training));
-    let atoms = tested_atoms(&uses, options)?;
+    let gather = Gather { subject, sources: &encoded.sources, top: options.removed };
+    let atoms = tested_atoms(&gather, &uses, options)?;
     let mut trials = Trials {
         subject,
         retraining,
@@ -120,8 +126,9 @@ pub fn removal_test(
         encoded: &encoded,
         identity: &identity,
         base: Retrained::new(retraining.train_without(training, &[])?),
+        classes: classes(subject, &encoded),
+        gather,
         rng: ChaCha8Rng::seed_from_u64(options.seed),
-        removed: options.removed,
         done: 1,
         total: 2 * (atoms.len() + options.checked) + 1,
         progress,
@@ -143,27 +150,50 @@ fn check_options(
     training: &ContinuedTraining,
     options: &RemovalOptions,
 ) -> Result<()> {
-    within("checked", options.checked, FEWEST, subject.atoms())?;
-    within("checked", options.checked, FEWEST, subject.held_out().max(1))?;
     let labels = subject.labels(Split::Training);
+    let most = if labels.is_empty() { MOST_CHECKED } else { subject.atoms() };
+    within("checked", options.checked, FEWEST, most)?;
+    within("checked", options.checked, FEWEST, subject.held_out().max(1))?;
+    within("steps", training.steps as usize, 1, 1_000_000)?;
+    if labels.is_empty() {
+        return within("removed", options.removed, 1, MOST_CHECKED);
+    }
     let of_class = |class| labels.iter().filter(|label| **label == class).count();
     let smallest = (0..=u8::MAX).map(of_class).filter(|count| *count > 0).min();
     // The control needs as many other data of the class.
     within("removed", options.removed, 1, smallest.unwrap_or(0) / 2)?;
     // A batch may reach over the end of a pass. A smaller one could hold only removed data.
-    within("batch", training.batch, 2 * options.removed + 1, labels.len())?;
-    within("steps", training.steps as usize, 1, 1_000_000)
+    within("batch", training.batch, 2 * options.removed + 1, labels.len())
 }
 
-/// The atoms of the highest energy among those that enough data use.
-fn tested_atoms(uses: &[Use], options: &RemovalOptions) -> Result<Vec<usize>> {
-    let atoms: Vec<usize> = ranked(uses, |atom| atom.energy)
-        .into_iter()
-        .filter(|j| uses[*j].count > options.removed)
+/// An atom, and how often it has been tested before.
+#[derive(Clone, Copy, Debug)]
+struct Tested {
+    atom: usize,
+    before: usize,
+}
+
+/// The atoms of the highest energy among those that enough data use. Where data are parts of events, an atom is tested again as
+/// long as it has enough events of lower rank.
+fn tested_atoms(
+    gather: &Gather<'_>,
+    uses: &[Use],
+    options: &RemovalOptions,
+) -> Result<Vec<Tested>> {
+    let rounds = if gather.groups() { options.checked } else { 1 };
+    let by_energy = ranked(uses, |atom| atom.energy);
+    let atoms: Vec<Tested> = (0..rounds)
+        .flat_map(|before| by_energy.iter().map(move |atom| Tested { atom: *atom, before }))
+        // The control needs as many other events.
+        .filter(|Tested { atom, before }| match gather.groups() {
+            true => uses[*atom].count >= gather.parts() * (before + 2) * options.removed,
+            false => uses[*atom].count > options.removed,
+        })
         .take(options.checked)
         .collect();
     if atoms.len() < options.checked {
-        let range = format!("at most {}, the atoms that more than `removed` data use", atoms.len());
+        let range =
+            format!("at most {}, as more than `removed` data have to use an atom", atoms.len());
         return Err(ExplainError::range("checked", options.checked, range));
     }
     Ok(atoms)
@@ -178,20 +208,29 @@ struct Trials<'a> {
     identity: &'a Identity,
     /// Where training with all data ends.
     base: Retrained,
+    /// The class of each training datum.
+    classes: Vec<usize>,
+    gather: Gather<'a>,
     rng: ChaCha8Rng,
-    removed: usize,
     done: usize,
     total: usize,
     progress: &'a mut dyn FnMut(usize, usize),
 }
 
 impl Trials<'_> {
-    fn atoms(&mut self, atoms: &[usize], uses: &[Use]) -> Result<Vec<Removal>> {
-        let contributors = of_atoms(self.identity, &self.encoded.codes, self.removed);
+    fn atoms(&mut self, atoms: &[Tested], uses: &[Use]) -> Result<Vec<Removal>> {
+        let rounds = atoms.iter().map(|tested| tested.before + 1).max().unwrap_or(1);
+        let top = rounds * self.gather.top;
+        let gather = Gather { top, ..self.gather };
+        let contributors = of_atoms(self.identity, &self.encoded.codes, gather.wanted());
         let mut removals = Vec::with_capacity(atoms.len());
-        for &j in atoms {
-            let named = data(&contributors[j]);
-            let random = self.random(uses[j].class().map(|(class, _)| class), &named);
+        for &Tested { atom: j, before } in atoms {
+            let ranked = data(&gather.gathered(contributors[j].clone()));
+            let place = before * self.gather.top;
+            let named: Vec<usize> = ranked.into_iter().skip(place).take(self.gather.top).collect();
+            let named = self.gather.whole(&named);
+            let class = if self.gather.groups() { Some(j) } else { uses[j].class().map(|c| c.0) };
+            let random = self.random(class, &named);
             let of_named = self.change_of_atom(j, &named)?;
             let of_random = self.change_of_atom(j, &random)?;
             removals.push(Removal::new(j, &of_named, &of_random));
@@ -200,7 +239,7 @@ impl Trials<'_> {
     }
 
     fn change_of_atom(&mut self, j: usize, without: &[usize]) -> Result<Change> {
-        let predicted = along_sphere(&self.predict(without)[j], self.identity.atom(j));
+        let predicted = along_sphere(&self.predict(without)?[j], self.identity.atom(j));
         let after = self.train(without)?;
         Ok(Change { predicted, actual: difference(after.atom(j), self.base.atom(j)) })
     }
@@ -211,11 +250,17 @@ impl Trials<'_> {
             codes.append(&self.subject.encode_input(input)?.codes);
         }
         let rows: Vec<_> = codes.rows().collect();
-        let contributors = of_outputs(self.identity, &self.encoded.codes, &rows, self.removed);
+        let wanted = self.gather.wanted();
+        let contributors = of_outputs(self.identity, &self.encoded.codes, &rows, wanted);
         let mut removals = Vec::with_capacity(inputs.len());
-        for (k, (input, contributors)) in inputs.iter().zip(&contributors).enumerate() {
-            let named = data(contributors);
-            let random = self.random(input.label.map(usize::from), &named);
+        for (k, (input, contributors)) in inputs.iter().zip(contributors).enumerate() {
+            let named = self.gather.whole(&data(&self.gather.gathered(contributors)));
+            let class = if self.gather.groups() {
+                largest(codes.row(k))
+            } else {
+                input.label.map(usize::from)
+            };
+            let random = self.random(class, &named);
             let of_named = self.change_of_output(input, codes.row(k), &named)?;
             let of_random = self.change_of_output(input, codes.row(k), &random)?;
             removals.push(Removal::new(input.number.unwrap_or(k), &of_named, &of_random));
@@ -229,7 +274,7 @@ impl Trials<'_> {
         code: Row<'_>,
         without: &[usize],
     ) -> Result<Change> {
-        let change = self.predict(without);
+        let change = self.predict(without)?;
         let mut predicted = vec![0.0; input.values.data.len()];
         for (atom, value) in code.iter() {
             let moved = along_sphere(&change[atom], self.identity.atom(atom));
@@ -242,8 +287,10 @@ impl Trials<'_> {
         })
     }
 
-    fn predict(&self, without: &[usize]) -> Vec<Vec<f32>> {
-        predict(self.identity, &self.encoded.codes, |k| self.retraining.target(k), without)
+    fn predict(&self, without: &[usize]) -> Result<Vec<Vec<f32>>> {
+        let targets: Vec<Vec<f32>> =
+            without.iter().map(|k| self.retraining.target(*k)).collect::<Result<_>>()?;
+        Ok(predict(self.identity, &self.encoded.codes, &targets, without))
     }
 
     fn train(&mut self, without: &[usize]) -> Result<Retrained> {
@@ -255,12 +302,26 @@ impl Trials<'_> {
 
     /// Draws data of a class that are not among `named`.
     fn random(&mut self, class: Option<usize>, named: &[usize]) -> Vec<usize> {
-        let labels = self.subject.labels(Split::Training);
-        let alike = |k: &usize| class.is_none_or(|class| usize::from(labels[*k]) == class);
+        let alike = |k: &usize| class.is_none_or(|class| self.classes[*k] == class);
         let others: Vec<usize> =
-            (0..labels.len()).filter(alike).filter(|k| !named.contains(k)).collect();
-        others.sample(&mut self.rng, self.removed).copied().collect()
+            (0..self.classes.len()).filter(alike).filter(|k| !named.contains(k)).collect();
+        let wanted = self.gather.wanted();
+        let drawn: Vec<usize> = others.sample(&mut self.rng, wanted).copied().collect();
+        self.gather.whole(&self.gather.events(&drawn))
     }
+}
+
+/// The class of each training datum: its label, or the atom with its largest code.
+fn classes(subject: &dyn Subject, encoded: &Encoded) -> Vec<usize> {
+    match subject.labels(Split::Training) {
+        [] => encoded.codes.rows().map(|row| largest(row).unwrap_or(0)).collect(),
+        labels => labels.iter().map(|label| usize::from(*label)).collect(),
+    }
+}
+
+/// The atom with the largest code; `None` if all are zero.
+fn largest(row: Row<'_>) -> Option<usize> {
+    row.iter().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).map(|(atom, _)| atom)
 }
 
 /// A subject under the model that a training ended at.

@@ -2,6 +2,7 @@
 
 pub mod charts;
 pub mod content;
+pub mod events;
 pub mod files;
 pub mod folder;
 pub mod page;
@@ -15,6 +16,7 @@ use std::path::Path;
 
 use crate::data::DataKind;
 use crate::error::Result;
+use crate::event_figure::EventFigure;
 use crate::explain::Explanation;
 use crate::report::files::{write_chart, write_json, write_sheet};
 use crate::report::folder::Folder;
@@ -34,8 +36,8 @@ pub struct ReportOptions<'a> {
     pub seed: u64,
 }
 
-/// Writes the report of an explanation: `report.html`, `explanation.json`, `atoms.csv`, `contributions.csv` and `figures/`. The
-/// folder appears complete or not at all.
+/// Writes the report of an explanation: `report.html`, `explanation.json`, `atoms.csv`, `contributions.csv`, `figures/`, and for a
+/// recording `events.csv`. The folder appears complete or not at all.
 ///
 /// # Errors
 /// Returns an error if the folder holds anything that may not be replaced, if it cannot be written, or if training data can no
@@ -61,6 +63,12 @@ pub fn write_report(
     }
     for chart in &charts {
         write_chart(&folder, chart)?;
+    }
+    if let Some(found) = &found.events {
+        folder.write("events.csv", &found.events.table()?)?;
+        let (svg, png) = EventFigure::new(&found.events, &found.recording, None)?.draw()?;
+        folder.write("figures/events.svg", svg.as_bytes())?;
+        folder.write("figures/events.png", &png)?;
     }
     let item = subject.words().item;
     for (k, input) in found.inputs.iter().enumerate() {

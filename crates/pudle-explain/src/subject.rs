@@ -6,7 +6,12 @@
 
 pub mod dense;
 pub mod digits;
+pub mod events;
+mod npy;
 pub mod photographs;
+pub mod recordings;
+pub(crate) mod signals;
+mod trained;
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -14,11 +19,12 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use crate::attractors::Attraction;
-use crate::data::{Batch, DataKind, Encoded, EncodedInput, Input, InputNoise, Split};
+use crate::data::{Batch, DataKind, Encoded, EncodedInput, Input, InputNoise, Source, Split};
 use crate::depict::Depict;
 use crate::error::Result;
 use crate::network::Network;
 use crate::removal_run::ContinuedTraining;
+use crate::subject::events::RecordedEvents;
 
 /// Batches of one pass over data.
 pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch>> + 'a>;
@@ -111,6 +117,20 @@ pub trait Subject: Depict + Debug {
         None
     }
 
+    /// Whether two training data are parts of one event, so that their shares are added up.
+    fn same_event(&self, _a: Source, _b: Source) -> bool {
+        false
+    }
+
+    /// The events of the recording that the model was trained on, if it was one. `progress` is called with the samples that are
+    /// done and all samples.
+    ///
+    /// # Errors
+    /// Returns an error if the recording cannot be read.
+    fn events(&self, _progress: &mut dyn FnMut(u64, u64)) -> Result<Option<RecordedEvents>> {
+        Ok(None)
+    }
+
     /// This subject's training without some of its data, if that is possible.
     fn retraining(&self) -> Option<&dyn Retraining> {
         None
@@ -133,7 +153,10 @@ pub trait Subject: Depict + Debug {
 /// A subject whose training can continue without some of its data.
 pub trait Retraining {
     /// The values of a training datum that the dictionary has to explain, `m` values.
-    fn target(&self, datum: usize) -> Vec<f32>;
+    ///
+    /// # Errors
+    /// Returns an error if the datum cannot be read.
+    fn target(&self, datum: usize) -> Result<Vec<f32>>;
 
     /// Continues training without the data `without` and returns the subject under the new model.
     ///

@@ -48,6 +48,29 @@ fn a_recording_gives_its_events() {
     words(dir, events).failure().stderr(contains("--force"));
     words(dir, "events run rec.npy -o sure.csv --confidence 1.5").failure();
     words(dir, "encode run rec.npy -o codes.npz").success().stderr(contains("pudle events"));
+
+    // Small events of an atom are left out where that is asked for.
+    words(dir, "events run rec.npy -o large.csv --least-size 0.8").success();
+    let large = fs::read_to_string(dir.join("large.csv")).unwrap().lines().count();
+    assert!(large > 10 && large < table.lines().count(), "{large}");
+    words(dir, "events run rec.npy -o no.csv --least-size 2")
+        .failure()
+        .stderr(contains("from 0 to 1"));
+
+    let explain = "explain run -o report --held-out 2 --input rec.npy";
+    words(dir, explain)
+        .success()
+        .stdout(contains("2 of 2 atoms in use").and(contains("events, one click")));
+    let page = fs::read_to_string(dir.join("report/report.html")).unwrap();
+    assert!(page.contains("rec.npy, from ") && page.contains("held-out event at "));
+    assert!(dir.join("report/events.csv").is_file());
+    words(dir, "explain run -o check --check --checked 4 --removed 2 --steps 2")
+        .success()
+        .stdout(contains("| 4 atoms |"));
+    words(dir, "explain run -o growth --growth 100").failure();
+    words(dir, "explain run -o no --patch 1,2 --input rec.npy")
+        .failure()
+        .stderr(contains("photographs"));
 }
 
 #[test]

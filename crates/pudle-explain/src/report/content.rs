@@ -11,6 +11,7 @@ use crate::data::DataKind;
 use crate::error::Result;
 use crate::explain::Explanation;
 use crate::outputs::Output;
+use crate::report::events::events;
 use crate::report::files::data_uri;
 use crate::report::page::{Content, NamedPicture, Tile};
 use crate::report::summary::Summary;
@@ -78,13 +79,14 @@ impl<'a> Source<'a> {
                 .collect::<Result<_>>()?,
             top: found.contributors.first().map_or(0, |c| c.most.len().min(self.most)),
             network,
+            events: found.events.as_ref().map_or(Ok(Value::Null), events)?,
             attraction: self.attraction(),
             pictures: found
                 .inputs
                 .iter()
                 .map(|input| NamedPicture {
                     name: input.name.clone(),
-                    explained: words.data,
+                    caption: subject.marked_caption(),
                     picture: input.marked.clone(),
                 })
                 .collect(),
@@ -149,9 +151,7 @@ impl<'a> Source<'a> {
         let saliency = output.saliency.iter();
         let saliency = saliency.map(|values| data_uri(&self.subject.signed_picture(values)));
         let name = match output.corner {
-            Some([row, column]) => {
-                format!("{}, {} at {row}, {column}", output.name, self.subject.words().datum)
-            }
+            Some(corner) => self.subject.window_name(&output.name, corner),
             None => output.name.clone(),
         };
         let mut values = json!({

@@ -13,7 +13,7 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 function picture(kind, k, columns, side, text) {
-  const [high, wide] = kind === "digit" ? data.shape : data.atomShape, factor = side / Math.max(high, wide);
+  const [high, wide] = kind === "digit" ? data.shape : data.atomShape, factor = side * (data.events ? (kind === "digit" ? 3 : 1.4) : 1) / Math.max(high, wide);
   const [w, h] = [wide * factor, high * factor];
   const rows = { digit: data.tiles.length, atom: data.atoms.length, estimate: data.atoms.length }[kind];
   const element = make("span", { class: `picture ${kind}`, role: "img", "aria-label": text });
@@ -110,7 +110,8 @@ function choose(j, move) {
     atom.by_code ? contributors("Learned", atomPicture(j, 84), atom.by_code) : make("div", { class: "strip" }, make("span", { class: "name" }, "Learned"), atomPicture(j, 84)),
     contributors("Estimate", estimatePicture(j, 84), atom.contributors),
     make("p", { class: "note" }, data.note),
-    make("div", { class: "columns" }, histogram(atom.histogram, "0", number(atom.largest, 2), "Codes where it is used")));
+    make("div", { class: "columns" }, histogram(atom.histogram, "0", number(atom.largest, 2), "Codes where it is used")),
+    ...(data.events ? [eventsOf(j)] : []));
   detail.hidden = false;
   if (move) { detail.scrollIntoView({ block: "nearest" }); detail.focus({ preventScroll: true }); }
 }
@@ -121,7 +122,7 @@ document.getElementById("unused").addEventListener("change", showGrid);
 function output(o) {
   const panel = make("div", { class: "panel" }, make("h3", {}, o.name + (o.label === null || o.label === undefined ? "" : `, a ${o.label}`)),
     make("p", {}, `The estimate leaves out ${number(100 * o.residual, 1)} % of the reconstruction.`),
-    make("div", { class: "strip" }, make("span", { class: "name" }, "Image"), figure(pixels(o.input, 84, "what went in"), "plain", "")),
+    make("div", { class: "strip" }, make("span", { class: "name" }, data.events ? "Signal" : "Image"), figure(pixels(o.input, 84, "what went in"), "plain", "")),
     ...(o.by_code ? [contributors("Rec", pixels(o.reconstruction, 84, "reconstruction"), o.by_code)] : [
       make("div", { class: "strip" }, make("span", { class: "name" }, "Output"), figure(pixels(o.reconstruction, 84, "what came out"), "plain", "there"),
         figure(pixels(o.own, 84, "what this position adds"), "plain", "its own part"))]),

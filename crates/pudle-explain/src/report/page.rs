@@ -33,8 +33,8 @@ pub(crate) struct Tile {
 /// A picture with its name.
 pub(crate) struct NamedPicture {
     pub name: String,
-    /// What is framed in it: "patches".
-    pub explained: &'static str,
+    /// What it shows.
+    pub caption: &'static str,
     pub picture: Image,
 }
 
@@ -56,6 +56,8 @@ pub(crate) struct Content<'a> {
     pub top: usize,
     /// The network for a reader's own pictures, or null.
     pub network: Value,
+    /// The events of a recording, or null.
+    pub events: Value,
     /// What attractors were found.
     pub attraction: Option<String>,
     /// The outputs of inputs as a whole.
@@ -78,8 +80,8 @@ pub(crate) fn page(content: &Content<'_>) -> Result<String> {
     let pictures = content
         .pictures
         .iter()
-        .map(|NamedPicture { name, explained, picture }| {
-            Ok(context! { name, explained, data => data_uri(picture)? })
+        .map(|NamedPicture { name, caption, picture }| {
+            Ok(context! { name, caption, data => data_uri(picture)? })
         })
         .collect::<Result<Vec<_>>>()?;
     let data = json!({
@@ -95,6 +97,7 @@ pub(crate) fn page(content: &Content<'_>) -> Result<String> {
         "atoms": content.atoms,
         "outputs": content.outputs,
         "network": content.network,
+        "events": content.events,
     });
     // No text in the data may end the element that contains it.
     let data = data.to_string().replace('<', "\\u003c");
@@ -108,7 +111,8 @@ pub(crate) fn page(content: &Content<'_>) -> Result<String> {
                 title => format!("{}: where its atoms come from", summary.run),
                 style => include_str!("page.css"),
                 network_script => include_str!("network.js"),
-                script => include_str!("page.js"),
+                script => script(),
+                smooth => !content.events.is_null(),
                 count => summary.data,
                 network => !content.network.is_null(),
                 data,
@@ -121,6 +125,13 @@ pub(crate) fn page(content: &Content<'_>) -> Result<String> {
             })
         })
         .map_err(|error| ExplainError::Unsuitable(format!("the page: {error}")))
+}
+
+/// The scripts of the page as one. That of events uses what that of the page begins with.
+fn script() -> String {
+    let (page, events) = (include_str!("page.js"), include_str!("events.js"));
+    let place = page.find("// Atoms.\n").expect("the page's script has a part for atoms");
+    [&page[..place], events, &page[place..]].concat()
 }
 
 fn verdict(summary: &Summary) -> (&'static str, &'static str, String) {

@@ -22,7 +22,9 @@ pub(crate) fn sheets(subject: &dyn Subject, found: &Explanation) -> Result<Vec<S
     let mut all = vec![sheets.filters(&found.by_energy[..FILTERS.min(found.by_energy.len())])?];
     for input in 0..found.inputs.len() {
         all.push(sheets.outputs(input)?);
-        all.push(sheets.maps(input)?);
+        if !found.inputs[input].maps.is_empty() {
+            all.push(sheets.maps(input)?);
+        }
     }
     Ok(all)
 }
@@ -71,7 +73,7 @@ impl WindowSheets<'_> {
         let mut strips = Vec::new();
         for (k, output) in outputs.enumerate() {
             let views = &output.views;
-            let mut tiles = vec![plain(&views.seen, "seen")?, plain(&views.output, "denoised")?];
+            let mut tiles = vec![plain(&views.seen, "seen")?, plain(&views.output, "output")?];
             if let Some(own) = &views.own {
                 tiles.push(plain(own, "its own part, D z")?);
             }

@@ -191,10 +191,10 @@ impl Subject for DigitSubject {
 }
 
 impl Retraining for DigitSubject {
-    fn target(&self, datum: usize) -> Vec<f32> {
+    fn target(&self, datum: usize) -> Result<Vec<f32>> {
         let offset = self.model.offset();
         let pixels = self.pixels(self.trained.start + datum);
-        pixels.into_iter().map(|value| value - offset).collect()
+        Ok(pixels.into_iter().map(|value| value - offset).collect())
     }
 
     fn train_without(

@@ -2,4 +2,5 @@
 
 mod identity;
 mod patches;
+mod recordings;
 mod report;

@@ -94,13 +94,13 @@ fn a_report_says_what_was_found() {
 }
 
 /// The data of a page.
-fn page_data(page: &str) -> Value {
+pub fn page_data(page: &str) -> Value {
     let start = "<script type=\"application/json\" id=\"data\">";
     let data = page.split(start).nth(1).unwrap().split("</script>").next().unwrap();
     serde_json::from_str(data).unwrap()
 }
 
-fn browser() -> Option<PathBuf> {
+pub fn browser() -> Option<PathBuf> {
     program(&["chromium", "chromium-browser", "google-chrome"])
 }
 
@@ -116,7 +116,7 @@ fn program(names: &[&str]) -> Option<PathBuf> {
 const READER: &str = include_str!("reader.js");
 
 /// A page in a browser, by its DevTools protocol.
-struct Page {
+pub struct Page {
     process: Child,
     socket: WebSocket<MaybeTlsStream<TcpStream>>,
     session: String,
@@ -124,7 +124,7 @@ struct Page {
 }
 
 impl Page {
-    fn open(browser: &Path, file: &Path, profile: &Path) -> Self {
+    pub fn open(browser: &Path, file: &Path, profile: &Path) -> Self {
         let mut process = Command::new(browser)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"])
             .args(["--no-first-run", "--disable-background-networking"])
@@ -177,7 +177,7 @@ impl Page {
         }
     }
 
-    fn evaluate(&mut self, expression: &str) -> Value {
+    pub fn evaluate(&mut self, expression: &str) -> Value {
         let ask = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
         let answer = self.call("Runtime.evaluate", ask);
         assert_eq!(answer["exceptionDetails"], Value::Null);

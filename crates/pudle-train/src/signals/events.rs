@@ -1,6 +1,7 @@
 //! Events of a recording.
 
 use super::filters::Filters;
+use crate::error::{Result, TrainError};
 
 /// An atom at a time of a recording.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,10 +64,58 @@ impl Events {
         Some(self.samples as f64 / self.rate?)
     }
 
+    /// Without events that are smaller than this share, from 0 to 1, of what is usual for their atom: the upper quartile of its
+    /// sizes. They may be of another waveform, which has no atom.
+    ///
+    /// # Errors
+    /// Returns an error if the share is out of its range.
+    pub fn of_usual_size(mut self, share: f32) -> Result<Self> {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(TrainError::range("least size", share, "from 0 to 1"));
+        }
+        for atom in 0..self.filters.atoms() {
+            let own = self.list.iter().filter(|event| event.atom == atom);
+            let mut sizes: Vec<f32> = own.map(|event| event.size.abs()).collect();
+            sizes.sort_by(f32::total_cmp);
+            let usual = sizes.get(sizes.len() * 3 / 4).copied().unwrap_or(0.0);
+            self.list.retain(|event| event.atom != atom || event.size.abs() >= share * usual);
+        }
+        Ok(self)
+    }
+
     /// Number of events of each atom.
     pub fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.filters.atoms()];
         self.list.iter().for_each(|event| counts[event.atom] += 1);
         counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_far_below_the_usual_size_are_left_out() {
+        let event = |atom: usize, size: f32| Event {
+            trial: 0,
+            start: 0,
+            atom,
+            size,
+            confidence: 1.0,
+            channels: Vec::new(),
+        };
+        let list = [10.0, 11.0, 4.0, 9.0, -12.0].map(|size| event(0, size));
+        let events = Events {
+            list: [&list[..], &[event(1, 2.0)]].concat(),
+            filters: Filters::new(vec![0.6, 0.8, 1.0, 0.0], 1, 2),
+            offset: vec![0.0],
+            scale: vec![1.0],
+            rate: None,
+            samples: 100,
+        };
+        assert_eq!(events.clone().of_usual_size(0.0).unwrap().counts(), [5, 1]);
+        assert_eq!(events.clone().of_usual_size(0.5).unwrap().counts(), [4, 1]);
+        assert!(events.of_usual_size(1.5).unwrap_err().to_string().contains("1.5"));
     }
 }

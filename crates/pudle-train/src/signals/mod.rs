@@ -12,6 +12,7 @@ pub(crate) mod onset_fit;
 mod onset_run;
 mod onset_trials;
 pub(crate) mod pilot;
+mod placing;
 pub(crate) mod refine;
 pub(crate) mod refit;
 mod score;

@@ -5,9 +5,10 @@ use rayon::prelude::*;
 
 use super::detect::detected;
 use super::filters::Filters;
+use super::placing::{margin, placed};
 use super::refine::{Found, Rule};
 use super::shape::AtomForm;
-use super::snippets::{Snippets, Strong, centred, strong, unit};
+use super::snippets::{Snippets, Strong, strong, unit};
 use crate::error::{Result, TrainError};
 
 /// Most numbers of the stretches that a pilot works on, and most samples of all of them.
@@ -82,9 +83,9 @@ impl Pilot<'_> {
     /// # Errors
     /// Returns an error if no stretch has more energy than the noise.
     pub fn run(&self) -> Result<Vec<Vec<f32>>> {
-        let mut places = self.strongest(self.stretches);
+        let places = self.strongest(self.stretches);
         let (most, found) = ((SNIPPETS[0] * self.atoms).max(SNIPPETS[1]), places.len());
-        places.truncate(most);
+        let places = thinned(places, most);
         let snippets = Snippets::cut(self.stretches, &places, self.channels, self.taps);
         if snippets.len() < self.atoms {
             return Err(TrainError::Unsuitable(format!(
@@ -154,28 +155,32 @@ impl Pilot<'_> {
     /// The atoms after one round, and the objective of those before it.
     fn round(&self, filters: &Filters, number: usize, renew: bool) -> (Filters, f64) {
         let Round { events, objective } = self.events(filters);
-        let size = self.channels * self.taps;
-        let mut sums = vec![vec![0.0f32; size]; filters.atoms()];
+        let margin = margin(self.taps);
+        let wide = self.taps + 2 * margin;
+        let mut sums = vec![vec![0.0f32; self.channels * wide]; filters.atoms()];
         let mut used = vec![(0usize, 0.0f64); filters.atoms()];
         for (events, residual) in &events {
             let samples = residual.len() / self.channels;
             for Found { start, atom, amplitude } in events {
                 used[*atom].0 += 1;
                 used[*atom].1 += f64::from(amplitude * amplitude);
-                // Its own part of the signal, with what is left there.
-                let rows =
-                    residual.chunks_exact(samples).flat_map(|r| &r[*start..start + self.taps]);
-                let parts = rows.zip(filters.atom(*atom));
-                for (sum, (left, own)) in sums[*atom].iter_mut().zip(parts) {
-                    *sum += amplitude * (left + amplitude * own);
+                // Its own part of the signal, with what is left there and around.
+                let rows = sums[*atom].chunks_exact_mut(wide).zip(residual.chunks_exact(samples));
+                let rows = rows.zip(filters.atom(*atom).chunks_exact(self.taps));
+                for ((sum, left), own) in rows {
+                    let from = start.saturating_sub(margin);
+                    let left = &left[from..(start + self.taps + margin).min(samples)];
+                    let around = sum[from + margin - start..].iter_mut().zip(left);
+                    around.for_each(|(sum, left)| *sum += amplitude * left);
+                    let own = sum[margin..].iter_mut().zip(own);
+                    own.for_each(|(sum, own)| *sum += amplitude * amplitude * own);
                 }
             }
         }
         let mut atoms: Vec<Vec<f32>> = Vec::with_capacity(filters.atoms());
         for (j, sum) in sums.into_iter().enumerate() {
-            let sum = self.form.of(sum, self.channels, used[j].0);
-            let atom = unit(sum).unwrap_or_else(|| filters.atom(j).to_vec());
-            let atom = centred(&atom, self.channels).0;
+            let atom = placed(&sum, self.channels, self.taps, used[j].1);
+            let atom = self.form.of(atom, self.channels, used[j].0);
             atoms.push(unit(atom).unwrap_or_else(|| filters.atom(j).to_vec()));
         }
         if renew {
@@ -199,8 +204,7 @@ impl Pilot<'_> {
             return;
         }
         let residuals: Vec<Stretch> = events.iter().map(|(_, residual)| residual.clone()).collect();
-        let mut places = self.strongest(&residuals);
-        places.truncate(SNIPPETS[0] * idle.len());
+        let places = thinned(self.strongest(&residuals), SNIPPETS[0] * idle.len());
         let snippets = Snippets::cut(&residuals, &places, self.channels, self.taps);
         let mut rng = step_rng(self.seed, Stream::Start, (1 << 20) + number as u64);
         let new = snippets.clusters(idle.len(), self.rule.signed, &mut rng);
@@ -240,6 +244,16 @@ fn without_gaps(stretch: Stretch, channels: usize, least: usize) -> Vec<Stretch>
         first = t + 1;
     }
     parts
+}
+
+/// At most so many of these places, evenly from the strongest to the weakest. The strongest alone would all be of the same waveforms,
+/// where waveforms differ in size.
+fn thinned(places: Vec<Strong>, most: usize) -> Vec<Strong> {
+    let count = places.len();
+    match count <= most {
+        true => places,
+        false => (0..most).map(|k| places[k * count / most]).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::filters::Filters;
 
@@ -135,8 +136,9 @@ impl Snippets {
                 continue;
             };
             let filters = Filters::new(centre.clone(), self.channels, self.taps);
-            for (k, left) in left.iter_mut().enumerate() {
-                let (_, product, _) = self.best(k, &filters, signed);
+            for (k, (left, (_, product, _))) in
+                left.iter_mut().zip(self.bests(&filters, signed)).enumerate()
+            {
                 *left = left.min((size(k) - product * product).max(0.0));
             }
             centres.push(centre);
@@ -152,8 +154,7 @@ impl Snippets {
         let filters = Filters::new(centres.concat(), self.channels, self.taps);
         let mut sums = vec![vec![0.0f32; self.channels * self.taps]; centres.len()];
         let mut gain = 0.0;
-        for k in 0..self.len() {
-            let (atom, product, lag) = self.best(k, &filters, signed);
+        for (k, (atom, product, lag)) in self.bests(&filters, signed).into_iter().enumerate() {
             if product == 0.0 {
                 continue;
             }
@@ -173,6 +174,11 @@ impl Snippets {
     fn aligned(&self, k: usize, lag: usize) -> Vec<f32> {
         let rows = self.values[k].chunks_exact(self.wide);
         rows.flat_map(|row| &row[lag..lag + self.taps]).copied().collect()
+    }
+
+    /// The atom, product and lag of the largest product of each snippet.
+    fn bests(&self, filters: &Filters, signed: bool) -> Vec<(usize, f32, usize)> {
+        (0..self.len()).into_par_iter().map(|k| self.best(k, filters, signed)).collect()
     }
 
     /// The atom, product and lag of the largest product of a snippet.

@@ -14,7 +14,15 @@ impl Events {
     /// # Errors
     /// Returns an error if the file cannot be written. There is no file then.
     pub fn write(&self, path: &Path) -> Result<()> {
-        write_whole(path, &events_table(self)?)
+        write_whole(path, &self.table()?)
+    }
+
+    /// The table that [`write`](Self::write) writes, as CSV.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be made.
+    pub fn table(&self) -> Result<Vec<u8>> {
+        events_table(self)
     }
 
     /// Writes a table of the atoms in units of the recording, a row for each sample: `atom`, `channel`, `sample`, `time` in seconds
