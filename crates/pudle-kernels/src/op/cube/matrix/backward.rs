@@ -64,7 +64,8 @@ impl MatrixTape {
         if pass.schedule.recorded == 0 {
             return pass.without_layers(decoder, wanted);
         }
-        let delta = CubeBackend::float_add(delta, multiply(error, pass.dictionary()));
+        let delta =
+            into_contiguous(CubeBackend::float_add(delta, multiply(error, pass.dictionary())));
         let mut work = pass.work(delta, wanted);
         for (segment, start) in pass.schedule.segments().into_iter().zip(&self.starts).rev() {
             let mut again = Vec::new();
@@ -79,9 +80,11 @@ impl MatrixTape {
 }
 
 impl MatrixPass {
+    /// A tensor of zeros without gaps between its rows.
     fn zeros<const D: usize>(&self, shape: [usize; D]) -> CubeTensor {
         let device = self.inputs.x.device.clone();
-        zeros_client(self.client().clone(), device, Shape::new(shape), DType::F32)
+        let flat = Shape::new([shape.iter().product()]);
+        reshaped(zeros_client(self.client().clone(), device, flat, DType::F32), shape)
     }
 
     /// Whether the gradient of the levels is added up: that of a hard threshold is zero.

@@ -4,6 +4,7 @@ use burn::backend::TensorMetadata;
 use burn::backend::ops::FloatTensorOps;
 use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
+use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
@@ -130,8 +131,9 @@ fn gram_is_less(rows: usize, dim: usize, atoms: usize, record: bool) -> bool {
     }
 }
 
+/// `a b`. On some devices, a product has rows that are longer than they need be: our kernels read it without such gaps.
 pub(super) fn multiply(a: CubeTensor, b: CubeTensor) -> CubeTensor {
-    CubeBackend::float_matmul(a, b)
+    into_contiguous(CubeBackend::float_matmul(a, b))
 }
 
 pub(super) fn transposed(a: CubeTensor) -> CubeTensor {
