@@ -89,13 +89,17 @@ impl RecordingArgs {
         }
         config.model.observation = self.observations.unwrap_or(config.model.observation);
         let counts = !config.model.observation.is_gaussian();
-        config.model.shared |= match self.sizes.as_deref() {
+        config.model.shared = match self.sizes.as_deref() {
             Some(sizes) => sizes == "shared",
-            None => self.onsets.is_some() && counts,
+            None => config.model.shared || (self.onsets.is_some() && counts),
         };
         config.model.rank_one |= self.rank_one;
-        if let Some(Smooth::Weight(weight)) = self.smooth {
-            config.training.smooth = weight;
+        match self.smooth {
+            Some(Smooth::Weight(weight)) => config.training.smooth = weight,
+            Some(Smooth::Auto) if settings.onsets.is_none() => {
+                return Err("--smooth auto needs --onsets: give a weight instead".into());
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -197,6 +201,9 @@ impl RecordingArgs {
         );
         let weight = match (self.smooth, windows.trials().len()) {
             (Some(Smooth::Weight(_)), _) => return Ok(()),
+            (Some(Smooth::Auto), 1) => {
+                return Err("--smooth auto needs several trials: give a weight instead".into());
+            }
             (None, _) if config.training.smooth > 0.0 => return Ok(()),
             (None, 1) => {
                 say!("one trial: kernels are as rough as they come; --smooth makes them smooth");

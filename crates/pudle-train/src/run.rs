@@ -60,7 +60,7 @@ pub fn train_opened(
     config.validate()?;
     config.to_text()?;
     let device = config.backend.device()?;
-    let team = Team::of_process(config.backend, &config.training)?;
+    let team = Team::of_process(&config)?;
     let data = match opened {
         Some(data) => data,
         None => config.open_data()?,
@@ -86,7 +86,7 @@ pub fn train_watched(config: RunConfig, dir: &Path, done: Arc<AtomicU64>) -> Res
     let path = dir.join(CONFIG);
     let mut from = None;
     let device = config.backend.device()?;
-    let team = Team::of_process(config.backend, &config.training)?;
+    let team = Team::of_process(&config)?;
     let known = normalization::read(dir, width(&config))?;
     let data = config.open_normalized(known.as_ref())?;
     let dir = if path.exists() { RunDir::open(dir)? } else { RunDir::create(dir)? };
@@ -128,7 +128,7 @@ pub fn resume(
         record.check_settings(&config, dir.path())?;
     }
     let device = config.backend.device()?;
-    let team = Team::of_process(config.backend, &config.training)?;
+    let team = Team::of_process(&config)?;
     let known = normalization::read(dir.path(), width(&config))?;
     let data = config.open_normalized(known.as_ref())?;
     if let Some(record) = &record {

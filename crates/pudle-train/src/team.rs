@@ -6,7 +6,7 @@ use std::time::Duration;
 use burn::tensor::Device;
 use pudle_core::{Backend, BackendError, WorkerAddress};
 
-use crate::config::TrainingConfig;
+use crate::config::RunConfig;
 use crate::error::{Result, TrainError};
 use crate::update::UpdateRule;
 
@@ -56,25 +56,32 @@ impl Team {
     ///
     /// # Errors
     /// Returns an error if a device does not exist, if a worker cannot be used, or if the training cannot be shared.
-    pub fn of_process(backend: Backend, training: &TrainingConfig) -> Result<Option<Self>> {
+    pub fn of_process(config: &RunConfig) -> Result<Option<Self>> {
         let Some(sharing) = SHARING.get() else { return Ok(None) };
         let elastic = sharing.elastic;
         let team = match (&sharing.workers[..], &sharing.devices[..]) {
             ([], [] | [_]) => return Ok(None),
-            ([], numbers) => {
-                Self { partners: of_this_machine(backend, numbers)?, deadline: None, elastic }
-            }
+            ([], numbers) => Self {
+                partners: of_this_machine(config.backend, numbers)?,
+                deadline: None,
+                elastic,
+            },
             (workers, _) => {
                 let deadline = Some(sharing.timeout);
                 Self { partners: of_workers(workers, sharing.timeout)?, deadline, elastic }
             }
         };
-        team.checked(training).map(Some)
+        team.checked(config).map(Some)
     }
 
     /// # Errors
     /// Returns an error if the batches or the update rule of a training cannot be shared.
-    fn checked(self, training: &TrainingConfig) -> Result<Self> {
+    fn checked(self, config: &RunConfig) -> Result<Self> {
+        let training = &config.training;
+        if config.model.shared {
+            let range = "false if several devices share a batch: each would have a size of its own";
+            return Err(TrainError::range("model.shared", true, range));
+        }
         let devices = self.partners.len();
         if training.update != UpdateRule::Adam {
             let range = "\"adam\" if several devices share a batch";

@@ -134,16 +134,16 @@ pub(crate) fn rank_one<const D: usize>(atoms: Tensor<D>) -> Tensor<D> {
         let norm = values.clone().square().sum_dim(axis).sqrt();
         values / norm.clamp_min(TINY_NORM)
     };
-    // The channel of the largest norm has a part of the first singular vector, but for atoms that are zero.
-    let norms = atoms.clone().square().sum_dim(2);
-    let largest = norms.clone().max_dim(1);
-    let mut weights = norms.greater_equal(largest.expand(atoms.dims()).narrow(2, 0, 1)).float();
-    weights = weights.cast(atoms.dtype());
-    let mut waveform = unit((atoms.clone() * weights.clone()).sum_dim(1), 2);
+    // The channel of the largest norm has a part of the first singular vector, but for atoms that are zero. Of equal ones the
+    // first: their sum could be zero.
+    let largest = atoms.clone().square().sum_dim(2).argmax(1);
+    let row = largest.expand(atoms.clone().narrow(1, 0, 1).dims());
+    let mut waveform = unit(atoms.clone().gather(1, row), 2);
+    let weights_of = |waveform: &Tensor<D>| unit((atoms.clone() * waveform.clone()).sum_dim(2), 1);
     for _ in 0..RANK_ONE_ROUNDS {
-        weights = unit((atoms.clone() * waveform.clone()).sum_dim(2), 1);
-        waveform = unit((atoms.clone() * weights.clone()).sum_dim(1), 2);
+        waveform = unit((atoms.clone() * weights_of(&waveform)).sum_dim(1), 2);
     }
+    let weights = weights_of(&waveform);
     let value = (atoms * weights.clone() * waveform.clone()).sum_dim(1).sum_dim(2);
     weights * waveform * value
 }

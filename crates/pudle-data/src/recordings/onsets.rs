@@ -27,8 +27,8 @@ impl Onsets {
     /// not read.
     ///
     /// # Errors
-    /// Returns an error that names the file, and the line, if a column is missing, if a field is no number, if there is no such
-    /// trial or sample in the recording, or if there are no onsets.
+    /// Returns an error that names the file, and the line, if a column is missing, if a field is no number or has a fraction where
+    /// it counts, if there is no such trial or sample in the recording, or if there are no onsets.
     pub fn read(path: &Path, recording: &Recording) -> Result<Self> {
         let fail = |reason: String| DataError::format(path, reason);
         let failed = |e: csv::Error| match e.into_kind() {
@@ -55,6 +55,11 @@ impl Onsets {
             let reason = "gives times, but the sampling rate of the recording is not known";
             return Err(fail(reason.into()));
         }
+        if trial.is_none() && recording.trials() > 1 {
+            let count = recording.trials();
+            let reason = format!("has no column \"trial\", but the recording has {count} trials");
+            return Err(fail(reason));
+        }
         let mut trials = vec![Vec::new(); recording.trials()];
         for row in reader.records() {
             let row = row.map_err(failed)?;
@@ -68,8 +73,18 @@ impl Onsets {
                     fail(format!("line {line}: {name} is \"{field}\", but must be {range}"))
                 })
             };
+            let whole = |column: usize, most: usize| {
+                let value = number(column, most as f64)?;
+                if value.fract() != 0.0 {
+                    let name = &names[column];
+                    let wrong =
+                        format!("line {line}: {name} is {value}, but must be a whole number");
+                    return Err(fail(wrong));
+                }
+                Ok(value as usize)
+            };
             let trial = match trial {
-                Some(column) => number(column, recording.trials() as f64)? as usize,
+                Some(column) => whole(column, recording.trials())?,
                 None => 0,
             };
             let samples = recording.samples() as f64;
@@ -78,10 +93,10 @@ impl Onsets {
                     let place = number(column, samples / rate)? * rate;
                     (place.round() as usize).min(recording.samples() - 1)
                 }
-                (column, ..) => number(column.unwrap_or(0), samples)? as usize,
+                (column, ..) => whole(column.unwrap_or(0), recording.samples())?,
             };
-            let atom = atom.map(|column| number(column, 65536.0)).transpose()?;
-            trials[trial].push(Onset { start, atom: atom.map(|atom| atom as usize) });
+            let atom = atom.map(|column| whole(column, 65536)).transpose()?;
+            trials[trial].push(Onset { start, atom });
         }
         if trials.iter().all(Vec::is_empty) {
             return Err(fail("holds no onsets".into()));
@@ -154,7 +169,7 @@ mod tests {
         assert_eq!((onsets.count(), onsets.last_atom()), (3, Some(1)));
         let support = onsets.support(2, 2..8, 2, 4);
         assert_eq!(support, [0.0, 1.0, 0.0, 0.0, 0.0, 0.0], "an atom fits at 2, 3 and 4 only");
-        let times = read("time\n0.04\n0.1\n", Some(100.0)).unwrap();
+        let times = read("time,trial\n0.04,0\n0.1,0\n", Some(100.0)).unwrap();
         assert_eq!(times.trial(0), &[at(4, None), at(10, None)]);
         assert_eq!(times.support(0, 0..20, 2, 17).iter().sum::<f32>(), 0.0);
         assert_eq!(times.support(0, 0..20, 2, 10).iter().sum::<f32>(), 4.0);
@@ -165,14 +180,22 @@ mod tests {
         for (text, rate, wrong) in [
             ("trial,atom\n0,0\n", None, "sample"),
             ("time\n0.1\n", None, "sampling rate"),
+            ("sample\n2\n", None, "has no column \"trial\", but the recording has 3 trials"),
             (
-                "sample\n20\n",
+                "sample,trial\n20,0\n",
                 None,
                 "line 2: sample is \"20\", but must be a number from 0, below 20",
             ),
             ("sample,trial\n1,3\n", None, "line 2: trial is \"3\""),
-            ("sample,atom\n1,x\n", None, "line 2: atom is \"x\""),
-            ("sample\n", None, "no onsets"),
+            ("sample,atom,trial\n1,x,0\n", None, "line 2: atom is \"x\""),
+            (
+                "sample,atom,trial\n1,0.9,0\n",
+                None,
+                "line 2: atom is 0.9, but must be a whole number",
+            ),
+            ("sample,trial\n12.5,0\n", None, "line 2: sample is 12.5"),
+            ("sample,trial\n1,1.7\n", None, "line 2: trial is 1.7"),
+            ("sample,trial\n", None, "no onsets"),
         ] {
             let error = read(text, rate).unwrap_err();
             assert!(error.contains(wrong) && error.contains("onsets.csv"), "{error}");

@@ -347,7 +347,8 @@ mod tests {
         let largest = (0..60).max_by(|a, b| kernel[*a].total_cmp(&kernel[*b])).unwrap();
         let smallest = (0..60).min_by(|a, b| kernel[*a].total_cmp(&kernel[*b])).unwrap();
         assert!(rates[largest] > 2.0 * rates[smallest], "{rates:?}");
-        assert!(kernel.iter().fold(0.0f32, |most, v| most.max(v.abs())) - 2.0 < 1e-5);
+        let height = kernel.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        assert!((height - 2.0).abs() < 1e-5, "{height}");
     }
 
     #[test]

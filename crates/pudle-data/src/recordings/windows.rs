@@ -12,7 +12,7 @@ use crate::matrix::Missing;
 use crate::rng::{Stream, step_rng};
 use crate::source::{Batch, Source, Support};
 
-/// Windows that are drawn before a recording counts as one of gaps alone.
+/// Random windows that are drawn before a recording counts as one of gaps alone.
 const MOST_DRAWS: u64 = 200;
 
 /// Windows of a recording, `[b, C, length]`, the target equal to the input. Each channel is shifted and scaled. Windows of
@@ -185,7 +185,8 @@ impl RecordingWindows {
 
     /// Reads a window, and returns its place. Without onsets, the first draw without a gap is taken.
     fn window(&self, number: u64, out: &mut [f32]) -> Result<(usize, usize)> {
-        for draw in 0..MOST_DRAWS {
+        let draws = if self.in_order { self.consecutive() as u64 } else { MOST_DRAWS };
+        for draw in 0..draws {
             let (trial, first) = self.place(number, draw);
             self.read(trial, first, out)?;
             let has_gap = self.missing == Missing::Nan && out.iter().any(|value| value.is_nan());
@@ -194,8 +195,7 @@ impl RecordingWindows {
             }
         }
         let length = self.length;
-        let reason =
-            format!("has gaps in {MOST_DRAWS} windows of {length} samples, one after the other");
+        let reason = format!("has gaps in {draws} windows of {length} samples");
         Err(DataError::format(self.recording.path(), reason))
     }
 }

@@ -248,7 +248,9 @@ impl RecordingSettings {
             );
         }
         let all = all.with_onsets(Arc::new(onsets), CodeShape { atoms, taps });
-        let held_out = (trials as f64 * self.validation) as usize;
+        // A share above 0 holds out one trial at least, if one is left to learn from.
+        let share = (trials as f64 * self.validation) as usize;
+        let held_out = share.max(usize::from(self.validation > 0.0)).min(trials - 1);
         let training = all.of_trials(0..trials - held_out, false);
         let mut opened = Opened::new(training.clone());
         if held_out > 0 {

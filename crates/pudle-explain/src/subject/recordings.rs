@@ -48,8 +48,8 @@ impl RecordingSubject {
     /// The model of a checkpoint, and the recording that it was trained on.
     ///
     /// # Errors
-    /// Returns an error if the model has no filters along signals at every sample, if its data are counts, or if the recording
-    /// cannot be read or does not fit the model.
+    /// Returns an error if the model has no filters along signals at every sample, if its data are counts, if onsets are known, or if
+    /// the recording cannot be read or does not fit the model.
     pub fn new(
         checkpoint: Checkpoint,
         config: &RunConfig,
@@ -65,6 +65,11 @@ impl RecordingSubject {
         if !checkpoint.config.observation.is_gaussian() {
             return Err(unsuitable(
                 "the data of the model are counts, but the identity is for Gaussian noise",
+            ));
+        }
+        if settings.onsets.is_some() {
+            return Err(unsuitable(
+                "its atoms occur at known onsets, which are the data behind them",
             ));
         }
         let options = OpenOptions {

@@ -47,12 +47,11 @@ impl Coder {
     /// Encodes with the settings of a checkpoint.
     ///
     /// # Errors
-    /// Returns an error if the settings do not fit the weights, which those of a checkpoint do, or if codes are shared over known
-    /// onsets.
+    /// Returns an error if the settings do not fit the weights, which those of a checkpoint do, or if codes are at known onsets.
     pub fn new(checkpoint: Checkpoint, device: &Device) -> Result<Self> {
         let Checkpoint { model, normalization, .. } = checkpoint;
-        if model.config().shared {
-            let reason = "the codes of this model are one number for each atom at known onsets: events.csv in the folder of its run has them";
+        if model.config().shared || model.config().baseline {
+            let reason = "the codes of this model are at known onsets: events.csv in the folder of its run has them";
             return Err(TrainError::Unsuitable(reason.into()));
         }
         let (device, missing) = (device.clone(), Missing::Error);

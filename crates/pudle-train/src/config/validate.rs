@@ -73,6 +73,7 @@ impl RunConfig {
     /// What only filters along signals have.
     fn validate_signals(&self) -> Result<()> {
         let conv1d = matches!(self.model.dictionary, DictionaryConfig::Conv1d(_));
+        let every_sample = matches!(self.model.dictionary, DictionaryConfig::Conv1d(filters) if filters.stride == 1);
         let onsets =
             matches!(&self.data, DataConfig::Recordings(settings) if settings.onsets.is_some());
         if self.training.smooth > 0.0 && matches!(self.model.dictionary, DictionaryConfig::Dense(_))
@@ -88,14 +89,18 @@ impl RunConfig {
             let range = "auto or composed for known onsets, for which there is no fused pass";
             return Err(TrainError::range("model.kernels", self.model.kernels, range));
         }
+        if onsets && !every_sample {
+            let range = "conv1d with a stride of 1 for known onsets";
+            return Err(TrainError::range("model.dictionary", self.model.dictionary.kind(), range));
+        }
         let constant = self.model.gradient.response == Response::Dropped;
-        let plain = conv1d
+        let plain = every_sample
             && constant
             && !onsets
             && self.model.observation.is_gaussian()
             && !self.model.baseline;
         if self.training.refit && !(plain && self.model.tying == WeightTying::Tied) {
-            let range = "false, but for filters along a signal, a constant code and white noise, without known onsets";
+            let range = "false, but for filters at every sample of a signal, a constant code and white noise, without known onsets";
             return Err(TrainError::range("training.refit", true, range));
         }
         Ok(())

@@ -66,11 +66,6 @@ impl EventFinder {
             let reason = format!("was trained on {}, not on a recording", config.data.kind());
             return Err(TrainError::weights(dir, reason));
         };
-        if settings.onsets.is_some() {
-            let reason =
-                "was trained with known onsets: its events are in events.csv in its folder";
-            return Err(TrainError::weights(dir, reason));
-        }
         Self::new(Checkpoint::read(dir, device)?, settings, device)
             .map_err(|error| TrainError::in_file(dir, error))
     }
@@ -78,12 +73,16 @@ impl EventFinder {
     /// Finds events with a checkpoint that was trained on recordings with these settings.
     ///
     /// # Errors
-    /// Returns an error if the model has no filters along signals at every sample, or no λ.
+    /// Returns an error if the model has no filters along signals at every sample, or no λ, or was trained with known onsets.
     pub fn new(
         checkpoint: Checkpoint,
         settings: RecordingSettings,
         device: &Device,
     ) -> Result<Self> {
+        if settings.onsets.is_some() {
+            let reason = "the model was trained with known onsets: its events are in events.csv in its folder";
+            return Err(TrainError::Unsuitable(reason.into()));
+        }
         let config = &checkpoint.config;
         let filters = Filters::of_model(&checkpoint.model).ok_or_else(|| {
             TrainError::range(
