@@ -126,13 +126,13 @@ impl RecordingArgs {
     }
 
     /// Opens the data if they are a recording. Settings of a file are complete; otherwise the recording gives the shape of the
-    /// dictionary, and lines say so.
+    /// dictionary, and lines say so. `given` sets what flags give once more.
     pub fn open(
         &self,
         config: &mut RunConfig,
         has_file: bool,
         atoms: Option<usize>,
-        steps_given: bool,
+        given: impl Fn(&mut RunConfig),
     ) -> Result<Option<Opened>, Failure> {
         if !matches!(config.data, DataConfig::Recordings(_)) {
             return Ok(None);
@@ -148,11 +148,8 @@ impl RecordingArgs {
                     (Some(atoms), _) | (None, Some(atoms)) => atoms,
                     (None, None) => ATOMS,
                 };
-                let steps = config.training.steps;
                 data.fit(config, atoms, length)?;
-                if steps_given {
-                    config.training.steps = steps;
-                }
+                given(config);
             }
             (false, None) => {
                 return Err(
@@ -165,7 +162,7 @@ impl RecordingArgs {
         say!("{}", data.recording().describe());
         describe(config, data.recording().rate());
         if let Some(windows) = opened.recording.as_ref().filter(|w| w.onsets().is_some()) {
-            self.describe_onsets(config, &opened, windows)?;
+            self.describe_onsets(config, &opened, windows, has_file)?;
         }
         match self.target_events {
             Some(target) => {
@@ -191,6 +188,7 @@ impl RecordingArgs {
         config: &mut RunConfig,
         opened: &Opened,
         windows: &RecordingWindows,
+        has_file: bool,
     ) -> Result<(), Failure> {
         let onsets = windows.onsets().map_or(0, Onsets::count);
         let sizes =
@@ -204,7 +202,8 @@ impl RecordingArgs {
             (Some(Smooth::Auto), 1) => {
                 return Err("--smooth auto needs several trials: give a weight instead".into());
             }
-            (None, _) if config.training.smooth > 0.0 => return Ok(()),
+            // A settings file is complete: 0 is a weight, too.
+            (None, _) if has_file || config.training.smooth > 0.0 => return Ok(()),
             (None, 1) => {
                 say!("one trial: kernels are as rough as they come; --smooth makes them smooth");
                 return Ok(());

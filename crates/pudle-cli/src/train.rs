@@ -132,11 +132,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 schedule: args.schedule.is_some(),
             };
             let atoms = args.matrix.atoms();
-            let opened =
-                match args.recording.open(&mut config, given.file, atoms, args.steps.is_some())? {
-                    Some(opened) => Some(opened),
-                    None => args.matrix.open(&mut config, given)?,
-                };
+            let again = |config: &mut RunConfig| {
+                let training = &mut config.training;
+                training.steps = args.steps.unwrap_or(training.steps);
+                training.batch = args.batch.unwrap_or(training.batch);
+                training.learning_rate = args.learning_rate.unwrap_or(training.learning_rate);
+            };
+            let opened = match args.recording.open(&mut config, given.file, atoms, again)? {
+                Some(opened) => Some(opened),
+                None => args.matrix.open(&mut config, given)?,
+            };
             let (seed, backend) = (config.seed, config.backend);
             let mut path = PathBuf::new();
             let place = || {

@@ -10,6 +10,7 @@ mod held_out;
 mod link;
 pub(crate) mod onset_fit;
 mod onset_run;
+mod onset_sizes;
 mod onset_trials;
 pub(crate) mod pilot;
 mod placing;

@@ -69,8 +69,13 @@ impl OnsetFit {
             Some(atom) => Err(TrainError::Unsuitable(format!(
                 "atom {atom} (from 0) has no onset in these trials"
             ))),
-            None => Ok(Self { trials }),
+            None => trials.told_apart().map(|()| Self { trials }),
         }
+    }
+
+    /// The trials.
+    pub(super) fn trials(&self) -> &Trials {
+        &self.trials
     }
 
     /// The kernels with this weight of the penalty on second differences, ≥ 0.
@@ -113,6 +118,31 @@ impl OnsetFit {
         }
         let best = (0..WEIGHTS.len()).min_by(|a, b| losses[*a].total_cmp(&losses[*b]));
         Ok(WEIGHTS[best.unwrap_or(0)])
+    }
+}
+
+impl Trials {
+    /// # Errors
+    /// Returns an error if two atoms have the same onsets in all trials.
+    fn told_apart(&self) -> Result<()> {
+        let of = |atom: usize| -> Vec<Vec<usize>> {
+            let own = |trial: &Trial| {
+                let events = trial.events.iter().filter(|event| event.0 == atom);
+                events.map(|event| event.1).collect()
+            };
+            self.list.iter().map(own).collect()
+        };
+        let all: Vec<_> = (0..self.atoms).map(of).collect();
+        for (one, onsets) in all.iter().enumerate() {
+            if let Some(more) = all[one + 1..].iter().position(|other| other == onsets) {
+                let other = one + 1 + more;
+                let reason = format!(
+                    "atoms {one} and {other} (from 0) have the same onsets, and cannot be told apart"
+                );
+                return Err(TrainError::Unsuitable(reason));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,12 +1,16 @@
 //! What a run with known onsets found: kernels, the sizes of events, and baselines.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use pudle_core::{AnyPudle, ConvDictionary1d, Noise, Pudle};
 use pudle_data::{DataConfig, Onset, OpenOptions, RecordingWindows};
+use rayon::prelude::*;
 
 use super::filters::Filters;
+use super::link::at;
+use super::onset_fit::OnsetFit;
 use crate::checkpoint::Checkpoint;
 use crate::config::RunConfig;
 use crate::error::{Result, TrainError};
@@ -58,12 +62,54 @@ impl OnsetResults {
         let opened = config.data.open(&options)?;
         let Some(windows) = &opened.recording else { return Ok(None) };
         // All trials, those that were held out too.
-        let windows = windows.of_trials(0..windows.recording().trials(), true);
-        Self::of(&model, &windows, device).map(|results| {
+        let all = windows.of_trials(0..windows.recording().trials(), true);
+        let results = match model.config().shared {
+            true => Self::with_shared_sizes(&model, &all, windows.trials()),
+            false => Self::of(&model, &all, device),
+        };
+        results.map(|results| {
             Some(Self {
                 scale: settings.scale.clone(),
                 ..results.shifted(&settings.offset, &settings.scale)
             })
+        })
+    }
+
+    /// All trials, with one size for each atom. Sizes and baselines are those of the smallest loss, because the layers come
+    /// near them only slowly where events are rare. Sizes are those of the `training` trials.
+    fn with_shared_sizes(
+        model: &Pudle<3, ConvDictionary1d>,
+        windows: &RecordingWindows,
+        training: Range<usize>,
+    ) -> Result<Self> {
+        let filters = filters_of(model)?;
+        let config = model.config();
+        let size = [filters.atoms(), filters.taps()];
+        let fit = OnsetFit::read(windows, config.observation, size)?;
+        let trials = fit.trials();
+        let own: Vec<usize> = training.collect();
+        let sizes = trials.shared_sizes(filters.values(), &own)?;
+        let event = |&(atom, start): &(usize, usize)| {
+            (Onset { start, atom: Some(atom) }, sizes[atom] as f32)
+        };
+        let events = trials.list.iter().map(|trial| trial.events.iter().map(event).collect());
+        let best: Vec<f64> = (0..trials.list.len() * trials.channels)
+            .into_par_iter()
+            .map(|k| {
+                let (trial, channel) = (k / trials.channels, k % trials.channels);
+                trials.baseline(trial, channel, filters.values(), &sizes)
+            })
+            .collect();
+        // At a count of zero, the residual is minus the mean.
+        let mean = |baseline: &f64| -at(config.observation, *baseline, 0.0).residual as f32;
+        Ok(Self {
+            events: events.collect(),
+            baselines: best.iter().map(|b| (b - config.offset) as f32).collect(),
+            means: best.iter().map(mean).collect(),
+            sizes: sizes.iter().map(|size| *size as f32).collect(),
+            scale: vec![1.0; trials.channels],
+            rate: windows.recording().rate(),
+            filters,
         })
     }
 
@@ -78,9 +124,7 @@ impl OnsetResults {
             .ok_or_else(|| TrainError::Unsuitable("kernels need known onsets".into()))?;
         let recording = windows.recording();
         let (channels, samples) = (recording.channels(), recording.samples());
-        let filters = Filters::of_model(&AnyPudle::Conv1d(model.clone())).ok_or_else(|| {
-            TrainError::Unsuitable("the atoms are no filters at every sample".into())
-        })?;
+        let filters = filters_of(model)?;
         let (atoms, taps) = (filters.atoms(), filters.taps());
         let positions = samples + 1 - taps;
         let together = (TOGETHER / (samples * channels.max(atoms))).max(1);
@@ -194,4 +238,11 @@ impl OnsetResults {
         }
         Ok(written)
     }
+}
+
+/// # Errors
+/// Returns an error if the atoms are no filters at every sample.
+fn filters_of(model: &Pudle<3, ConvDictionary1d>) -> Result<Filters> {
+    Filters::of_model(&AnyPudle::Conv1d(model.clone()))
+        .ok_or_else(|| TrainError::Unsuitable("the atoms are no filters at every sample".into()))
 }

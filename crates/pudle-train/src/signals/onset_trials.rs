@@ -8,8 +8,8 @@ use super::link::{At, at};
 use crate::cholesky::{cholesky_apply, cholesky_factor, cholesky_solve};
 
 /// Most Newton steps, and the change of the objective below which they end.
-const STEPS: usize = 40;
-const STILL: f64 = 1e-9;
+pub(super) const STEPS: usize = 40;
+pub(super) const STILL: f64 = 1e-9;
 /// A small penalty on squares, so that there is one solution where data say nothing.
 const RIDGE: f64 = 1e-3;
 /// Parts of the trials whose sums are made at once.
@@ -32,7 +32,7 @@ pub(super) struct Trials {
 pub(super) struct Trial {
     /// `[C, n]`. Missing numbers are NaN.
     pub x: Vec<f32>,
-    /// Atom and first sample of each event.
+    /// Atom and first sample of each event, in the order of the samples.
     pub events: Vec<(usize, usize)>,
 }
 
@@ -65,6 +65,11 @@ impl Trials {
         each.iter().sum()
     }
 
+    /// Samples of a trial.
+    pub fn samples(&self, trial: usize) -> usize {
+        self.list[trial].x.len() / self.channels
+    }
+
     /// The samples of a channel of a trial.
     fn channel(&self, trial: usize, channel: usize) -> &[f32] {
         let samples = self.list[trial].x.len() / self.channels;
@@ -83,7 +88,7 @@ impl Trials {
     }
 
     /// Loss and derivatives of every known sample of a trial; none for missing ones.
-    fn at<'a>(
+    pub fn at<'a>(
         &'a self,
         trial: usize,
         channel: usize,
@@ -99,10 +104,14 @@ impl Trials {
 
     /// The loss of a trial with its best baseline.
     fn best_loss(&self, channel: usize, trial: usize, kernels: &[f64]) -> f64 {
-        let synthesis = self.synthesis(trial, kernels);
+        self.best_baseline(channel, trial, &self.synthesis(trial, kernels)).1
+    }
+
+    /// The best baseline of a channel of a trial with these events, and the loss.
+    pub fn best_baseline(&self, channel: usize, trial: usize, synthesis: &[f64]) -> (f64, f64) {
         let mut baseline = self.first_baseline(channel, trial);
         let sums = |baseline: f64| {
-            self.at(trial, channel, &synthesis, baseline)
+            self.at(trial, channel, synthesis, baseline)
                 .fold([0.0; 3], |[l, r, w], a| [l + a.loss, r + a.residual, w + a.weight])
         };
         let mut best = sums(baseline);
@@ -114,11 +123,11 @@ impl Trials {
             }
             (baseline, best) = (baseline + step, next);
         }
-        best[0]
+        (baseline, best[0])
     }
 
     /// The best baseline without any event.
-    fn first_baseline(&self, channel: usize, trial: usize) -> f64 {
+    pub fn first_baseline(&self, channel: usize, trial: usize) -> f64 {
         let known = self.channel(trial, channel).iter().filter(|x| !x.is_nan());
         let (sum, count) =
             known.fold((0.0, 0.0f64), |(sum, count), x| (sum + f64::from(*x), count + 1.0));
@@ -209,11 +218,15 @@ impl Trials {
         penalty: &[f64],
     ) -> (Vec<f64>, Vec<f64>) {
         let size = self.atoms * self.taps;
-        let (mut h, mut g) = self.derivatives(channel, trials, now, penalty);
-        if !cholesky_solve(&mut h, &mut g) {
-            return (vec![0.0; size], vec![0.0; trials.len()]);
-        }
-        let step = g;
+        let (h, g) = self.derivatives(channel, trials, now, penalty);
+        // Rounding may make the matrix indefinite where kernels can hardly be told apart.
+        let largest = (0..size).map(|i| h[i * size + i]).fold(0.0, f64::max);
+        let solved = [0.0, 1e-10, 1e-8, 1e-6].into_iter().find_map(|ridge| {
+            let (mut h, mut g) = (h.clone(), g.clone());
+            (0..size).for_each(|i| h[i * size + i] += ridge * largest);
+            cholesky_solve(&mut h, &mut g).then_some(g)
+        });
+        let step = solved.unwrap_or_else(|| vec![0.0; size]);
         let of = |(trial, baseline): (&usize, &f64)| {
             let synthesis = self.synthesis(*trial, &now.kernels);
             let change = self.synthesis(*trial, &step);
@@ -288,7 +301,10 @@ impl Trials {
                 g[atom * taps + i] += a.residual;
             }
             let Some(h) = h.as_deref_mut() else { continue };
-            for (other, begin) in events {
+            // Those that share samples with it: events are in the order of their onsets.
+            let first = events.partition_point(|event| event.1 + taps <= *start);
+            let end = events.partition_point(|event| event.1 < start + taps);
+            for (other, begin) in &events[first..end] {
                 // Samples under both.
                 let first = *start.max(begin);
                 let last = (start + taps).min(begin + taps);
