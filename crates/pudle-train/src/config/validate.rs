@@ -72,7 +72,6 @@ impl RunConfig {
 
     /// What only filters along signals have.
     fn validate_signals(&self) -> Result<()> {
-        let conv1d = matches!(self.model.dictionary, DictionaryConfig::Conv1d(_));
         let every_sample = matches!(self.model.dictionary, DictionaryConfig::Conv1d(filters) if filters.stride == 1);
         let onsets =
             matches!(&self.data, DataConfig::Recordings(settings) if settings.onsets.is_some());

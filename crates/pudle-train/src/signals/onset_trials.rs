@@ -356,7 +356,7 @@ mod tests {
                 let penalty = fit.penalty(2.0);
                 let objective = |s: &Solution| fit.objective(channel, &all, s, &penalty);
                 let best = objective(&found);
-                for k in 0..18 + 7 {
+                for k in 0..18 + 7usize {
                     let moved = |h: f64| {
                         let mut moved = found.clone();
                         match k.checked_sub(18) {
