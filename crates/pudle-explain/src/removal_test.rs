@@ -153,7 +153,14 @@ fn check_options(
     let labels = subject.labels(Split::Training);
     let most = if labels.is_empty() { MOST_CHECKED } else { subject.atoms() };
     within("checked", options.checked, FEWEST, most)?;
-    within("checked", options.checked, FEWEST, subject.held_out().max(1))?;
+    let held_out = subject.held_out();
+    if held_out < FEWEST {
+        return Err(ExplainError::Unsuitable(format!(
+            "{held_out} {} were held out, but the test needs at least {FEWEST}",
+            if labels.is_empty() { "events" } else { subject.words().data }
+        )));
+    }
+    within("checked", options.checked, FEWEST, held_out)?;
     within("steps", training.steps as usize, 1, 1_000_000)?;
     if labels.is_empty() {
         return within("removed", options.removed, 1, MOST_CHECKED);

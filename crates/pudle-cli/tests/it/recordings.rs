@@ -16,7 +16,7 @@ fn words(dir: &Path, line: &str) -> assert_cmd::assert::Assert {
 fn a_recording_gives_its_events() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let made = "simulate -o rec.npy --truth truth.csv --waveforms 2 --duration 3s --channels 2";
+    let made = "simulate -o rec.npy --truth truth.csv --waveforms 2 --duration 3s --channels 2 --events 20";
     words(dir, made).success().stdout(contains("2 channels, 90000 samples (3.0000 s at 30000 Hz)"));
     let truth = fs::read_to_string(dir.join("truth.csv")).unwrap();
     assert!(truth.starts_with("start,waveform,amplitude\n") && truth.lines().count() > 30);

@@ -48,7 +48,7 @@ function eventsOf(j) {
     dots.set(k, drawn("circle", { class: "dot", r: 3.5, cx: 60 + 570 * event[2] / length, cy: 210 - 195 * event[3] / largest, onclick: () => show(k) },
       drawn("title", {}, `${timeOf(event)}, amplitude ${plain(event[3])}`)));
   }
-  const total = counts[j], some = own.length < total ? ` ${own.length} of them are on this page, every ${every}th; all are in events.csv beside it.` : "";
+  const total = counts[j], some = own.length < total ? ` ${own.length} of them are on this page, one in ${every}; all are in events.csv beside it.` : "";
   const rows = make("tbody");
   let order = [2, 1];
   const columns = [["time", 2, timeOf], ["amplitude", 3, (e) => plain(e[3])], ["confidence", 4, (e) => plain(e[4])]];

@@ -10,7 +10,7 @@ use pudle_data::{Image, OpenOptions, Recording, RecordingSettings};
 use pudle_train::{Checkpoint, EventFinder, Filters, RunConfig};
 
 use crate::codes::SparseCodes;
-use crate::data::{DataKind, EncodedInput, Input, InputNoise, Source, Split, Windows};
+use crate::data::{DataKind, Encoded, EncodedInput, Input, InputNoise, Source, Split, Windows};
 use crate::depict::{Depict, OutputViews, Words};
 use crate::error::{ExplainError, Result};
 use crate::removal_run::ContinuedTraining;
@@ -196,6 +196,20 @@ impl Subject for RecordingSubject {
         let starts = self.coder.starts();
         let parts = trials.flat_map(move |trial| starts.clone().map(move |start| (trial, start)));
         Box::new(parts.map(|(trial, start)| self.coder.batch(trial, start)))
+    }
+
+    /// The pass also gives the codes that pictures and the removal test need.
+    fn encode(&self, split: Split, progress: &mut dyn FnMut(usize)) -> Result<Encoded> {
+        let mut encoded = Encoded::new(self.atoms(), self.dim())?;
+        for (k, batch) in self.batches(split).enumerate() {
+            encoded.add(&batch?);
+            progress(k + 1);
+        }
+        if split == Split::Training {
+            let (codes, sources) = (encoded.codes.clone(), encoded.sources.clone());
+            self.trained.get_or_init(|| TrainedCodes { codes, sources });
+        }
+        Ok(encoded)
     }
 
     fn batch_count(&self, split: Split) -> usize {

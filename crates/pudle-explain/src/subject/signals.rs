@@ -87,7 +87,6 @@ impl SignalCoder {
         let extent = [1, self.channels(), x.len() / self.channels()];
         let x = Tensor::<3>::from_data(TensorData::new(x.to_vec(), extent), &self.device);
         let code = self.model.encode(x, &Noise::Unknown);
-        let rebuilt = self.model.decode(code.clone(), extent);
         let code = match self.model.gain() {
             Some(gain) => {
                 let atoms = gain.dims()[0];
@@ -95,7 +94,25 @@ impl SignalCoder {
             }
             None => code,
         };
-        [code, rebuilt].map(|tensor| tensor.into_data().iter::<f32>().collect())
+        let code: Vec<f32> = code.into_data().iter::<f32>().collect();
+        let rebuilt = self.decode(&code, extent[2]);
+        [code, rebuilt]
+    }
+
+    /// `D z` over so many samples, `[C, n]`, of codes `[p, positions]`. As few are not zero, this is sooner than a convolution.
+    fn decode(&self, code: &[f32], samples: usize) -> Vec<f32> {
+        let positions = code.len() / self.filters.atoms();
+        let mut rebuilt = vec![self.model.config().offset as f32; self.channels() * samples];
+        for (j, row) in code.chunks_exact(positions).enumerate() {
+            for (place, value) in row.iter().enumerate().filter(|(_, value)| **value != 0.0) {
+                let atom = self.filters.atom(j).chunks_exact(self.taps());
+                for (out, atom) in rebuilt.chunks_exact_mut(samples).zip(atom) {
+                    let out = out[place..].iter_mut().zip(atom);
+                    out.for_each(|(out, d)| *out += value * d);
+                }
+            }
+        }
+        rebuilt
     }
 
     /// The part of a trial from `start` on, with what its neighbours share.
