@@ -16,8 +16,8 @@ use crate::source::{Batch, Source, Support};
 const MOST_DRAWS: u64 = 200;
 
 /// Windows of a recording, `[b, C, length]`, the target equal to the input. Each channel is shifted and scaled. Windows of
-/// training start at random samples; those of validation follow each other. With onsets, a batch says where codes may be other
-/// than zero. Windows have no gaps, unless there are onsets: a gap is then NaN.
+/// training start at random samples; those of validation follow each other, but where there are gaps. With onsets, a batch
+/// says where codes may be other than zero. Windows have no gaps, unless there are onsets: a gap is then NaN.
 #[derive(Clone, Debug)]
 pub struct RecordingWindows {
     recording: Arc<Recording>,
@@ -151,15 +151,24 @@ impl RecordingWindows {
         self.trials.len() * (self.span.len() / self.length).max(1)
     }
 
+    /// Samples between attempts at windows that follow each other.
+    fn shift(&self) -> usize {
+        (self.length / 8).max(1)
+    }
+
     /// Trial and first sample of a window, at the `draw`-th attempt.
     fn place(&self, number: u64, draw: u64) -> (usize, usize) {
         let room = self.span.len() - self.length;
         if self.in_order {
             let each = (self.span.len() / self.length).max(1);
-            let number = number.wrapping_add(draw) % (self.trials.len() * each) as u64;
-            let number = number as usize;
-            let trial = self.trials.start + number / each;
-            return (trial, self.span.start + number % each * self.length);
+            let number = (number % (self.trials.len() * each) as u64) as usize;
+            let first = number % each * self.length;
+            // Later attempts go through the trial in steps of an eighth of a window, and then through the next one.
+            let step = self.shift();
+            let (draw, starts) = (draw as usize, room / step + 1);
+            let trial = (number / each + draw / starts) % self.trials.len();
+            let first = if draw == 0 { first } else { (first / step + draw) % starts * step };
+            return (self.trials.start + trial, self.span.start + first);
         }
         let mut rng = step_rng(self.seed, Stream::Window, number.wrapping_add(draw << 40));
         let trial = rng.random_range(self.trials.clone());
@@ -185,7 +194,11 @@ impl RecordingWindows {
 
     /// Reads a window, and returns its place. Without onsets, the first draw without a gap is taken.
     fn window(&self, number: u64, out: &mut [f32]) -> Result<(usize, usize)> {
-        let draws = if self.in_order { self.consecutive() as u64 } else { MOST_DRAWS };
+        let starts = (self.span.len() - self.length) / self.shift() + 1;
+        let draws = match self.in_order {
+            true => (self.trials.len() * starts) as u64,
+            false => MOST_DRAWS,
+        };
         for draw in 0..draws {
             let (trial, first) = self.place(number, draw);
             self.read(trial, first, out)?;

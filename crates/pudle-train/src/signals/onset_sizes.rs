@@ -87,10 +87,12 @@ impl Trials {
         Ok(sizes)
     }
 
-    /// The best baseline of a channel of a trial, with these sizes of atoms `[p, C, k]`.
+    /// The best baseline of a channel of a trial, with these sizes of atoms `[p, C, k]`. That of a trial without a count has no
+    /// limit: it is taken as that of half a count.
     pub fn baseline(&self, trial: usize, channel: usize, atoms: &[f32], sizes: &[f64]) -> f64 {
         let u = self.with_sizes(trial, channel, atoms, sizes);
-        self.best_baseline(channel, trial, &u).0
+        let [least, most] = self.baseline_range(channel, trial);
+        self.best_baseline(channel, trial, &u).0.clamp(least, most)
     }
 
     /// The events of each atom in a channel of a trial, at size 1: `p` rows.

@@ -131,15 +131,27 @@ impl Trials {
         let known = self.channel(trial, channel).iter().filter(|x| !x.is_nan());
         let (sum, count) =
             known.fold((0.0, 0.0f64), |(sum, count), x| (sum + f64::from(*x), count + 1.0));
-        let least = 0.5 / count.max(1.0);
         let mean = sum / count.max(1.0);
-        match self.observation {
+        let [least, most] = self.baseline_range(channel, trial);
+        let best = match self.observation {
             Observation::Gaussian(_) => mean,
+            Observation::Binomial(model) => (mean / (f64::from(model.n) - mean)).ln(),
+            Observation::Poisson(_) => mean.ln(),
+        };
+        best.clamp(least, most)
+    }
+
+    /// The baselines at which a trial has half a count, and all but half of one.
+    pub fn baseline_range(&self, channel: usize, trial: usize) -> [f64; 2] {
+        let known = self.channel(trial, channel).iter().filter(|x| !x.is_nan()).count();
+        let least = 0.5 / known.max(1) as f64;
+        match self.observation {
+            Observation::Gaussian(_) => [f64::NEG_INFINITY, f64::INFINITY],
             Observation::Binomial(model) => {
-                let share = mean.clamp(least, f64::from(model.n) - least) / f64::from(model.n);
-                (share / (1.0 - share)).ln()
+                let odds = (least / (f64::from(model.n) - least)).ln();
+                [odds, -odds]
             }
-            Observation::Poisson(_) => mean.max(least).ln(),
+            Observation::Poisson(_) => [least.ln(), f64::INFINITY],
         }
     }
 
