@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Device;
 use pudle_core::{AnyPudle, Noise};
-use pudle_data::{Image, OpenOptions, Recording, RecordingSettings};
+use pudle_data::{Image, Missing, OpenOptions, Recording, RecordingSettings};
 use pudle_train::{Checkpoint, EventFinder, Filters, RunConfig};
 
 use crate::codes::SparseCodes;
@@ -48,8 +48,8 @@ impl RecordingSubject {
     /// The model of a checkpoint, and the recording that it was trained on.
     ///
     /// # Errors
-    /// Returns an error if the model has no filters along signals at every sample, if its data are counts, if onsets are known, or if
-    /// the recording cannot be read or does not fit the model.
+    /// Returns an error if the model has no filters along signals at every sample, if its data are counts, if there may be gaps or onsets
+    /// are known, or if the recording cannot be read or does not fit the model.
     pub fn new(
         checkpoint: Checkpoint,
         config: &RunConfig,
@@ -66,6 +66,9 @@ impl RecordingSubject {
             return Err(unsuitable(
                 "the data of the model are counts, but the identity is for Gaussian noise",
             ));
+        }
+        if settings.missing == Missing::Nan {
+            return Err(unsuitable("recordings with gaps are not explained"));
         }
         if settings.onsets.is_some() {
             return Err(unsuitable(
