@@ -278,10 +278,10 @@ fn baselines_and_shared_codes_descend_to_the_optimum() {
         assert_eq!(baseline.dims(), [3, 1, 1]);
         let residual = x - mean;
         let along = values(residual.clone().mean_dim(2));
-        assert!(along.iter().all(|value| value.abs() < 1e-8), "{observation}: {along:?}");
+        assert!(along.iter().all(|value| value.abs() < 1e-5), "{observation}: {along:?}");
         let ascent = pudle.dictionary().analyze(residual) * support(code);
         let by_atom = values(ascent.sum_dim(0).sum_dim(2));
-        assert!(by_atom.iter().all(|value| value.abs() < 1e-7), "{observation}: {by_atom:?}");
+        assert!(by_atom.iter().all(|value| value.abs() < 1e-4), "{observation}: {by_atom:?}");
     }
 }
 
