@@ -43,7 +43,7 @@ pub struct RecordingArgs {
     #[arg(long, value_name = "O", value_parser = parse_observation, conflicts_with = "resume")]
     observations: Option<Observation>,
     /// Sizes of the events at known onsets: shared (all events of an atom have one size) or free [default: shared for counts].
-    #[arg(long, value_name = "S", value_parser = ["free", "shared"], requires = "onsets")]
+    #[arg(long, value_name = "S", value_parser = ["free", "shared"], conflicts_with = "resume")]
     sizes: Option<String>,
     /// Make atoms smooth: a weight of half their squared second differences, or auto (with --onsets, the weight that is best on
     /// trials that are left out) [default: auto with --onsets, otherwise 0].
@@ -78,6 +78,13 @@ impl RecordingArgs {
         if self.signed {
             config.model.prox = Proximal::Soft;
         }
+        let known = self.onsets.is_some() || settings.onsets.is_some();
+        if !known && self.sizes.is_some() {
+            return Err("--sizes is for known onsets: name their table with --onsets".into());
+        }
+        if !known && self.smooth == Some(Smooth::Auto) {
+            return Err("--smooth auto is for known onsets: give a weight, or --onsets".into());
+        }
         if let Some(onsets) = &self.onsets {
             let absolute = onsets.canonicalize();
             settings.onsets = Some(absolute.unwrap_or_else(|_| onsets.clone()));
@@ -94,12 +101,8 @@ impl RecordingArgs {
             None => config.model.shared || (self.onsets.is_some() && counts),
         };
         config.model.rank_one |= self.rank_one;
-        match self.smooth {
-            Some(Smooth::Weight(weight)) => config.training.smooth = weight,
-            Some(Smooth::Auto) if settings.onsets.is_none() => {
-                return Err("--smooth auto needs --onsets: give a weight instead".into());
-            }
-            _ => {}
+        if let Some(Smooth::Weight(weight)) = self.smooth {
+            config.training.smooth = weight;
         }
         Ok(())
     }
@@ -114,6 +117,7 @@ impl RecordingArgs {
             ("--signed", self.signed),
             ("--onsets", self.onsets.is_some()),
             ("--observations", self.observations.is_some()),
+            ("--sizes", self.sizes.is_some()),
             ("--smooth", self.smooth.is_some()),
             ("--rank-one", self.rank_one),
         ];
