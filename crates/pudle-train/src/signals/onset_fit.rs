@@ -158,7 +158,8 @@ fn check_counts(
         Observation::Binomial(model) => model.n as f32,
         Observation::Poisson(_) => f32::INFINITY,
     };
-    match x.iter().find(|x| !x.is_nan() && !(x.fract() == 0.0 && (0.0..=most).contains(*x))) {
+    let is_count = |x: &f32| x.fract() == 0.0 && (0.0..=most).contains(x);
+    match x.iter().find(|x| !x.is_nan() && !is_count(x)) {
         None => Ok(()),
         Some(value) => {
             let reason = format!(
