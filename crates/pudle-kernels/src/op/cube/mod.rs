@@ -42,8 +42,8 @@ pub struct CubeTape(Kind);
 /// A tape by the kind of the dictionary.
 #[derive(Debug)]
 enum Kind {
-    Filters(Tape),
-    Matrix(MatrixTape),
+    Filters(Box<Tape>),
+    Matrix(Box<MatrixTape>),
 }
 
 /// Runs a pass, and records it if `record` is set.
@@ -51,11 +51,11 @@ fn run(inputs: Inputs, plan: Plan, record: bool) -> (CubeTensor, Option<CubeTape
     match plan.problem {
         Problem::Dense { .. } => {
             let (output, tape) = MatrixPass::new(inputs, plan, record).forward(record);
-            (output, tape.map(|tape| CubeTape(Kind::Matrix(tape))))
+            (output, tape.map(|tape| CubeTape(Kind::Matrix(Box::new(tape)))))
         }
         Problem::Conv(geometry) => {
             let (output, tape) = Pass::new(inputs, geometry, plan).forward(record);
-            (output, tape.map(|tape| CubeTape(Kind::Filters(tape))))
+            (output, tape.map(|tape| CubeTape(Kind::Filters(Box::new(tape)))))
         }
     }
 }

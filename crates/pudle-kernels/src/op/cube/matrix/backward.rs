@@ -44,9 +44,9 @@ struct Work {
 /// Sums over layers and data.
 enum Sums {
     /// `YᵀU`, `[p, p]`.
-    Gram(CubeTensor),
+    Gram(Box<CubeTensor>),
     /// `(Y Dᵀ)ᵀ U` and `(U Dᵀ)ᵀ Y`, `[m, p]`.
-    Dictionary(CubeTensor, CubeTensor),
+    Dictionary(Box<[CubeTensor; 2]>),
 }
 
 impl MatrixTape {
@@ -228,12 +228,13 @@ impl MatrixPass {
     /// The sums of a segment.
     fn sums(&self, u: CubeTensor, y: CubeTensor) -> Sums {
         if self.gram.is_some() {
-            return Sums::Gram(multiply(transposed(y), u));
+            return Sums::Gram(Box::new(multiply(transposed(y), u)));
         }
         let d = || transposed(self.dictionary());
         let residuals = multiply(y.clone(), d());
         let responses = multiply(u.clone(), d());
-        Sums::Dictionary(multiply(transposed(residuals), u), multiply(transposed(responses), y))
+        let sums = [multiply(transposed(residuals), u), multiply(transposed(responses), y)];
+        Sums::Dictionary(Box::new(sums))
     }
 
     /// The gradients from the sums of the layers, and of the decoder.
@@ -248,19 +249,22 @@ impl MatrixPass {
         let inner = |a, b| CubeBackend::float_sum(CubeBackend::float_mul(a, b));
         let of_step = wanted.encoder.then(|| {
             let curvature = match (&sums, &self.gram) {
-                (Sums::Gram(outer), Some(gram)) => inner(gram.clone(), outer.clone()),
+                (Sums::Gram(outer), Some(gram)) => inner(gram.clone(), (**outer).clone()),
                 (Sums::Gram(_), None) => unreachable!("sums of this form have a Gram matrix"),
-                (Sums::Dictionary(first, _), _) => inner(self.dictionary(), first.clone()),
+                (Sums::Dictionary(sums), _) => inner(self.dictionary(), sums[0].clone()),
             };
             let correlated = inner(self.correlations.clone(), work.total.clone());
             reshaped(CubeBackend::float_sub(correlated, curvature), [1])
         });
         let curved = match sums {
             Sums::Gram(outer) => {
-                let both = CubeBackend::float_add(outer.clone(), transposed(outer));
+                let both = CubeBackend::float_add((*outer).clone(), transposed(*outer));
                 multiply(self.dictionary(), both)
             }
-            Sums::Dictionary(first, second) => CubeBackend::float_add(first, second),
+            Sums::Dictionary(sums) => {
+                let [first, second] = *sums;
+                CubeBackend::float_add(first, second)
+            }
         };
         let correlated = multiply(transposed(self.inputs.x.clone()), work.total.clone());
         let layers = CubeBackend::float_sub(correlated, curved);
@@ -295,9 +299,10 @@ impl Sums {
     fn plus(self, other: Self) -> Self {
         let add = CubeBackend::float_add;
         match (self, other) {
-            (Sums::Gram(a), Sums::Gram(b)) => Sums::Gram(add(a, b)),
-            (Sums::Dictionary(a, b), Sums::Dictionary(c, d)) => {
-                Sums::Dictionary(add(a, c), add(b, d))
+            (Sums::Gram(a), Sums::Gram(b)) => Sums::Gram(Box::new(add(*a, *b))),
+            (Sums::Dictionary(a), Sums::Dictionary(b)) => {
+                let ([a, b], [c, d]) = (*a, *b);
+                Sums::Dictionary(Box::new([add(a, c), add(b, d)]))
             }
             _ => unreachable!("a pass has sums of one form"),
         }
