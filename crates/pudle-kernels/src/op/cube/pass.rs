@@ -95,7 +95,7 @@ impl Pass {
             Some(decoder) => pass.by_blocks(decoder),
             None => pass.synthesis.clone(),
         };
-        pass.levels = pass.packed_levels();
+        pass.levels = packed_levels(&pass.inputs, pass.layout.atoms, pass.layout.padded_atoms());
         pass
     }
 
@@ -184,24 +184,6 @@ impl Pass {
         out
     }
 
-    fn packed_levels(&self) -> CubeTensor {
-        let [layers, data, given] = self.level_shape();
-        let padded = self.layout.padded_atoms();
-        let out = self.empty(layers * data * padded);
-        let (cubes, dim) = grid(layers * data * padded, 1);
-        pack_levels::launch(
-            self.client(),
-            cubes,
-            dim,
-            argument(&self.inputs.levels),
-            argument(&out),
-            self.layout.atoms,
-            padded,
-            given,
-        );
-        out
-    }
-
     /// The codes and the reconstructions, one after the other.
     pub fn output(&self, code: &CubeTensor) -> CubeTensor {
         let layout = &self.layout;
@@ -238,6 +220,24 @@ impl Pass {
         }
         out
     }
+}
+
+/// The levels by atoms, `[T or 1, b or 1, padded atoms]`.
+pub(super) fn packed_levels(inputs: &Inputs, atoms: usize, padded: usize) -> CubeTensor {
+    let [layers, data, given] = inputs.levels.shape().dims();
+    let out = empty(&inputs.x.device, layers * data * padded);
+    let (cubes, dim) = grid(layers * data * padded, 1);
+    pack_levels::launch(
+        &inputs.x.client,
+        cubes,
+        dim,
+        argument(&inputs.levels),
+        argument(&out),
+        atoms,
+        padded,
+        given,
+    );
+    out
 }
 
 /// A tensor as an argument of a kernel, which reads or writes it.

@@ -8,8 +8,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-use crate::op::cube::pack::pack_levels;
-use crate::op::cube::pass::{Inputs, argument, empty, grid};
+use crate::op::cube::pass::{Inputs, empty, grid, packed_levels};
 use crate::plan::Plan;
 use crate::schedule::Schedule;
 
@@ -48,7 +47,7 @@ impl MatrixPass {
         let gram = gram_is_less(batch * schedule.layers, dim, atoms, record)
             .then(|| multiply(transposed(d.clone()), d.clone()));
         let spare = empty(&inputs.x.device, WIDEST);
-        let mut pass = Self {
+        Self {
             batch,
             dim,
             atoms,
@@ -56,12 +55,10 @@ impl MatrixPass {
             schedule,
             correlations: multiply(inputs.x.clone(), d),
             gram,
-            levels: spare.clone(),
+            levels: packed_levels(&inputs, atoms, atoms),
             spare,
             inputs,
-        };
-        pass.levels = pass.packed_levels();
-        pass
+        }
     }
 
     pub fn client(&self) -> &cubecl::client::Client {
@@ -100,23 +97,6 @@ impl MatrixPass {
     pub fn level_row(&self, t: usize) -> [usize; 2] {
         let [layers, data, _] = self.inputs.levels.shape().dims();
         [t.min(layers - 1) * data, usize::from(data > 1)]
-    }
-
-    fn packed_levels(&self) -> CubeTensor {
-        let [layers, data, given] = self.inputs.levels.shape().dims();
-        let out = empty(&self.inputs.x.device, layers * data * self.atoms);
-        let (cubes, dim) = grid(layers * data * self.atoms, 1);
-        pack_levels::launch(
-            self.client(),
-            cubes,
-            dim,
-            argument(&self.inputs.levels),
-            argument(&out),
-            self.atoms,
-            self.atoms,
-            given,
-        );
-        out
     }
 }
 
