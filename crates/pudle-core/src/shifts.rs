@@ -15,21 +15,18 @@ impl Pudle<4, ConvDictionary2d> {
     /// improves denoising by some tenths of a decibel to one decibel. `noise` is that of the data.
     ///
     /// There are `stride²` shifts. A smaller `count` uses shifts that are as far apart as possible. With `count` 1 the
-    /// result is that of [`reconstruct`](Self::reconstruct). The data are reflected at their edges.
+    /// result is that of [`reconstruct`](Self::reconstruct), up to rounding. The data are reflected at their edges.
     ///
     /// # Panics
     /// Panics if `count` is not between 1 and `stride²`, or if `x` has other channels than the atoms.
     pub fn reconstruct_shifted(&self, x: Tensor<4>, noise: &Noise, count: usize) -> Tensor<4> {
         let stride = self.dictionary().stride();
         assert!((1..=stride * stride).contains(&count), "{count} shifts of {stride}² there are");
-        if count == 1 {
-            return self.reconstruct(x, noise);
-        }
         let model = self.valid();
         let x = x.inner();
         let [batch, channels, height, width] = x.dims();
         // The window of every shift has this size. It contains the data, and the atoms cover it.
-        let margin = stride - 1;
+        let margin = if count == 1 { 0 } else { stride - 1 };
         let part = self.dictionary().covering([batch, channels, height + margin, width + margin]);
         let x = reflect_around(x, [margin; 2], [part[2] + margin, part[3] + margin]);
         let starts = spread(stride, count)

@@ -11,7 +11,8 @@
 //! * [`dense_forward`] runs a matrix in Gram form: it computes `DᵀD` once, and a layer adds up rows of it.
 //! * [`signal_forward`] runs filters along signals at every sample ([`takes_signals`]) in Gram form: a layer adds up correlations
 //!   of atoms at the support of the code, whatever the number of channels, and leaves alone what is far from any support.
-//! * [`conv_shifts`] averages over shifts of the grid of atoms, on one copy of the image.
+//! * [`conv_shifts`] averages over shifts of the grid of atoms, on one copy of the image. Atoms whose soft threshold is zero in
+//!   the first layers are linear there: one product with patches stands for all of them.
 //!
 //! A tape stores, for each recorded layer, the support as bits, the values on it and, for filters, the
 //! residual image. If layers are [computed again](Unrolling::recompute), it stores the codes of every

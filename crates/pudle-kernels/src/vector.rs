@@ -51,6 +51,30 @@ impl<T: Real> WithSimd for AddScaled<'_, T> {
     }
 }
 
+/// `to = −from`.
+pub(crate) struct Negate<'a, T> {
+    pub from: &'a [T],
+    pub to: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Negate<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let zero = T::splat(simd, T::ZERO);
+        let whole = self.to.len().min(self.from.len()) / T::lanes::<S>() * T::lanes::<S>();
+        let (to, to_rest) = self.to.split_at_mut(whole);
+        let (from, from_rest) = self.from.split_at(whole);
+        for (to, from) in T::vectors_mut::<S>(to).iter_mut().zip(T::vectors::<S>(from)) {
+            *to = T::minus(simd, zero, *from);
+        }
+        for (to, from) in to_rest.iter_mut().zip(from_rest) {
+            *to = -*from;
+        }
+    }
+}
+
 /// `to += from`.
 pub(crate) fn add<T: Real>(arch: Arch, from: &[T], to: &mut [T]) {
     arch.dispatch(AddScaled { factor: T::ONE, from, to });

@@ -50,39 +50,38 @@ pub(crate) struct Extra {
     pub usage: bool,
 }
 
-/// 1 for each atom that a datum of the batch uses, else 0, `[p]`.
-fn used_atoms<const D: usize>(code: Tensor<D>) -> Tensor<1> {
+/// How many entries of each atom in the code are not zero, `[p]`.
+fn uses<const D: usize>(code: Tensor<D>) -> Tensor<1> {
     let dims = code.dims();
     let (batch, atoms) = (dims[0], dims[1]);
     let places = dims[2..].iter().product();
     let active = code.not_equal_elem(0.0).float().reshape([batch, atoms, places]);
-    active.max_dim(2).max_dim(0).reshape([atoms])
+    active.sum_dim(2).sum_dim(0).reshape([atoms])
 }
 
 impl StepRecord {
     /// Reads the figures of a forward pass from the device in one transfer. The tensors in `extra` have one element.
     pub(crate) fn read<const D: usize>(objective: &Objective<D>, extra: Extra) -> Self {
         let Extra { error, dictionary_error, usage } = extra;
-        let active = objective.code.clone().inner().not_equal_elem(0.0).float().mean();
         let fit = objective.fit.clone().inner();
         // The fit is half the sum of squares of a datum; PSNR needs the mean of squares.
         let size = objective.reconstruction.dims()[1..].iter().product::<usize>() as f64;
         let error = error.unwrap_or_else(|| fit.clone() * (2.0 / size));
-        let mut figures = vec![objective.loss.clone().inner(), fit, error, active];
+        let mut figures = vec![objective.loss.clone().inner(), fit, error];
         let known = dictionary_error.is_some();
         figures.extend(dictionary_error);
-        if usage {
-            figures.push(used_atoms(objective.code.clone().inner()));
-        }
+        figures.push(uses(objective.code.clone().inner()));
         let figures: Vec<f64> = Tensor::cat(figures, 0).into_data().iter::<f64>().collect();
+        let uses = &figures[3 + usize::from(known)..];
+        let entries = objective.code.dims().iter().product::<usize>() as f64;
         Self {
             loss: figures[0],
             fit: figures[1],
             psnr: -10.0 * figures[2].log10(),
-            active: figures[3],
-            dictionary_error: known.then(|| figures[4]),
+            active: uses.iter().sum::<f64>() / entries,
+            dictionary_error: known.then(|| figures[3]),
             unused: None,
-            used: figures[4 + usize::from(known)..].iter().map(|used| *used > 0.0).collect(),
+            used: uses.iter().filter(|_| usage).map(|uses| *uses > 0.0).collect(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::aligned::{Aligned, zeros};
 use crate::conv::image::Image;
-use crate::conv::kernels::{ProximalStep, Synthesis};
+use crate::conv::kernels::{LinearAtoms, ProximalStep, Synthesis};
 use crate::conv::parallel::for_each;
 use crate::conv::pass::Pass;
 use crate::conv::state::{State, Workspace};
@@ -13,6 +13,7 @@ use crate::conv::tape::{ImageTape, RecordedLayers, SegmentStart};
 use crate::geometry::{Geometry, Strip};
 use crate::real::Real;
 use crate::sparse::Sparse;
+use crate::vector::{Negate, add};
 
 /// A layer of an image.
 #[derive(Clone, Copy)]
@@ -32,6 +33,8 @@ struct StripTask<'a, T> {
     k: usize,
     code: &'a mut Aligned<T>,
     previous: &'a mut [T],
+    /// The sum of all residuals, if atoms are linear.
+    total: &'a mut [T],
     workspace: &'a mut Workspace<T>,
     /// Receives `D z_{t+1}`.
     synthesis: &'a mut Aligned<T>,
@@ -125,6 +128,7 @@ impl<T: Real> Pass<T> {
         let mut tasks = Vec::with_capacity(self.strips.len());
         let mut rest = residual;
         let mut previous = state.dense_previous.iter_mut();
+        let mut totals = state.totals.iter_mut();
         for (k, (((code, workspace), synthesis), sparse)) in
             state.dense.iter_mut().zip(&mut state.workspaces).zip(new).zip(next).enumerate()
         {
@@ -132,7 +136,17 @@ impl<T: Real> Pass<T> {
             let (residual, later) = rest.split_at_mut(owned);
             rest = later;
             let previous = previous.next().map(|codes| &mut **codes).unwrap_or_default();
-            tasks.push(StripTask { k, code, previous, workspace, synthesis, sparse, residual });
+            let total = totals.next().map(|total| &mut **total).unwrap_or_default();
+            tasks.push(StripTask {
+                k,
+                code,
+                previous,
+                total,
+                workspace,
+                synthesis,
+                sparse,
+                residual,
+            });
         }
         let past = &*past;
         // The decoder follows the last layer.
@@ -141,7 +155,8 @@ impl<T: Real> Pass<T> {
             false => &self.banks.synthesis,
         };
         for_each(self.split_images, tasks, |task: StripTask<'_, T>| {
-            let StripTask { k, code, previous, workspace, synthesis, sparse, residual } = task;
+            let StripTask { k, code, previous, total, workspace, synthesis, sparse, residual } =
+                task;
             let Workspace { residual: window, scratch } = workspace;
             let strip = &self.strips[k];
             self.write_negative(strip, x, window);
@@ -153,17 +168,34 @@ impl<T: Real> Pass<T> {
             }
             residual.copy_from_slice(&window[..residual.len()]);
             let bases = self.bases(strip);
-            self.arch.dispatch(ProximalStep {
-                filters: self.banks.for_analysis(),
-                bases,
-                window,
-                step: self.step,
-                levels,
-                shrinkage: self.schedule.shrinkage,
-                momentum,
-                previous,
-                code,
-            });
+            let mut step = |atoms, window: &[T]| {
+                self.arch.dispatch(ProximalStep {
+                    filters: self.banks.for_analysis(),
+                    atoms,
+                    bases,
+                    window,
+                    step: self.step,
+                    levels,
+                    shrinkage: self.schedule.shrinkage,
+                    momentum,
+                    previous,
+                    code,
+                });
+            };
+            let mut linear_atoms = None;
+            if let Some(linear) = &self.linear {
+                let leaving = linear.leaving(t);
+                step(0..leaving.start, window);
+                let square = linear.square(t);
+                if square.is_some() || !leaving.is_empty() {
+                    add(self.arch, window, total);
+                    step(leaving, total);
+                }
+                linear_atoms =
+                    square.map(|square| LinearAtoms { square, total, factor: -self.step });
+            } else {
+                step(0..self.padded_atoms(), window);
+            }
             self.arch.dispatch(Synthesis {
                 arch: self.arch,
                 filters,
@@ -171,6 +203,7 @@ impl<T: Real> Pass<T> {
                 code,
                 sparse,
                 values,
+                linear: linear_atoms,
                 window: synthesis,
                 scratch,
             });
@@ -183,9 +216,7 @@ impl<T: Real> Pass<T> {
         let Geometry { channels, width, .. } = self.geometry;
         for (k, row) in window.chunks_exact_mut(width).enumerate() {
             let x = x.row(strip.top + k / channels, k % channels, channels, width);
-            for (to, from) in row.iter_mut().zip(x) {
-                *to = -*from;
-            }
+            self.arch.dispatch(Negate { from: x, to: row });
         }
     }
 

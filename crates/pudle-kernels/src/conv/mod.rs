@@ -9,6 +9,7 @@ mod filters;
 mod forward;
 mod image;
 mod kernels;
+mod linear;
 mod parallel;
 mod pass;
 mod shifts;

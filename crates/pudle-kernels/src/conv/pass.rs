@@ -5,6 +5,7 @@ use pulp::Arch;
 use crate::aligned::{Aligned, zeros};
 use crate::banks::Banks;
 use crate::conv::filters::Filters;
+use crate::conv::linear::Linear;
 use crate::encoder::Encoder;
 use crate::geometry::{Geometry, Strip};
 use crate::levels::Levels;
@@ -25,6 +26,8 @@ pub(crate) struct Pass<T> {
     pub step: T,
     pub levels: Levels<T>,
     pub schedule: Schedule,
+    /// Which atoms are linear in the first layers, if this is made use of.
+    pub linear: Option<Linear<T>>,
     /// Whether the strips of an image run side by side.
     pub split_images: bool,
     pub arch: Arch,
@@ -56,6 +59,7 @@ impl<T: Real> Pass<T> {
             step: encoder.step,
             levels,
             schedule: Schedule::new(unrolling),
+            linear: None,
             split_images: images < 2 * rayon::current_num_threads(),
             arch: Arch::new(),
             geometry,

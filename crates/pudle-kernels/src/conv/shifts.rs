@@ -1,6 +1,7 @@
 //! The mean over shifts of the grid of atoms.
 
 use crate::conv::image::{Image, rows_first};
+use crate::conv::linear::reordered;
 use crate::conv::pass::Pass;
 use crate::encoder::Encoder;
 use crate::geometry::Geometry;
@@ -36,7 +37,13 @@ pub fn conv_shifts<T: Real>(
     unrolling: Unrolling,
 ) -> Vec<T> {
     let ShiftWindows { starts, origin, size } = shifts;
-    let pass = Pass::new(geometry, encoder, unrolling, 1);
+    let pass = match reordered(&geometry, encoder, unrolling) {
+        Some((reordered, linear)) => {
+            let pass = Pass::new(geometry, reordered.encoder(), unrolling, 1);
+            Pass { linear: Some(linear), ..pass }
+        }
+        None => Pass::new(geometry, encoder, unrolling, 1),
+    };
     let whole = Geometry { height: extent[0], width: extent[1], ..geometry };
     let rows = rows_first(&whole, x);
     let mut sum = vec![T::ZERO; geometry.channels * size[0] * size[1]];

@@ -16,6 +16,8 @@ pub(crate) struct State<T> {
     pub dense_previous: Vec<Aligned<T>>,
     /// `D z_t`, then `D z_{t−1}` if layers extrapolate, and memory for the next one.
     pub syntheses: Vec<Vec<Aligned<T>>>,
+    /// Sums of the residuals of all layers before, if atoms are linear.
+    pub totals: Vec<Aligned<T>>,
     pub workspaces: Vec<Workspace<T>>,
     /// `z_t`.
     pub code: Vec<Sparse<T>>,
@@ -50,6 +52,7 @@ impl<T: Real> Pass<T> {
             dense: self.dense_codes(),
             dense_previous: if extrapolates { self.dense_codes() } else { Vec::new() },
             syntheses: (0..if extrapolates { 3 } else { 2 }).map(|_| self.windows()).collect(),
+            totals: if self.linear.is_some() { self.windows() } else { Vec::new() },
             workspaces: self
                 .windows()
                 .into_iter()
@@ -66,6 +69,7 @@ impl<T: Real> Pass<T> {
     /// Sets a state to that before layer 0.
     pub fn reset(&self, state: &mut State<T>) {
         state.dense.iter_mut().chain(&mut state.dense_previous).for_each(|code| code.fill(T::ZERO));
+        state.totals.iter_mut().for_each(|total| total.fill(T::ZERO));
         state.code = self.sparse_codes();
         state.previous =
             if state.dense_previous.is_empty() { Vec::new() } else { self.sparse_codes() };
@@ -106,6 +110,7 @@ impl<T: Real> Pass<T> {
                 code: dense,
                 sparse: &mut Sparse::new(self.padded_atoms()),
                 values: false,
+                linear: None,
                 window,
                 scratch,
             });

@@ -3,6 +3,7 @@
 mod common;
 mod conv;
 mod dense;
+mod linear;
 #[cfg(feature = "flex")]
 mod network;
 mod settings;

@@ -50,7 +50,7 @@ impl<T: Real> WithSimd for AnalysisBackward<'_, T> {
             patches.gather(simd, filters, bases, tile.active, residual, factor);
             tile.add_outer(simd, filters, patches, gradient);
             let codes = TileCodes { codes: u, support: code, number };
-            patches.synthesize(simd, filters, codes, index);
+            patches.synthesize(simd, filters, codes, index, false);
             patches.scatter(simd, filters, bases, tile.active, window);
         }
     }

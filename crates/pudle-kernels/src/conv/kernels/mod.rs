@@ -12,5 +12,5 @@ mod tile;
 pub(crate) use analysis_backward::AnalysisBackward;
 pub(crate) use proximal_step::ProximalStep;
 pub(crate) use scratch::Scratch;
-pub(crate) use synthesis::Synthesis;
+pub(crate) use synthesis::{LinearAtoms, Synthesis};
 pub(crate) use synthesis_backward::SynthesisBackward;

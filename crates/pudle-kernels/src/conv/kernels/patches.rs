@@ -7,7 +7,7 @@ use pulp::Simd;
 use crate::aligned::{Aligned, zeros};
 use crate::combine::combine;
 use crate::conv::filters::{Filters, PatchVector};
-use crate::product::{AT_ONCE, Factors, Places, product};
+use crate::product::{AT_ONCE, Factors, Places, panel, product, sums};
 use crate::real::Real;
 use crate::sparse::Sparse;
 
@@ -124,8 +124,30 @@ impl<T: Real> Patches<T> {
         }
     }
 
-    /// Writes the combinations of filters with the codes of the active positions. `index` is memory for
-    /// a support.
+    /// Writes the products of `factor · M` with the patches of a window, where `square` has a row of `M` for each tap.
+    #[inline(always)]
+    pub fn transform<S: Simd>(
+        &mut self,
+        simd: S,
+        square: &Filters<T>,
+        bases: &[usize],
+        window: &[T],
+        factor: T,
+    ) {
+        let mut start = 0;
+        while start < self.padded / T::lanes::<S>() {
+            let part = Transform { simd, square, window, factor, start };
+            start += match (self.padded / T::lanes::<S>() - start).min(panel::<S>()) {
+                4 => part.panel::<4>(bases, &mut self.numbers, self.padded),
+                3 => part.panel::<3>(bases, &mut self.numbers, self.padded),
+                2 => part.panel::<2>(bases, &mut self.numbers, self.padded),
+                _ => part.panel::<1>(bases, &mut self.numbers, self.padded),
+            };
+        }
+    }
+
+    /// Writes the combinations of filters with the codes of the active positions, or adds them if `add`. `index` is
+    /// memory for a support.
     ///
     /// Neighbours have most of their supports in common. So some positions are combined together, over the
     /// union of their supports: each filter is read once for all of them. The sums are the same to the bit,
@@ -137,6 +159,7 @@ impl<T: Real> Patches<T> {
         filters: &Filters<T>,
         tile: TileCodes<'_, T>,
         index: &mut [u32],
+        add: bool,
     ) {
         let positions = tile.codes.len() / filters.padded_atoms;
         let first = tile.number * TILE;
@@ -146,22 +169,25 @@ impl<T: Real> Patches<T> {
         for six in parts(0..positions, AT_ONCE) {
             let threes = || parts(six.clone(), AT_ONCE / 2);
             if cost(six.clone()) <= threes().map(cost).sum() {
-                self.combine_together(simd, filters, &tile, six, index);
+                self.combine_together(simd, filters, &tile, six, index, add);
                 continue;
             }
             for three in threes() {
                 if cost(three.clone()) <= three.clone().map(|i| cost(i..i + 1)).sum() {
-                    self.combine_together(simd, filters, &tile, three, index);
+                    self.combine_together(simd, filters, &tile, three, index, add);
                     continue;
                 }
                 for i in three {
-                    self.combine_alone(simd, filters, &tile, i, index);
+                    match add {
+                        true => self.combine_together(simd, filters, &tile, i..i + 1, index, add),
+                        false => self.combine_alone(simd, filters, &tile, i, index),
+                    }
                 }
             }
         }
     }
 
-    /// Combines filters over the union of the supports of these positions of a tile.
+    /// Combines filters over the union of the supports of these positions of a tile. Adds the combinations if `add`.
     #[inline(always)]
     fn combine_together<S: Simd>(
         &mut self,
@@ -170,6 +196,7 @@ impl<T: Real> Patches<T> {
         tile: &TileCodes<'_, T>,
         positions: Range<usize>,
         index: &mut [u32],
+        add: bool,
     ) {
         let first = tile.number * TILE;
         let count = tile.support.union(first + positions.start..first + positions.end, index);
@@ -183,7 +210,7 @@ impl<T: Real> Patches<T> {
             width: self.padded,
         };
         let patches = &mut self.numbers[positions.start * self.padded..];
-        product(simd, factors, patches, self.padded, false);
+        product(simd, factors, patches, self.padded, add);
     }
 
     /// Combines filters over the support of position `i` of a tile, if it has any.
@@ -201,6 +228,52 @@ impl<T: Real> Patches<T> {
             let row = &tile.codes[i * filters.padded_atoms..][..filters.padded_atoms];
             let patch = &mut self.numbers[i * self.padded..][..self.padded];
             combine(simd, &filters.rows, &index[..count], row, patch);
+        }
+    }
+}
+
+/// A part of [`Patches::transform`]: the vectors of a panel.
+struct Transform<'a, S, T> {
+    simd: S,
+    square: &'a Filters<T>,
+    window: &'a [T],
+    factor: T,
+    /// The first vector.
+    start: usize,
+}
+
+impl<S: Simd, T: Real> Transform<'_, S, T> {
+    /// `V` vectors of the products, at all positions. Returns `V`.
+    #[inline(always)]
+    fn panel<const V: usize>(&self, bases: &[usize], out: &mut [T], padded: usize) -> usize {
+        let (sixes, rest) = bases.as_chunks::<AT_ONCE>();
+        let mut rows = out.chunks_exact_mut(padded);
+        sixes.iter().for_each(|bases| self.block::<V, AT_ONCE>(bases, &mut rows));
+        rest.iter().for_each(|base| self.block::<V, 1>(&[*base], &mut rows));
+        V
+    }
+
+    /// The same at `N` positions, for the next `N` rows.
+    #[inline(always)]
+    fn block<'b, const V: usize, const N: usize>(
+        &self,
+        bases: &[usize; N],
+        rows: &mut impl Iterator<Item = &'b mut [T]>,
+    ) where
+        T: 'b,
+    {
+        let Filters { offsets, reach, taps, .. } = self.square;
+        let lanes = T::lanes::<S>();
+        let panel = &self.square.panels[self.start * lanes * taps..][..V * lanes * taps];
+        let terms = offsets.iter().copied().zip(T::vectors::<S>(panel).chunks(V));
+        let patches = bases.map(|base| &self.window[base..]);
+        let sums = sums::<T, S, V, N>(self.simd, patches, terms, *reach);
+        let (factor, zero) = (T::splat(self.simd, self.factor), T::splat(self.simd, T::ZERO));
+        for (sums, row) in sums.iter().zip(rows) {
+            let row = T::vectors_mut::<S>(row);
+            for v in 0..V {
+                row[self.start + v] = T::mul_add(self.simd, sums[v], factor, zero);
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The analysis of a residual, and the proximal gradient step.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use crate::conv::filters::Filters;
@@ -12,6 +14,8 @@ use crate::vector::shrink;
 /// position of a strip.
 pub(crate) struct ProximalStep<'a, T> {
     pub filters: &'a Filters<T>,
+    /// The atoms that take the step: whole blocks. The others keep their codes.
+    pub atoms: Range<usize>,
     /// Where the patch of each position starts in the window.
     pub bases: &'a [usize],
     /// Residual `r`.
@@ -29,33 +33,46 @@ pub(crate) struct ProximalStep<'a, T> {
     pub code: &'a mut [T],
 }
 
+/// The vectors of a panel that are worked on.
+#[derive(Clone, Copy)]
+struct Taps<'a, V> {
+    /// The panel, `width` vectors for each tap.
+    vectors: &'a [V],
+    width: usize,
+    /// The first vector.
+    start: usize,
+}
+
 impl<T: Real> WithSimd for ProximalStep<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let lanes = T::lanes::<S>();
-        let all = self.filters.padded_atoms / lanes;
-        let mut start = 0;
-        while start < all {
-            match (all - start).min(panel::<S>()) {
-                4 => self.panel::<S, 4>(simd, start * lanes),
-                3 => self.panel::<S, 3>(simd, start * lanes),
-                2 => self.panel::<S, 2>(simd, start * lanes),
-                _ => self.panel::<S, 1>(simd, start * lanes),
-            }
-            start += panel::<S>();
+        let (mut start, end) = (self.atoms.start / lanes, self.atoms.end / lanes);
+        while start < end {
+            // No more than to the end of the panel.
+            let rest = panel::<S>() - start % panel::<S>();
+            start += match (end - start).min(rest) {
+                4 => self.panel::<S, 4>(simd, start),
+                3 => self.panel::<S, 3>(simd, start),
+                2 => self.panel::<S, 2>(simd, start),
+                _ => self.panel::<S, 1>(simd, start),
+            };
         }
     }
 }
 
 impl<T: Real> ProximalStep<'_, T> {
-    /// `V` vectors of atoms from atom `first` on, at all positions.
+    /// `V` vectors of atoms of a panel, from vector `start` on, at all positions. Returns `V`.
     #[inline(always)]
-    fn panel<S: Simd, const V: usize>(&mut self, simd: S, first: usize) {
-        let width = V * T::lanes::<S>();
-        let taps = &self.filters.panels[first * self.filters.taps..][..width * self.filters.taps];
-        let taps = T::vectors::<S>(taps);
+    fn panel<S: Simd, const V: usize>(&mut self, simd: S, start: usize) -> usize {
+        let (lanes, Filters { taps, padded_atoms, panels, .. }) = (T::lanes::<S>(), self.filters);
+        let first = start / panel::<S>() * panel::<S>();
+        let width = panel::<S>().min(padded_atoms / lanes - first);
+        let panel = T::vectors::<S>(&panels[first * lanes * taps..][..width * lanes * taps]);
+        let taps = Taps { vectors: panel, width, start: start - first };
+        let first = start * lanes;
         let (tiles, rest) = self.bases.as_chunks::<AT_ONCE>();
         for (k, bases) in tiles.iter().enumerate() {
             self.block::<S, V, AT_ONCE>(simd, first, k * AT_ONCE, bases, taps);
@@ -68,6 +85,7 @@ impl<T: Real> ProximalStep<'_, T> {
         for (k, base) in ones.iter().enumerate() {
             self.block::<S, V, 1>(simd, first, done + threes.len() * 3 + k, &[*base], taps);
         }
+        V
     }
 
     /// `V` vectors of atoms from atom `first` on, at `N` positions from `position` on.
@@ -78,16 +96,17 @@ impl<T: Real> ProximalStep<'_, T> {
         first: usize,
         position: usize,
         bases: &[usize; N],
-        taps: &[T::Lanes<S>],
+        taps: Taps<'_, T::Lanes<S>>,
     ) {
         let Filters { offsets, reach, .. } = self.filters;
-        let terms = offsets.iter().copied().zip(taps.chunks(V));
+        let rows = taps.vectors.chunks_exact(taps.width).map(|row| &row[taps.start..]);
+        let terms = offsets.iter().copied().zip(rows);
         let mut patches = [self.window; N];
         for (patch, base) in patches.iter_mut().zip(bases) {
             *patch = &self.window[*base..];
         }
-        let sums = sums::<T, S, V, N>(simd, patches, terms, *reach);
         let width = V * T::lanes::<S>();
+        let sums = sums::<T, S, V, N>(simd, patches, terms, *reach);
         let descent = T::splat(simd, -self.step);
         let momentum = T::splat(simd, self.momentum);
         let levels = T::vectors::<S>(&self.levels[first..][..width]);

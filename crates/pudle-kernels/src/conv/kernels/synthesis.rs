@@ -8,6 +8,15 @@ use crate::conv::kernels::scratch::Scratch;
 use crate::real::Real;
 use crate::sparse::Sparse;
 
+/// Atoms that are linear so far, and have no codes: their part of a synthesis is `factor · M r`.
+pub(crate) struct LinearAtoms<'a, T> {
+    /// `M`, a filter for each tap of a patch.
+    pub square: &'a Filters<T>,
+    /// `r`, as a window.
+    pub total: &'a [T],
+    pub factor: T,
+}
+
 /// The synthesis `D z` of a strip's code, added up in a window. It also writes the code's support.
 pub(crate) struct Synthesis<'a, T> {
     pub arch: Arch,
@@ -20,6 +29,8 @@ pub(crate) struct Synthesis<'a, T> {
     pub sparse: &'a mut Sparse<T>,
     /// Whether `sparse` receives the values of the code too.
     pub values: bool,
+    /// Atoms without codes that are added.
+    pub linear: Option<LinearAtoms<'a, T>>,
     /// Receives `D z`. What it holds is overwritten.
     pub window: &'a mut [T],
     pub scratch: &'a mut Scratch<T>,
@@ -30,7 +41,7 @@ impl<T: Real> WithSimd for Synthesis<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { arch, filters, bases, code, sparse, values, window, scratch } = self;
+        let Self { arch, filters, bases, code, sparse, values, linear, window, scratch } = self;
         let Scratch { patches, index, values: buffer, .. } = scratch;
         window.fill(T::ZERO);
         sparse.clear();
@@ -46,8 +57,12 @@ impl<T: Real> WithSimd for Synthesis<'_, T> {
                     sparse.push_values(arch, number * TILE + i, row, buffer);
                 }
             }
+            if let Some(LinearAtoms { square, total, factor }) = &linear {
+                patches.transform(simd, square, bases, total, *factor);
+                active = u32::MAX;
+            }
             let tile = TileCodes { codes, support: sparse, number };
-            patches.synthesize(simd, filters, tile, index);
+            patches.synthesize(simd, filters, tile, index, linear.is_some());
             patches.scatter(simd, filters, bases, active, window);
         }
     }
