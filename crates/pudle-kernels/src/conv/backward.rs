@@ -19,7 +19,7 @@ use pulp::Arch;
 use crate::aligned::{Aligned, zeros};
 use crate::banks::Banks;
 use crate::conv::image::Image;
-use crate::conv::kernels::{AnalysisBackward, Scratch, SynthesisBackward};
+use crate::conv::kernels::{AnalysisBackward, BackwardScratch, SynthesisBackward};
 use crate::conv::parallel::for_each;
 use crate::conv::pass::Pass;
 use crate::conv::state::State;
@@ -62,7 +62,7 @@ struct StripState<T> {
     /// The window of `w_t`.
     window: Aligned<T>,
     data: Vec<T>,
-    scratch: Scratch<T>,
+    scratch: BackwardScratch<T>,
 }
 
 impl<T: Real> StripState<T> {
@@ -178,7 +178,7 @@ impl<T: Real> Pass<T> {
             step: 0.0,
             window: zeros(strip.window * self.geometry.pitch()),
             data: Vec::new(),
-            scratch: Scratch::new(&self.banks.synthesis),
+            scratch: BackwardScratch::new(&self.banks.synthesis),
         }
     }
 

@@ -11,6 +11,19 @@ pub(crate) fn for_each<I: Send>(parallel: bool, items: Vec<I>, task: impl Fn(I) 
     }
 }
 
+/// The results of `make` for each item, side by side if `parallel`.
+pub(crate) fn map_each<I: Sync, R: Send>(
+    parallel: bool,
+    items: &[I],
+    make: impl Fn(&I) -> R + Sync + Send,
+) -> Vec<R> {
+    if parallel && items.len() > 1 {
+        items.par_iter().with_max_len(1).map(make).collect()
+    } else {
+        items.iter().map(make).collect()
+    }
+}
+
 /// The most groups that the images of a batch are divided into. The images of a group run one after the
 /// other, in the same memory.
 const GROUPS: usize = 16;

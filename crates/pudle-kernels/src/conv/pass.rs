@@ -6,6 +6,7 @@ use crate::aligned::{Aligned, zeros};
 use crate::banks::Banks;
 use crate::conv::filters::Filters;
 use crate::conv::linear::Linear;
+use crate::conv::parallel::map_each;
 use crate::encoder::Encoder;
 use crate::geometry::{Geometry, Strip};
 use crate::levels::Levels;
@@ -81,15 +82,20 @@ impl<T: Real> Pass<T> {
         &self.bases[..self.positions(strip)]
     }
 
+    /// The results of `make` for all strips. Threads that work on strips also lay out their memory.
+    pub fn each_strip<R: Send>(&self, make: impl Fn(&Strip) -> R + Send + Sync) -> Vec<R> {
+        map_each(self.split_images, &self.strips, make)
+    }
+
     /// Zeros for the windows of all strips.
     pub fn windows(&self) -> Vec<Aligned<T>> {
-        self.strips.iter().map(|strip| zeros(strip.window * self.geometry.pitch())).collect()
+        self.each_strip(|strip| zeros(strip.window * self.geometry.pitch()))
     }
 
     /// Zeros for a code of all strips, `[positions, padded atoms]` each.
     pub fn dense_codes(&self) -> Vec<Aligned<T>> {
         let padded = self.padded_atoms();
-        self.strips.iter().map(|strip| zeros(self.positions(strip) * padded)).collect()
+        self.each_strip(|strip| zeros(self.positions(strip) * padded))
     }
 
     /// A code of all strips without support.

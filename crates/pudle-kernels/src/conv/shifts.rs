@@ -47,16 +47,18 @@ pub fn conv_shifts<T: Real>(
     let whole = Geometry { height: extent[0], width: extent[1], ..geometry };
     let rows = rows_first(&whole, x);
     let mut sum = vec![T::ZERO; geometry.channels * size[0] * size[1]];
-    let mut state = pass.start();
     // On a thread of the pool: a caller outside it would be woken after every layer.
     rayon::scope(|_| {
-        for start in starts {
+        let mut state = pass.start();
+        for (k, start) in starts.iter().enumerate() {
             let part = Image {
                 numbers: &rows,
                 pitch: whole.pitch(),
                 start: start[0] * whole.pitch() + start[1],
             };
-            pass.reset(&mut state);
+            if k > 0 {
+                pass.reset(&mut state);
+            }
             pass.run(&mut state, part, 0, 0..unrolling.layers, None);
             let [down, across] = [origin[0] - start[0], origin[1] - start[1]];
             pass.decode(&state, |top, rows| {

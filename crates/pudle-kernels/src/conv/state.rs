@@ -1,6 +1,6 @@
 //! The state of an image between two layers.
 
-use crate::aligned::Aligned;
+use crate::aligned::{Aligned, zeros};
 use crate::conv::kernels::{Scratch, Synthesis};
 use crate::conv::parallel::for_each;
 use crate::conv::pass::Pass;
@@ -53,14 +53,10 @@ impl<T: Real> Pass<T> {
             dense_previous: if extrapolates { self.dense_codes() } else { Vec::new() },
             syntheses: (0..if extrapolates { 3 } else { 2 }).map(|_| self.windows()).collect(),
             totals: if self.linear.is_some() { self.windows() } else { Vec::new() },
-            workspaces: self
-                .windows()
-                .into_iter()
-                .map(|residual| Workspace {
-                    residual,
-                    scratch: Scratch::new(&self.banks.synthesis),
-                })
-                .collect(),
+            workspaces: self.each_strip(|strip| Workspace {
+                residual: zeros(strip.window * self.geometry.pitch()),
+                scratch: Scratch::new(&self.banks.synthesis),
+            }),
             code: self.sparse_codes(),
             previous: if extrapolates { self.sparse_codes() } else { Vec::new() },
         }

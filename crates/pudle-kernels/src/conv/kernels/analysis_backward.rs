@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 
 use crate::conv::filters::Filters;
 use crate::conv::kernels::patches::{TILE, TileCodes};
-use crate::conv::kernels::scratch::Scratch;
+use crate::conv::kernels::scratch::BackwardScratch;
 use crate::real::Real;
 use crate::sparse::Sparse;
 
@@ -26,7 +26,7 @@ pub(crate) struct AnalysisBackward<'a, T> {
     pub gradient: &'a mut [T],
     /// Receives `D u`. What it holds is overwritten.
     pub window: &'a mut [T],
-    pub scratch: &'a mut Scratch<T>,
+    pub scratch: &'a mut BackwardScratch<T>,
 }
 
 impl<T: Real> WithSimd for AnalysisBackward<'_, T> {
@@ -35,7 +35,7 @@ impl<T: Real> WithSimd for AnalysisBackward<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { filters, bases, code, u, residual, factor, gradient, window, scratch } = self;
-        let Scratch { patches, tile, index, .. } = scratch;
+        let BackwardScratch { patches, tile, index, .. } = scratch;
         window.fill(T::ZERO);
         for (number, bases) in bases.chunks(TILE).enumerate() {
             let first = number * TILE;

@@ -11,6 +11,6 @@ mod tile;
 
 pub(crate) use analysis_backward::AnalysisBackward;
 pub(crate) use proximal_step::ProximalStep;
-pub(crate) use scratch::Scratch;
+pub(crate) use scratch::{BackwardScratch, Scratch};
 pub(crate) use synthesis::{LinearAtoms, Synthesis};
 pub(crate) use synthesis_backward::SynthesisBackward;

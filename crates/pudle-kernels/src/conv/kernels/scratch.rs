@@ -8,8 +8,29 @@ use crate::conv::kernels::tile::Tile;
 use crate::real::Real;
 use crate::sparse::Sparse;
 
-/// Memory that the kernels of a strip work in.
+/// Memory that the synthesis of a strip works in.
 pub(crate) struct Scratch<T> {
+    pub(super) patches: Patches<T>,
+    /// Support of a position's code.
+    pub(super) index: Vec<u32>,
+    /// Values of a position's code.
+    pub(super) values: Vec<T>,
+}
+
+impl<T: Real> Scratch<T> {
+    /// Memory for filters of this shape.
+    pub fn new(filters: &Filters<T>) -> Self {
+        let code = Sparse::<T>::new(filters.padded_atoms);
+        Self {
+            patches: Patches::new(filters),
+            index: code.index_buffer(),
+            values: code.value_buffer(),
+        }
+    }
+}
+
+/// Memory that the backward pass of a strip works in.
+pub(crate) struct BackwardScratch<T> {
     pub(super) patches: Patches<T>,
     pub(super) tile: Tile<T>,
     pub(super) chosen: ChosenAtoms<T>,
@@ -21,14 +42,11 @@ pub(crate) struct Scratch<T> {
     pub(super) products: Aligned<T>,
     /// Support of a position's code.
     pub(super) index: Vec<u32>,
-    /// Values of a position's code.
-    pub(super) values: Vec<T>,
 }
 
-impl<T: Real> Scratch<T> {
+impl<T: Real> BackwardScratch<T> {
     /// Memory for filters of this shape.
     pub fn new(filters: &Filters<T>) -> Self {
-        let code = Sparse::<T>::new(filters.padded_atoms);
         let codes = || zeros(TILE * filters.padded_atoms);
         Self {
             patches: Patches::new(filters),
@@ -37,8 +55,7 @@ impl<T: Real> Scratch<T> {
             codes: codes(),
             previous: codes(),
             products: codes(),
-            index: code.index_buffer(),
-            values: code.value_buffer(),
+            index: Sparse::<T>::new(filters.padded_atoms).index_buffer(),
         }
     }
 }

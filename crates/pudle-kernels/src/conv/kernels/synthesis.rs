@@ -42,7 +42,7 @@ impl<T: Real> WithSimd for Synthesis<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { arch, filters, bases, code, sparse, values, linear, window, scratch } = self;
-        let Scratch { patches, index, values: buffer, .. } = scratch;
+        let Scratch { patches, index, values: buffer } = scratch;
         window.fill(T::ZERO);
         sparse.clear();
         for (number, bases) in bases.chunks(TILE).enumerate() {

@@ -6,7 +6,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use crate::conv::filters::Filters;
 use crate::conv::kernels::patches::TILE;
-use crate::conv::kernels::scratch::Scratch;
+use crate::conv::kernels::scratch::BackwardScratch;
 use crate::real::Real;
 use crate::sparse::Sparse;
 
@@ -43,7 +43,7 @@ pub(crate) struct SynthesisBackward<'a, T> {
     /// Loses `Σ u sign(z_t)` with the new `u` of each atom: receives the gradient in the level that made
     /// `z_t`. Empty if it is not wanted.
     pub levels: &'a mut [T],
-    pub scratch: &'a mut Scratch<T>,
+    pub scratch: &'a mut BackwardScratch<T>,
 }
 
 impl<T: Real> WithSimd for SynthesisBackward<'_, T> {
@@ -58,7 +58,7 @@ impl<T: Real> WithSimd for SynthesisBackward<'_, T> {
         self.scratch.chosen.choose([Some(self.code), self.previous]);
         for (number, bases) in self.bases.chunks(TILE).enumerate() {
             self.read_codes(simd, number * TILE..number * TILE + bases.len(), &mut starts);
-            let Scratch { patches, tile, chosen, products, .. } = &mut *self.scratch;
+            let BackwardScratch { patches, tile, chosen, products, .. } = &mut *self.scratch;
             let dense = filters.dense(tile.count(), bases.len());
             patches.gather(simd, filters, bases, tile.active, self.window, T::ONE);
             if dense || !wanted {
@@ -86,7 +86,7 @@ impl<T: Real> SynthesisBackward<'_, T> {
     #[inline(always)]
     fn read_codes<S: Simd>(&mut self, simd: S, positions: Range<usize>, starts: &mut [usize; 2]) {
         let padded = self.filters.padded_atoms;
-        let Scratch { tile, codes, previous: previous_codes, .. } = &mut *self.scratch;
+        let BackwardScratch { tile, codes, previous: previous_codes, .. } = &mut *self.scratch;
         let zero = T::splat(simd, T::ZERO);
         let factor = T::splat(simd, self.factor * (T::ONE + self.momentum));
         let length = positions.len() * padded;
@@ -115,7 +115,7 @@ impl<T: Real> SynthesisBackward<'_, T> {
     /// The new `u` and `v` of a tile, in the range `entries` of both.
     #[inline(always)]
     fn update<S: Simd>(&mut self, simd: S, entries: Range<usize>) {
-        let Scratch { codes, previous, products, .. } = &*self.scratch;
+        let BackwardScratch { codes, previous, products, .. } = &*self.scratch;
         let u = T::vectors_mut::<S>(&mut self.u[entries.clone()]);
         let (step, one) = (T::splat(simd, -self.step), T::splat(simd, T::ONE + self.momentum));
         let zero = T::splat(simd, T::ZERO);
