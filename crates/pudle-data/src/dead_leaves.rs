@@ -1,6 +1,7 @@
 //! Dead leaves: random pictures with the statistics of natural ones.
 
 use std::f32::consts::TAU;
+use std::ops::Range;
 use std::sync::Arc;
 
 use pudle_core::RangeError;
@@ -95,6 +96,8 @@ struct Canvas {
     image: Image,
     /// The transparency that is left of each pixel.
     open: Vec<f32>,
+    /// The columns of each row beyond which no pixel is open.
+    columns: Vec<Range<usize>>,
     uncovered: usize,
 }
 
@@ -135,6 +138,7 @@ impl DeadLeaves {
         let mut canvas = Canvas {
             image: Image::from_fn(c.channels, c.height, c.width, |_, _, _| 0.0),
             open: vec![1.0; c.height * c.width],
+            columns: vec![0..c.width; c.height],
             uncovered: c.height * c.width,
         };
         for _ in 0..self.most_leaves() {
@@ -195,10 +199,16 @@ impl Canvas {
             low..((middle + reach).floor() + 1.0).clamp(0.0, side as f32) as usize
         };
         for y in span(leaf.y, reach, height) {
+            let columns = &mut self.columns[y];
+            if columns.is_empty() {
+                continue;
+            }
+            let row = &mut self.open[y * width..][..width];
             let dy = y as f32 - leaf.y;
             let half = (reach * reach - dy * dy).max(0.0).sqrt();
-            for x in span(leaf.x, half, width) {
-                let open = &mut self.open[y * width + x];
+            let reached = span(leaf.x, half, width);
+            for x in reached.start.max(columns.start)..reached.end.min(columns.end) {
+                let open = &mut row[x];
                 if *open <= OPAQUE {
                     continue;
                 }
@@ -214,6 +224,12 @@ impl Canvas {
                 if *open <= OPAQUE {
                     self.uncovered -= 1;
                 }
+            }
+            while columns.start < columns.end && row[columns.start] <= OPAQUE {
+                columns.start += 1;
+            }
+            while columns.start < columns.end && row[columns.end - 1] <= OPAQUE {
+                columns.end -= 1;
             }
         }
     }
