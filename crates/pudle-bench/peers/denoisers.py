@@ -1,11 +1,11 @@
-"""Denoisers beside BM3D, and beside PyTorch running the same weights, on the same noisy pictures.
+"""Denoisers beside PyTorch running the same weights, on the same noisy pictures.
 
     python3 -m venv /tmp/peers && /tmp/peers/bin/pip install -r crates/pudle-bench/peers/requirements.txt
-    /tmp/peers/bin/python crates/pudle-bench/peers/denoisers.py --images BSD68 --sigma 15,25,50
+    /tmp/peers/bin/python crates/pudle-bench/peers/denoisers.py --images BSD68
 
-`pudle evaluate --save` writes the noisy pictures and its estimates; BM3D (from PyPI) is given the same numbers. `--torch` also
-runs each checkpoint's network in PyTorch on every `--torch-every`-th picture, in one pass and with all shifts, in turn with ours,
-checks that the estimates agree, and prints the ratio of times. Printed as Markdown.
+`pudle evaluate --save` writes the noisy pictures and its estimates. PyTorch runs the network of the checkpoint on every
+`--every`-th picture, in one pass and with all shifts, in turn with ours. The script checks that the estimates agree, and prints
+the ratio of times as Markdown. `bm3d.py` compares with BM3D.
 """
 
 import argparse
@@ -24,13 +24,9 @@ from safetensors.numpy import load_file
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
-def psnr(estimate, clean):
-    return -10 * np.log10(np.mean((estimate.astype(np.float64) - clean) ** 2))
-
-
-def evaluate(args, checkpoint, sigma, shifts, images, folder, *more):
-    command = [args.pudle, "evaluate", "--checkpoint", checkpoint, "--images", images, "--sigma", f"{sigma:g}",
-               "--shifts", str(shifts), "--json", "--save", folder, *more]
+def evaluate(args, checkpoint, sigma, shifts, folder):
+    command = [args.pudle, "evaluate", "--checkpoint", checkpoint, "--images", args.images, "--sigma", f"{sigma:g}",
+               "--shifts", str(shifts), "--same-lambda", "--json", "--save", folder]
     env = {**os.environ, "RAYON_NUM_THREADS": str(args.threads)}
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     if done.returncode:
@@ -40,21 +36,6 @@ def evaluate(args, checkpoint, sigma, shifts, images, folder, *more):
 
 def saved(folder, sigma):
     return sorted(pathlib.Path(folder, f"sigma-{sigma:g}").rglob("*.safetensors"))
-
-
-def bm3d_score(folder, sigma):
-    import bm3d
-
-    scores, seconds = [], 0.0
-    for path in saved(folder, sigma):
-        picture = load_file(path)
-        noisy = np.ascontiguousarray(picture["noisy"].transpose(1, 2, 0).astype(np.float64))
-        began = time.perf_counter()
-        estimate = bm3d.bm3d(noisy.squeeze(), sigma_psd=sigma / 255)
-        seconds += time.perf_counter() - began
-        estimate = np.clip(estimate.reshape(noisy.shape).transpose(2, 0, 1), 0, 1)
-        scores.append(psnr(estimate, picture["clean"]))
-    return np.mean(scores), seconds / len(scores)
 
 
 class Network:
@@ -130,23 +111,27 @@ class Network:
             return estimate.clamp(0, 1)[0].numpy()
 
 
+def subset(images, every, folder):
+    """A folder with every so many pictures of another one."""
+    paths = sorted(p for p in pathlib.Path(images).iterdir() if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
+    chosen = pathlib.Path(folder, "subset")
+    chosen.mkdir()
+    for path in paths[::every]:
+        (chosen / path.name).symlink_to(path.resolve())
+    return str(chosen)
+
+
 def beside_torch(args, checkpoint, sigma, folder):
     """Rows of times: PyTorch, ours, ratio, and the largest difference of the estimates."""
     import torch
 
     torch.set_num_threads(args.threads)
-    paths = sorted(p for p in pathlib.Path(args.images).iterdir() if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
-    subset = pathlib.Path(folder, "subset")
-    subset.mkdir(exist_ok=True)
-    for path in paths[:: args.torch_every]:
-        if not (subset / path.name).exists():
-            (subset / path.name).symlink_to(path.resolve())
     network = Network(checkpoint, sigma)
     for name, shifts in (("one pass", "1"), ("all shifts", "all")):
         ours, theirs, apart = [], [], 0.0
         for _ in range(args.rounds):
             out = tempfile.mkdtemp(dir=folder)
-            scores = evaluate(args, checkpoint, sigma, shifts, str(subset), out, "--same-lambda")["images"]
+            scores = evaluate(args, checkpoint, sigma, shifts, out)["images"]
             # The first picture also starts the threads, as the small picture below does for PyTorch.
             ours.append(np.mean([score["seconds"] for score in scores[1:]]))
             spent, files = 0.0, saved(out, sigma)
@@ -170,33 +155,18 @@ def main():
     parser.add_argument("--pudle", default="target/release/pudle", help="the pudle binary")
     parser.add_argument("--images", required=True, help="folder of clean pictures")
     parser.add_argument("--checkpoint", action="append", help="name or folder; all that ship for grey pictures by default")
-    parser.add_argument("--sigma", default="15,25,50", type=lambda text: [float(s) for s in text.split(",")])
-    parser.add_argument("--shifts", default="all", help="shifts that ours averages")
-    parser.add_argument("--no-bm3d", action="store_true")
-    parser.add_argument("--torch", action="store_true", help="times beside PyTorch at the second level")
-    parser.add_argument("--torch-every", type=int, default=8)
+    parser.add_argument("--sigma", default=25.0, type=float)
+    parser.add_argument("--every", type=int, default=12, help="takes every so many pictures")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    ships = [name for name in ("denoise-published", "denoise-gray-sigma25", "denoise-gray") if (ROOT / "checkpoints" / name).exists()]
-    checkpoints = args.checkpoint or ships
+    ships = ("denoise-published", "denoise-gray-sigma25", "denoise-gray")
+    print("| checkpoint | PyTorch, ms | Pudle, ms | ratio | largest difference |")
+    print("| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
-        if not args.torch:
-            print("| sigma | " + " | ".join(["noisy"] + ([] if args.no_bm3d else ["BM3D"]) + checkpoints) + " |")
-            print("| --- " * (2 + (not args.no_bm3d) + len(checkpoints)) + "|")
-            for sigma in args.sigma:
-                results = [evaluate(args, c, sigma, args.shifts, args.images, folder) for c in checkpoints]
-                cells = [f"{results[0]['mean_noisy_psnr']:.2f}"]
-                if not args.no_bm3d:
-                    score, seconds = bm3d_score(folder, sigma)
-                    cells.append(f"{score:.2f} ({seconds:.1f} s)")
-                cells += [f"{r['mean_psnr']:.2f} ({r['mean_seconds']:.2f} s)" for r in results]
-                print(f"| {sigma:g} | " + " | ".join(cells) + " |", flush=True)
-            return
-        print("| checkpoint | PyTorch, ms | Pudle, ms | ratio | largest difference |")
-        print("| --- | --- | --- | --- | --- |")
-        for checkpoint in checkpoints:
-            beside_torch(args, checkpoint, args.sigma[min(1, len(args.sigma) - 1)], folder)
+        args.images = subset(args.images, args.every, folder)
+        for checkpoint in args.checkpoint or ships:
+            beside_torch(args, checkpoint, args.sigma, folder)
 
 
 if __name__ == "__main__":
