@@ -17,6 +17,7 @@ mod export;
 mod failure;
 mod import;
 mod matrix;
+mod memory;
 mod recording;
 mod select;
 mod sharing;
@@ -82,6 +83,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    memory::keep_freed();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"))
         .format(|buffer, record| {
             use std::io::Write;

@@ -224,7 +224,7 @@ impl Denoiser {
             (model, 1) if model > 1 => estimate.mean_dim(1),
             _ => estimate,
         };
-        let data: Vec<f32> = estimate.into_data().iter::<f32>().collect();
+        let data = estimate.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted");
         self.check_estimate(noisy, &data)?;
         Ok(Image::new(channels, height, width, data)?)
     }
