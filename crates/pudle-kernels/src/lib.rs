@@ -67,6 +67,8 @@ mod vector;
 pub use banks::{Banks, Tying};
 pub use conv::{ConvTape, ShiftWindows, conv_forward, conv_shifts};
 pub use dense::{DenseTape, dense_forward};
+#[doc(hidden)]
+pub use dense::{Form as DenseForm, dense_forward_in};
 pub use encoder::{Encoder, Gradients, Output, Wanted};
 pub use geometry::Geometry;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

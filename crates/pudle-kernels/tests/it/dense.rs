@@ -2,8 +2,10 @@
 
 use crate::common::{Draw, assert_differences, cast, distance, seeds, unrolled};
 use pudle_kernels::{
-    Banks, Encoder, Extrapolation, Real, Shrinkage, Unrolling, Wanted, dense_forward,
+    Banks, DenseForm, Encoder, Extrapolation, Real, Shrinkage, Unrolling, Wanted, dense_forward_in,
 };
+
+const FORMS: [DenseForm; 2] = [DenseForm::Gram, DenseForm::Residual];
 
 #[derive(Clone)]
 struct Problem {
@@ -106,9 +108,13 @@ fn forward_is_naive<T: Real>(seed: u64, tolerance: f64) {
         levels: &levels,
         level_shape: problem.level_shape,
     };
-    let (output, _) = dense_forward(problem.dim, &x, encoder, problem.unrolling, false);
-    assert!(distance(output.code(), &cast(&code)) < tolerance, "seed {seed}: code");
-    assert!(distance(output.reconstruction(), &cast(&data)) < tolerance, "seed {seed}: data");
+    for form in FORMS {
+        let unrolling = problem.unrolling;
+        let (output, _) = dense_forward_in(form, problem.dim, &x, encoder, unrolling, false);
+        let what = format!("seed {seed}, {form:?}");
+        assert!(distance(output.code(), &cast(&code)) < tolerance, "{what}: code");
+        assert!(distance(output.reconstruction(), &cast(&data)) < tolerance, "{what}: data");
+    }
 }
 
 #[test]
@@ -125,12 +131,11 @@ fn forward_equals_plain_loops_in_single_precision() {
     }
 }
 
-#[test]
-fn gradients_equal_finite_differences() {
+fn gradients_are_finite_differences(form: DenseForm) {
     for seed in seeds(100..180) {
         let problem = Problem::draw(seed);
-        let (output, tape) =
-            dense_forward(problem.dim, &problem.x, problem.encoder(), problem.unrolling, true);
+        let Problem { dim, x, unrolling, .. } = &problem;
+        let (output, tape) = dense_forward_in(form, *dim, x, problem.encoder(), *unrolling, true);
         let error: Vec<f64> =
             output.reconstruction().iter().zip(&problem.target).map(|(a, b)| a - b).collect();
         let wanted = Wanted { data: true, encoder: true };
@@ -142,7 +147,7 @@ fn gradients_equal_finite_differences() {
                 of(&mut moved)[k] += change;
                 moved.loss(&problem)
             };
-            let what = format!("seed {seed}, {name}, {:?}", problem.unrolling);
+            let what = format!("seed {seed}, {form:?}, {name}, {unrolling:?}");
             assert_differences(&mut draw, given, loss, what);
         };
         check("atoms", &gradients.banks.synthesis, &|p| &mut p.d);
@@ -155,14 +160,27 @@ fn gradients_equal_finite_differences() {
 }
 
 #[test]
+fn gradients_in_gram_form_equal_finite_differences() {
+    gradients_are_finite_differences(DenseForm::Gram);
+}
+
+#[test]
+fn gradients_in_residual_form_equal_finite_differences() {
+    gradients_are_finite_differences(DenseForm::Residual);
+}
+
+#[test]
 fn numbers_that_overflow_are_no_panic() {
     for seed in seeds(0..40) {
         let mut problem = Problem::draw(seed);
         problem.step = 1e200;
         problem.x[0] = [f64::INFINITY, f64::NAN, 1e300][seed as usize % 3];
         let Problem { dim, x, unrolling, .. } = &problem;
-        let (output, tape) = dense_forward(*dim, x, problem.encoder(), *unrolling, true);
-        let wanted = Wanted { data: true, encoder: true };
-        tape.unwrap().backward(output.reconstruction(), Some(output.code()), wanted);
+        for form in FORMS {
+            let (output, tape) =
+                dense_forward_in(form, *dim, x, problem.encoder(), *unrolling, true);
+            let wanted = Wanted { data: true, encoder: true };
+            tape.unwrap().backward(output.reconstruction(), Some(output.code()), wanted);
+        }
     }
 }
