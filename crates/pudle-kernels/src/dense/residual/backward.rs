@@ -3,14 +3,20 @@
 use rayon::prelude::*;
 
 use crate::banks::Banks;
-use crate::dense::adjoint::Layer;
-use crate::dense::pass::DatumTape;
+use crate::dense::adjoint::{Adjoint, Layer};
+use crate::dense::pass::{DatumTape, Pass};
 use crate::dense::residual::batch::ResidualTape;
-use crate::dense::residual::datum::Datum;
+use crate::dense::residual::gradients::{
+    DecoderPanel, ImagePanel, LayerCodes, OuterPanel, PanelSums,
+};
+use crate::dense::residual::lists::AtomLists;
 use crate::dense::residual::matrix::{panels_of_task, rows_of_task, transpose, width};
-use crate::dense::residual::panel::{DecoderPanel, LayerPanel, Panel, PanelSums};
+use crate::dense::residual::panel::Panel;
 use crate::encoder::{Gradients, Wanted};
 use crate::real::Real;
+
+/// How many layers' outer products are added together.
+const LAYERS: usize = 16;
 
 impl<T: Real> ResidualTape<T> {
     /// [`DenseTape::backward`](crate::DenseTape::backward).
@@ -23,9 +29,9 @@ impl<T: Real> ResidualTape<T> {
         let mut levels = vec![T::ZERO; pass.levels.len()];
         for (k, tapes) in self.groups.iter().enumerate() {
             let first = k * pass.form.group;
-            let data = self.group_backward(first, tapes, error, code_error, wanted, &mut sums);
-            for (i, datum) in data.iter().enumerate() {
-                pass.levels.reduce(&datum.levels, first + i, &mut levels);
+            let rows = self.group_backward(first, tapes, error, code_error, wanted, &mut sums);
+            for (i, rows) in rows.iter().enumerate() {
+                pass.levels.reduce(rows, first + i, &mut levels);
             }
         }
         let step = sums.iter().map(|sums| sums.step).sum();
@@ -37,8 +43,8 @@ impl<T: Real> ResidualTape<T> {
         }
     }
 
-    /// Takes a group of data, from number `first` on, back through the decoder and the layers. The sums
-    /// over panels are added to `sums`, and those of a datum are returned.
+    /// Takes a group of data, from number `first` on, back through the decoder and the layers. Adds to the
+    /// sums of the panels, and returns the gradient of the levels of each datum, `[T or 1, padded p]`.
     fn group_backward(
         &self,
         first: usize,
@@ -47,75 +53,84 @@ impl<T: Real> ResidualTape<T> {
         code_error: Option<&[T]>,
         wanted: Wanted,
         sums: &mut [PanelSums<T>],
-    ) -> Vec<Datum<T>> {
+    ) -> Vec<Vec<T>> {
         let pass = &self.pass;
-        let (at_once, step, x) = (rows_of_task(pass.padded), pass.step, &pass.form.x[..]);
+        let Pass { dim, atoms, padded, step, arch, .. } = *pass;
+        let at_once = rows_of_task(padded);
+        let part = first * dim..(first + tapes.len()) * dim;
+        let (error, x) = (&error[part.clone()], &pass.form.x[part]);
         let rows = if wanted.encoder { pass.levels.layers() } else { 0 };
-        let mut data: Vec<Datum<T>> = tapes
-            .par_iter()
-            .with_min_len(at_once)
-            .map(|tape| Datum::new(&tape.code, pass.padded, rows))
-            .collect();
-        self.over_panels(&mut data, sums, |panel, data, sums| {
-            pass.arch.dispatch(DecoderPanel { panel, data, error, first, sums });
+        let mut levels = vec![vec![T::ZERO; rows * padded]; tapes.len()];
+        let mut data: Vec<Adjoint<T>> =
+            (tapes.par_iter().with_min_len(at_once)).map(|_| Adjoint::new(&[], padded)).collect();
+
+        for (datum, tape) in data.iter_mut().zip(tapes) {
+            datum.enter_decoder(&tape.code);
+        }
+        let points = AtomLists::new(padded, data.iter().map(|d| (d.union.get(), &d.point[..])));
+        self.over_panels(sums, points.len(), |panel, sums| {
+            arch.dispatch(DecoderPanel { panel, error, points: &points, sums });
         });
         if pass.schedule.recorded == 0 {
-            return data;
+            return levels;
         }
-        data.par_iter_mut().enumerate().with_min_len(at_once).for_each(|(i, datum)| {
-            let direct = code_error.map(|error| &error[(first + i) * pass.atoms..][..pass.atoms]);
-            datum.gather(sums.iter().map(|sums| &sums.images[..]));
-            datum.adjoint.leave_decoder(direct);
-        });
-        let mut forward = None;
+        set_images(&mut data, &points, sums);
+        for (i, datum) in data.iter_mut().enumerate() {
+            datum.leave_decoder(code_error.map(|error| &error[(first + i) * atoms..][..atoms]));
+        }
+
+        let (mut forward, mut layers) = (None, Vec::new());
         for (k, segment) in pass.schedule.segments().into_iter().enumerate().rev() {
             let recomputed = pass.schedule.recompute.then(|| {
                 let forward = forward.get_or_insert_with(|| pass.start(tapes.len()));
                 pass.recompute(forward, first, tapes, k)
             });
             for t in segment.clone().rev() {
-                data.par_iter_mut().enumerate().with_min_len(at_once).for_each(|(i, datum)| {
+                let states = data.par_iter_mut().zip(&mut levels).enumerate();
+                states.with_min_len(at_once).for_each(|(i, (datum, levels))| {
                     let codes = recomputed.as_ref().map_or(&tapes[i].segments[k], |all| &all[i]);
                     // Rows of a segment: z_{a−1}, z_a, z_{a+1}, …
                     let row = t + 1 - segment.start;
                     let layer = Layer { t, codes, row, start: codes.start(row) };
-                    datum.adjoint.enter(pass, layer);
+                    datum.enter(pass, layer);
                     if wanted.encoder {
-                        datum.adjoint.add_levels(pass, layer, &mut datum.levels);
+                        datum.add_levels(pass, layer, levels);
                     }
                 });
-                self.over_panels(&mut data, sums, |panel, data, sums| {
-                    pass.arch.dispatch(LayerPanel { panel, data, x, first, step, sums });
+                let u = data.iter().map(|datum| (datum.next.get(), &datum.delta[..]));
+                let y = data.iter().map(|datum| (datum.union.get(), &datum.point[..]));
+                let (u, y) = (AtomLists::new(padded, u), AtomLists::new(padded, y));
+                let (count, codes) = (tapes.len(), LayerCodes { u, y });
+                self.over_panels(sums, codes.u.len() + codes.y.len(), |panel, sums| {
+                    arch.dispatch(ImagePanel { panel, codes: &codes, count, sums });
                 });
-                data.par_iter_mut().with_min_len(at_once).for_each(|datum| {
-                    datum.gather(sums.iter().map(|sums| &sums.images[..]));
-                    datum.adjoint.leave(pass, t);
-                });
+                set_images(&mut data, &codes.y, sums);
+                data.par_iter_mut().with_min_len(at_once).for_each(|datum| datum.leave(pass, t));
+                layers.push(codes);
+                if layers.len() == LAYERS || t == pass.schedule.first_recorded() {
+                    let work = layers.iter().map(|codes| codes.u.len() + codes.y.len()).sum();
+                    self.over_panels(sums, work, |panel, sums| {
+                        let layers = &layers[..];
+                        arch.dispatch(OuterPanel { panel, x, layers, first, step, sums });
+                    });
+                    layers.clear();
+                }
             }
         }
-        data
+        levels
     }
 
-    /// Calls `work` for each panel of dimensions and its sums.
+    /// Calls `work` for each panel of dimensions and its sums. A panel multiplies by `codes` numbers.
     fn over_panels(
         &self,
-        data: &mut [Datum<T>],
         sums: &mut [PanelSums<T>],
-        work: impl Fn(Panel<'_, T>, &[Datum<T>], &mut PanelSums<T>) + Sync,
+        codes: usize,
+        work: impl Fn(Panel<'_, T>, &mut PanelSums<T>) + Sync,
     ) {
-        let mut place = 0;
-        for datum in data.iter_mut() {
-            datum.place = place;
-            place += datum.adjoint.union.get().len();
-        }
-        let (data, dim) = (&*data, self.pass.dim);
-        let at_once = panels_of_task::<T>(place.max(1), 1);
-        (self.pass.form.synthesis.par_iter().zip(sums).enumerate()).with_min_len(at_once).for_each(
-            |(k, (numbers, sums))| {
-                let panel = Panel { numbers, first: k * width::<T>(), dim };
-                work(panel, data, sums);
-            },
-        );
+        let panels = self.pass.form.synthesis.par_iter().zip(sums).enumerate();
+        panels.with_min_len(panels_of_task::<T>(codes, 1)).for_each(|(k, (numbers, sums))| {
+            work(Panel { numbers, first: k * width::<T>(), dim: self.pass.dim }, sums);
+        });
     }
 
     /// The gradient of the atoms, `[m, p]`.
@@ -139,5 +154,18 @@ impl<T: Real> ResidualTape<T> {
             }
         }
         out
+    }
+}
+
+/// Adds up the products of the panels, in order, and writes them to the data.
+fn set_images<T: Real>(data: &mut [Adjoint<T>], points: &AtomLists<T>, sums: &[PanelSums<T>]) {
+    let mut total = vec![T::ZERO; points.len()];
+    for sums in sums {
+        total.iter_mut().zip(&sums.images).for_each(|(total, part)| *total += *part);
+    }
+    for list in points.iter() {
+        for ((i, _), image) in list.entries.iter().zip(&total[list.start..]) {
+            data[*i as usize].image[list.atom] = *image;
+        }
     }
 }

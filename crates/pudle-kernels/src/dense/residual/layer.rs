@@ -5,8 +5,10 @@ use rayon::prelude::*;
 
 use crate::aligned::{Aligned, zeros};
 use crate::dense::pass::{Pass, Products};
-use crate::dense::residual::matrix::{Residual, panels_of_task, rows_of_task, width};
-use crate::dense::state::{Rows, State, extrapolate};
+use crate::dense::residual::lists::AtomLists;
+use crate::dense::residual::matrix::{Residual, panels_of_task, rows_of_task, transpose, width};
+use crate::dense::residual::panel::Panel;
+use crate::dense::state::{State, extrapolate};
 use crate::product::{Factors, Places, product};
 use crate::real::Real;
 use crate::sparse::Sparse;
@@ -30,23 +32,16 @@ impl<T: Real> Products<T> for Residual<T> {
             arch.dispatch(Extrapolate { weight, code, previous, point });
         });
 
-        let points = Rows::new(point, padded, atoms, support);
+        let points = listed(point, padded, atoms, support);
         let x = &form.x[first * dim..][..count * dim];
-        residual
-            .par_chunks_mut(width * count)
-            .zip(&form.synthesis)
-            .enumerate()
+        (residual.par_chunks_mut(width * count).enumerate())
             .with_min_len(panels_of_task::<T>(dim, count))
-            .for_each(|(k, (out, panel))| {
-                let sums = arch.dispatch(Synthesis { points, panel });
-                for (i, (sums, x)) in sums.chunks_exact(width).zip(x.chunks_exact(dim)).enumerate()
-                {
-                    for (out, (x, sum)) in
-                        out.chunks_exact_mut(count).zip(x[k * width..].iter().zip(sums))
-                    {
-                        out[i] = *x - *sum;
-                    }
-                }
+            .for_each(|(k, out)| {
+                let panel = Panel { numbers: &form.synthesis[k], first: k * width, dim };
+                let mut rows = panel.part(x);
+                let (codes, scale) = (&points, -T::ONE);
+                arch.dispatch(Synthesis { panel, codes, scale, out: &mut rows });
+                transpose(&rows, width, out, count);
             });
 
         gradient
@@ -72,18 +67,48 @@ impl<T: Real> Products<T> for Residual<T> {
 impl<T: Real> Pass<T, Residual<T>> {
     /// Writes `D z` of the codes `code`, `[group, p]`, to `out`, `[group, m]`.
     pub(super) fn decode(&self, code: &[T], out: &mut [T]) {
+        let (dim, width) = (self.dim, width::<T>());
         let mut support = Sparse::new(self.padded);
-        let points = Rows::new(code, self.atoms, self.atoms, &mut support);
-        let panels: Vec<Aligned<T>> = (self.form.synthesis.par_iter())
-            .with_min_len(panels_of_task::<T>(self.dim, points.count))
-            .map(|panel| self.arch.dispatch(Synthesis { points, panel }))
+        let codes = listed(code, self.atoms, self.atoms, &mut support);
+        let length = out.len() / dim * width;
+        let panels: Vec<Aligned<T>> = (self.form.synthesis.par_iter().enumerate())
+            .with_min_len(panels_of_task::<T>(dim, length / width))
+            .map(|(k, numbers)| {
+                let panel = Panel { numbers, first: k * width, dim };
+                let mut out = zeros(length);
+                let (codes, scale) = (&codes, T::ONE);
+                self.arch.dispatch(Synthesis { panel, codes, scale, out: &mut out });
+                out
+            })
             .collect();
-        for (i, out) in out.chunks_exact_mut(self.dim).enumerate() {
-            for (out, panel) in out.chunks_mut(width::<T>()).zip(&panels) {
-                out.copy_from_slice(&panel[i * width::<T>()..][..out.len()]);
+        for (i, out) in out.chunks_exact_mut(dim).enumerate() {
+            for (out, panel) in out.chunks_mut(width).zip(&panels) {
+                out.copy_from_slice(&panel[i * width..][..out.len()]);
             }
         }
     }
+}
+
+/// Lists the first `atoms` codes of rows that are `stride` numbers apart. `support` is memory for supports.
+fn listed<T: Real>(
+    codes: &[T],
+    stride: usize,
+    atoms: usize,
+    support: &mut Sparse<T>,
+) -> AtomLists<T> {
+    support.clear();
+    // Behind the atoms, numbers that overflowed times the padding's zeros may have left NaN.
+    codes.chunks_exact(stride).for_each(|row| {
+        support.push_support(&row[..atoms]);
+    });
+    let mut index = support.index_buffer();
+    let supports: Vec<Vec<u32>> = (0..support.rows())
+        .map(|i| {
+            let size = support.row(i, &mut index);
+            index[..size].to_vec()
+        })
+        .collect();
+    AtomLists::new(atoms, supports.iter().map(|s| &s[..]).zip(codes.chunks_exact(stride)))
 }
 
 /// [`extrapolate`].
@@ -103,22 +128,21 @@ impl<T: Real> WithSimd for Extrapolate<'_, T> {
     }
 }
 
-/// `D y` in the dimensions of a panel, `[count, width]`.
+/// [`Panel::add_synthesis`].
 struct Synthesis<'a, T> {
-    points: Rows<'a, T>,
-    panel: &'a [T],
+    panel: Panel<'a, T>,
+    codes: &'a AtomLists<T>,
+    scale: T,
+    out: &'a mut [T],
 }
 
 impl<T: Real> WithSimd for Synthesis<'_, T> {
-    type Output = Aligned<T>;
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Aligned<T> {
-        let Self { points, panel } = self;
-        let mut sums = zeros(points.count * width::<T>());
-        let mut index = points.support.index_buffer();
-        points.weigh(simd, panel, width::<T>(), &mut sums, &mut index);
-        sums
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { panel, codes, scale, out } = self;
+        panel.add_synthesis(simd, codes, scale, out);
     }
 }
 

@@ -85,14 +85,46 @@ fn rows<T: Real>(matrix: &[T], columns: usize) -> Vec<Aligned<T>> {
         .collect()
 }
 
+/// Rows and columns of a tile of a transpose.
+const TILE: usize = 32;
+
 /// Writes the transpose of `rows`, of `length` numbers each, to `out`, whose rows are `stride` numbers apart.
 pub(super) fn transpose<T: Real>(rows: &[T], length: usize, out: &mut [T], stride: usize) {
-    // A line of the cache from each row.
-    for (tile, out) in out.chunks_mut(T::BLOCK * stride).enumerate() {
-        for (i, row) in rows.chunks_exact(length).enumerate() {
-            let row = &row[tile * T::BLOCK..length.min((tile + 1) * T::BLOCK)];
-            for (out, number) in out.chunks_exact_mut(stride).zip(row) {
-                out[i] = *number;
+    // A tile is copied from and to memory in pieces of rows, because single numbers of far rows are slow.
+    let (mut tile, mut turned) = ([[T::ZERO; TILE]; TILE], [[T::ZERO; TILE]; TILE]);
+    for (top, rows) in rows.chunks(TILE * length).enumerate() {
+        let height = rows.len() / length;
+        for (left, out) in out.chunks_mut(TILE * stride).enumerate() {
+            let columns = left * TILE..length.min((left + 1) * TILE);
+            for (tile, row) in tile.iter_mut().zip(rows.chunks_exact(length)) {
+                tile[..columns.len()].copy_from_slice(&row[columns.clone()]);
+            }
+            for (i, row) in tile.iter().enumerate() {
+                for (turned, number) in turned.iter_mut().zip(row) {
+                    turned[i] = *number;
+                }
+            }
+            for (out, turned) in out.chunks_mut(stride).zip(&turned).take(columns.len()) {
+                out[top * TILE..][..height].copy_from_slice(&turned[..height]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transposes_equal_plain_loops() {
+        for (height, length, stride) in [(1, 1, 1), (3, 70, 5), (64, 33, 64), (40, 32, 41)] {
+            let rows: Vec<f64> = (0..height * length).map(|k| k as f64).collect();
+            let mut out = vec![-1.0; length * stride];
+            transpose(&rows, length, &mut out, stride);
+            for (k, number) in out.iter().enumerate() {
+                let (column, row) = (k / stride, k % stride);
+                let expected = if row < height { (row * length + column) as f64 } else { -1.0 };
+                assert_eq!(*number, expected);
             }
         }
     }

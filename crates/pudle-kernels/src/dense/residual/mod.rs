@@ -18,8 +18,9 @@
 
 mod backward;
 mod batch;
-mod datum;
+mod gradients;
 mod layer;
+mod lists;
 mod matrix;
 mod panel;
 
