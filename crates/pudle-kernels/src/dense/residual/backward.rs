@@ -7,9 +7,9 @@ use crate::dense::adjoint::{Adjoint, Layer};
 use crate::dense::pass::{DatumTape, Pass};
 use crate::dense::residual::batch::ResidualTape;
 use crate::dense::residual::gradients::{
-    DecoderPanel, ImagePanel, LayerCodes, OuterPanel, PanelSums,
+    DecoderPanel, ImagePanel, LayerCodes, Listed, OuterPanel, PanelSums,
 };
-use crate::dense::residual::lists::AtomLists;
+use crate::dense::residual::lists::Lists;
 use crate::dense::residual::matrix::{panels_of_task, rows_of_task, transpose, width};
 use crate::dense::residual::panel::Panel;
 use crate::encoder::{Gradients, Wanted};
@@ -67,7 +67,7 @@ impl<T: Real> ResidualTape<T> {
         for (datum, tape) in data.iter_mut().zip(tapes) {
             datum.enter_decoder(&tape.code);
         }
-        let points = AtomLists::new(padded, data.iter().map(|d| (d.union.get(), &d.point[..])));
+        let points = Lists::by_atom(padded, data.iter().map(|d| (d.union.get(), &d.point[..])));
         self.over_panels(sums, points.len(), |panel, sums| {
             arch.dispatch(DecoderPanel { panel, error, points: &points, sums });
         });
@@ -99,16 +99,16 @@ impl<T: Real> ResidualTape<T> {
                 });
                 let u = data.iter().map(|datum| (datum.next.get(), &datum.delta[..]));
                 let y = data.iter().map(|datum| (datum.union.get(), &datum.point[..]));
-                let (u, y) = (AtomLists::new(padded, u), AtomLists::new(padded, y));
+                let (u, y) = (Listed::new(padded, u), Listed::new(padded, y));
                 let (count, codes) = (tapes.len(), LayerCodes { u, y });
-                self.over_panels(sums, codes.u.len() + codes.y.len(), |panel, sums| {
+                self.over_panels(sums, codes.len(), |panel, sums| {
                     arch.dispatch(ImagePanel { panel, codes: &codes, count, sums });
                 });
-                set_images(&mut data, &codes.y, sums);
+                set_images(&mut data, &codes.y.by_atom, sums);
                 data.par_iter_mut().with_min_len(at_once).for_each(|datum| datum.leave(pass, t));
                 layers.push(codes);
                 if layers.len() == LAYERS || t == pass.schedule.first_recorded() {
-                    let work = layers.iter().map(|codes| codes.u.len() + codes.y.len()).sum();
+                    let work = layers.iter().map(|codes| codes.len()).sum();
                     self.over_panels(sums, work, |panel, sums| {
                         let layers = &layers[..];
                         arch.dispatch(OuterPanel { panel, x, layers, first, step, sums });
@@ -158,14 +158,14 @@ impl<T: Real> ResidualTape<T> {
 }
 
 /// Adds up the products of the panels, in order, and writes them to the data.
-fn set_images<T: Real>(data: &mut [Adjoint<T>], points: &AtomLists<T>, sums: &[PanelSums<T>]) {
+fn set_images<T: Real>(data: &mut [Adjoint<T>], points: &Lists<T>, sums: &[PanelSums<T>]) {
     let mut total = vec![T::ZERO; points.len()];
     for sums in sums {
         total.iter_mut().zip(&sums.images).for_each(|(total, part)| *total += *part);
     }
     for list in points.iter() {
         for ((i, _), image) in list.entries.iter().zip(&total[list.start..]) {
-            data[*i as usize].image[list.atom] = *image;
+            data[*i as usize].image[list.head] = *image;
         }
     }
 }

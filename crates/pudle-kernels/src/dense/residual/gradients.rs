@@ -3,9 +3,9 @@
 use pulp::{Simd, WithSimd};
 
 use crate::aligned::{Aligned, zeros};
-use crate::dense::residual::lists::AtomLists;
+use crate::dense::residual::lists::Lists;
 use crate::dense::residual::matrix::width;
-use crate::dense::residual::panel::{Panel, add_outer};
+use crate::dense::residual::panel::{Panel, add_lists};
 use crate::real::Real;
 use crate::vector::inner;
 
@@ -37,7 +37,7 @@ pub(super) struct DecoderPanel<'a, T> {
     /// The gradient in the reconstruction, `[group, m]`.
     pub error: &'a [T],
     /// `z_T`.
-    pub points: &'a AtomLists<T>,
+    pub points: &'a Lists<T>,
     pub sums: &'a mut PanelSums<T>,
 }
 
@@ -48,15 +48,41 @@ impl<T: Real> WithSimd for DecoderPanel<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { panel, error, points, sums } = self;
         let error = panel.part(error);
-        add_outer(simd, points, &error, T::ONE, &mut sums.atoms);
+        add_lists(simd, points, &error, T::ONE, &mut sums.atoms);
         panel.write_images(simd, points, &error, &mut sums.images);
     }
 }
 
 /// `u_t` and `y_t` of a layer, for a group of data.
 pub(super) struct LayerCodes<T> {
-    pub u: AtomLists<T>,
-    pub y: AtomLists<T>,
+    pub u: Listed<T>,
+    pub y: Listed<T>,
+}
+
+/// Codes in both lists.
+pub(super) struct Listed<T> {
+    pub by_datum: Lists<T>,
+    pub by_atom: Lists<T>,
+}
+
+impl<T: Real> Listed<T> {
+    /// Codes as for [`Lists::by_datum`].
+    pub fn new<'a>(
+        length: usize,
+        codes: impl Iterator<Item = (&'a [u32], &'a [T])> + Clone,
+    ) -> Self {
+        Self {
+            by_datum: Lists::by_datum(length, codes.clone()),
+            by_atom: Lists::by_atom(length, codes),
+        }
+    }
+}
+
+impl<T: Real> LayerCodes<T> {
+    /// How many codes there are.
+    pub fn len(&self) -> usize {
+        self.u.by_atom.len() + self.y.by_atom.len()
+    }
 }
 
 /// The images of one layer backward, for a group of data.
@@ -75,8 +101,8 @@ impl<T: Real> WithSimd for ImagePanel<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { panel, codes, count, sums } = self;
         let mut h = zeros(count * width::<T>());
-        panel.add_synthesis(simd, &codes.u, T::ONE, &mut h);
-        panel.write_images(simd, &codes.y, &h, &mut sums.images);
+        add_lists(simd, &codes.u.by_datum, panel.numbers, T::ONE, &mut h);
+        panel.write_images(simd, &codes.y.by_atom, &h, &mut sums.images);
         sums.h.push(h);
     }
 }
@@ -104,9 +130,9 @@ impl<T: Real> WithSimd for OuterPanel<'_, T> {
         let x = panel.part(x);
         for (LayerCodes { u, y }, h) in layers.iter().zip(sums.h.drain(..)) {
             let mut r = x.clone();
-            panel.add_synthesis(simd, y, -T::ONE, &mut r);
-            add_outer(simd, u, &r, step, &mut sums.atoms);
-            add_outer(simd, y, &h, -step, &mut sums.atoms);
+            add_lists(simd, &y.by_datum, panel.numbers, -T::ONE, &mut r);
+            add_lists(simd, &u.by_atom, &r, step, &mut sums.atoms);
+            add_lists(simd, &y.by_atom, &h, -step, &mut sums.atoms);
             sums.step += inner(&h, &r);
             if let Some(data) = sums.data.get_mut(first * width::<T>()..) {
                 data.iter_mut().zip(&*h).for_each(|(sum, h)| *sum += *h);

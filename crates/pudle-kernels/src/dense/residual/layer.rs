@@ -5,9 +5,9 @@ use rayon::prelude::*;
 
 use crate::aligned::{Aligned, zeros};
 use crate::dense::pass::{Pass, Products};
-use crate::dense::residual::lists::AtomLists;
+use crate::dense::residual::lists::Lists;
 use crate::dense::residual::matrix::{Residual, panels_of_task, rows_of_task, transpose, width};
-use crate::dense::residual::panel::Panel;
+use crate::dense::residual::panel::{Panel, add_lists};
 use crate::dense::state::{State, extrapolate};
 use crate::product::{Factors, Places, product};
 use crate::real::Real;
@@ -40,6 +40,7 @@ impl<T: Real> Products<T> for Residual<T> {
                 let panel = Panel { numbers: &form.synthesis[k], first: k * width, dim };
                 let mut rows = panel.part(x);
                 let (codes, scale) = (&points, -T::ONE);
+                let panel = panel.numbers;
                 arch.dispatch(Synthesis { panel, codes, scale, out: &mut rows });
                 transpose(&rows, width, out, count);
             });
@@ -71,10 +72,9 @@ impl<T: Real> Pass<T, Residual<T>> {
         let mut support = Sparse::new(self.padded);
         let codes = listed(code, self.atoms, self.atoms, &mut support);
         let length = out.len() / dim * width;
-        let panels: Vec<Aligned<T>> = (self.form.synthesis.par_iter().enumerate())
+        let panels: Vec<Aligned<T>> = (self.form.synthesis.par_iter())
             .with_min_len(panels_of_task::<T>(dim, length / width))
-            .map(|(k, numbers)| {
-                let panel = Panel { numbers, first: k * width, dim };
+            .map(|panel| {
                 let mut out = zeros(length);
                 let (codes, scale) = (&codes, T::ONE);
                 self.arch.dispatch(Synthesis { panel, codes, scale, out: &mut out });
@@ -90,12 +90,7 @@ impl<T: Real> Pass<T, Residual<T>> {
 }
 
 /// Lists the first `atoms` codes of rows that are `stride` numbers apart. `support` is memory for supports.
-fn listed<T: Real>(
-    codes: &[T],
-    stride: usize,
-    atoms: usize,
-    support: &mut Sparse<T>,
-) -> AtomLists<T> {
+fn listed<T: Real>(codes: &[T], stride: usize, atoms: usize, support: &mut Sparse<T>) -> Lists<T> {
     support.clear();
     // Behind the atoms, numbers that overflowed times the padding's zeros may have left NaN.
     codes.chunks_exact(stride).for_each(|row| {
@@ -108,7 +103,7 @@ fn listed<T: Real>(
             index[..size].to_vec()
         })
         .collect();
-    AtomLists::new(atoms, supports.iter().map(|s| &s[..]).zip(codes.chunks_exact(stride)))
+    Lists::by_datum(atoms, supports.iter().map(|s| &s[..]).zip(codes.chunks_exact(stride)))
 }
 
 /// [`extrapolate`].
@@ -128,10 +123,11 @@ impl<T: Real> WithSimd for Extrapolate<'_, T> {
     }
 }
 
-/// [`Panel::add_synthesis`].
+/// Adds `scale · D z` in the dimensions of a panel to `out`, `[group, width]`.
 struct Synthesis<'a, T> {
-    panel: Panel<'a, T>,
-    codes: &'a AtomLists<T>,
+    /// `[p, width]`.
+    panel: &'a [T],
+    codes: &'a Lists<T>,
     scale: T,
     out: &'a mut [T],
 }
@@ -142,7 +138,7 @@ impl<T: Real> WithSimd for Synthesis<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { panel, codes, scale, out } = self;
-        panel.add_synthesis(simd, codes, scale, out);
+        add_lists(simd, codes, panel, scale, out);
     }
 }
 

@@ -1,31 +1,50 @@
-//! Codes of a group of data, listed by atom.
+//! Lists of the codes of a group of data.
 
 use crate::real::Real;
 
-/// Codes of a group of data: for each atom, the data in whose codes it is, with its values. A product that
-/// follows these lists reads each atom once.
-pub(super) struct AtomLists<T> {
-    /// Each atom with a list, and where its list ends.
-    atoms: Vec<(usize, usize)>,
-    /// Number of the datum, and the value: atom by atom, and in the order of the data.
+/// Atoms that are read together: as many of their rows in a panel as fit the first cache.
+const BLOCK: usize = 64;
+
+/// Lists of codes. A sum over a list stays in registers.
+pub(super) struct Lists<T> {
+    /// What each list belongs to, and where it ends.
+    heads: Vec<(usize, usize)>,
+    /// The other number, and the value.
     entries: Vec<(u32, T)>,
 }
 
-/// The list of an atom.
-#[derive(Debug, PartialEq)]
-pub(super) struct AtomList<'a, T> {
-    /// Number of the atom.
-    pub atom: usize,
+/// One of the lists.
+pub(super) struct List<'a, T> {
+    /// The datum or the atom that it belongs to.
+    pub head: usize,
     /// Where the list starts among all entries.
     pub start: usize,
-    /// Numbers of data, and values.
+    /// Numbers of atoms or data, which rise, and values.
     pub entries: &'a [(u32, T)],
 }
 
-impl<T: Real> AtomLists<T> {
-    /// Lists the codes of data in order: of each, the support, and a row of `length` numbers, of which
-    /// those on the support count.
-    pub fn new<'a>(
+impl<T: Real> Lists<T> {
+    /// For each block of atoms, a list for each datum. `codes` are those of the data in order: of each, the
+    /// support, and a row of `length` numbers, of which those on the support count.
+    pub fn by_datum<'a>(length: usize, codes: impl Iterator<Item = (&'a [u32], &'a [T])>) -> Self {
+        let mut rest: Vec<(&[u32], &[T])> = codes.collect();
+        let mut lists = Self { heads: Vec::new(), entries: Vec::new() };
+        for end in (0..length).map(|j| j as u32 + BLOCK as u32).step_by(BLOCK) {
+            for (i, (index, row)) in rest.iter_mut().enumerate() {
+                let count = index.iter().take_while(|j| **j < end).count();
+                let (some, others) = index.split_at(count);
+                *index = others;
+                lists.entries.extend(some.iter().map(|j| (*j, row[*j as usize])));
+                if count > 0 {
+                    lists.heads.push((i, lists.entries.len()));
+                }
+            }
+        }
+        lists
+    }
+
+    /// A list for each atom. `codes` are as for [`by_datum`](Self::by_datum).
+    pub fn by_atom<'a>(
         length: usize,
         codes: impl Iterator<Item = (&'a [u32], &'a [T])> + Clone,
     ) -> Self {
@@ -43,9 +62,9 @@ impl<T: Real> AtomLists<T> {
                 ends[j] += 1;
             }
         }
-        let mut atoms: Vec<(usize, usize)> = ends[..length].iter().copied().enumerate().collect();
-        atoms.retain(|(j, end)| *end > j.checked_sub(1).map_or(0, |before| ends[before]));
-        Self { atoms, entries }
+        let mut heads: Vec<(usize, usize)> = ends[..length].iter().copied().enumerate().collect();
+        heads.retain(|(j, end)| *end > j.checked_sub(1).map_or(0, |before| ends[before]));
+        Self { heads, entries }
     }
 
     /// How many entries all lists have.
@@ -53,12 +72,12 @@ impl<T: Real> AtomLists<T> {
         self.entries.len()
     }
 
-    /// The lists, by rising atoms.
+    /// The lists in order.
     #[inline(always)]
-    pub fn iter(&self) -> impl Iterator<Item = AtomList<'_, T>> {
+    pub fn iter(&self) -> impl Iterator<Item = List<'_, T>> {
         let mut start = 0;
-        self.atoms.iter().map(move |(atom, end)| {
-            let list = AtomList { atom: *atom, start, entries: &self.entries[start..*end] };
+        self.heads.iter().map(move |(head, end)| {
+            let list = List { head: *head, start, entries: &self.entries[start..*end] };
             start = *end;
             list
         })
@@ -71,15 +90,33 @@ mod tests {
 
     #[test]
     fn lists_hold_every_code_once() {
-        let rows = [[0.0, 1.0, 2.0, 0.0], [0.0; 4], [3.0, 9.0, 4.0, 0.0]];
-        let supports: [&[u32]; 3] = [&[1, 2], &[], &[0, 2]];
-        let codes = supports.into_iter().zip(rows.iter().map(|row| &row[..]));
-        let lists = AtomLists::new(4, codes);
-        let list = |atom, start, entries| AtomList { atom, start, entries };
+        let mut rows = [[0.0; BLOCK + 2]; 3];
+        rows[0][BLOCK] = 1.0;
+        rows[2] = [9.0; BLOCK + 2];
+        let supports: [&[u32]; 3] = [&[1, BLOCK as u32], &[], &[0, 1, BLOCK as u32]];
+        let codes = || supports.into_iter().zip(rows.iter().map(|row| &row[..]));
+        let b = BLOCK as u32;
+        let found = |lists: &Lists<f64>| -> Vec<(usize, usize, Vec<(u32, f64)>)> {
+            lists.iter().map(|l| (l.head, l.start, l.entries.to_vec())).collect()
+        };
         assert_eq!(
-            lists.iter().collect::<Vec<_>>(),
-            [list(0, 0, &[(2, 3.0)]), list(1, 1, &[(0, 1.0)]), list(2, 2, &[(0, 2.0), (2, 4.0)])]
+            found(&Lists::by_datum(BLOCK + 2, codes())),
+            [
+                (0, 0, vec![(1, 0.0)]),
+                (2, 1, vec![(0, 9.0), (1, 9.0)]),
+                (0, 3, vec![(b, 1.0)]),
+                (2, 4, vec![(b, 9.0)]),
+            ]
         );
-        assert_eq!(lists.len(), 4);
+        let lists = Lists::by_atom(BLOCK + 2, codes());
+        assert_eq!(
+            found(&lists),
+            [
+                (0, 0, vec![(2, 9.0)]),
+                (1, 1, vec![(0, 0.0), (2, 9.0)]),
+                (BLOCK, 3, vec![(0, 1.0), (2, 9.0)]),
+            ]
+        );
+        assert_eq!(lists.len(), 5);
     }
 }

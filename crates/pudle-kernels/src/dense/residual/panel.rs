@@ -1,9 +1,9 @@
-//! Products of a panel of dimensions with codes that are listed by atom.
+//! Products of a panel of dimensions with codes that are in lists.
 
 use pulp::Simd;
 
 use crate::aligned::{Aligned, zeros};
-use crate::dense::residual::lists::AtomLists;
+use crate::dense::residual::lists::Lists;
 use crate::dense::residual::matrix::width;
 use crate::real::Real;
 
@@ -32,32 +32,14 @@ impl<T: Real> Panel<'_, T> {
         part
     }
 
-    /// Adds `scale · D z` to `out`, `[group, width]`.
+    /// Writes `⟨d_j, h⟩` for the rows of `h`, `[group, width]`, to `out`, in the order of lists by atom.
     #[inline(always)]
-    pub fn add_synthesis<S: Simd>(self, simd: S, codes: &AtomLists<T>, scale: T, out: &mut [T]) {
-        for start in starts::<T, S>() {
-            for list in codes.iter() {
-                let atom = read::<T, S>(self.numbers, list.atom, start);
-                for (i, z) in list.entries {
-                    let factor = T::splat(simd, scale * *z);
-                    let mut sums = read::<T, S>(out, *i as usize, start);
-                    for v in 0..VECTORS {
-                        sums[v] = T::mul_add(simd, atom[v], factor, sums[v]);
-                    }
-                    write::<T, S>(out, *i as usize, start, sums);
-                }
-            }
-        }
-    }
-
-    /// Writes `⟨d_j, h⟩` for the rows of `h`, `[group, width]`, to `out`, in the order of the entries.
-    #[inline(always)]
-    pub fn write_images<S: Simd>(self, simd: S, codes: &AtomLists<T>, h: &[T], out: &mut Vec<T>) {
+    pub fn write_images<S: Simd>(self, simd: S, codes: &Lists<T>, h: &[T], out: &mut Vec<T>) {
         out.clear();
         out.resize(codes.len(), T::ZERO);
         for start in starts::<T, S>() {
             for list in codes.iter() {
-                let atom = read::<T, S>(self.numbers, list.atom, start);
+                let atom = read::<T, S>(self.numbers, list.head, start);
                 for ((i, _), out) in list.entries.iter().zip(&mut out[list.start..]) {
                     let h = read::<T, S>(h, *i as usize, start);
                     let mut sum = T::splat(simd, T::ZERO);
@@ -71,27 +53,28 @@ impl<T: Real> Panel<'_, T> {
     }
 }
 
-/// Adds `scale Σ z ⊗ h` over the data of a group to the atoms of a panel, `[p, width]`. `h` is
-/// `[group, width]`.
+/// Adds `scale Σ z row` over each list to the row of `out` that it belongs to. With lists by datum, and the
+/// atoms of a panel as rows, these are syntheses. With lists by atom, and a row for each datum, they are
+/// outer products.
 #[inline(always)]
-pub(super) fn add_outer<T: Real, S: Simd>(
+pub(super) fn add_lists<T: Real, S: Simd>(
     simd: S,
-    codes: &AtomLists<T>,
-    h: &[T],
+    lists: &Lists<T>,
+    rows: &[T],
     scale: T,
-    atoms: &mut [T],
+    out: &mut [T],
 ) {
     for start in starts::<T, S>() {
-        for list in codes.iter() {
-            let mut sums = read::<T, S>(atoms, list.atom, start);
-            for (i, z) in list.entries {
+        for list in lists.iter() {
+            let mut sums = read::<T, S>(out, list.head, start);
+            for (k, z) in list.entries {
                 let factor = T::splat(simd, scale * *z);
-                let h = read::<T, S>(h, *i as usize, start);
+                let row = read::<T, S>(rows, *k as usize, start);
                 for v in 0..VECTORS {
-                    sums[v] = T::mul_add(simd, h[v], factor, sums[v]);
+                    sums[v] = T::mul_add(simd, row[v], factor, sums[v]);
                 }
             }
-            write::<T, S>(atoms, list.atom, start, sums);
+            write::<T, S>(out, list.head, start, sums);
         }
     }
 }
