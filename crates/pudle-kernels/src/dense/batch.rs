@@ -29,7 +29,7 @@ pub fn dense_forward<T: Real>(
     record: bool,
 ) -> (Output<T>, Option<DenseTape<T>>) {
     let atoms = encoder.banks.synthesis.len() / dim;
-    let form = Form::with_less_work(dim, atoms, x.len() / dim, unrolling.layers);
+    let form = Form::with_less_work(atoms, x.len() / dim, unrolling.layers);
     dense_forward_in(form, dim, x, encoder, unrolling, record)
 }
 

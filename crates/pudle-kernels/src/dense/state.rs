@@ -3,14 +3,8 @@
 use pulp::Simd;
 
 use crate::aligned::{Aligned, zeros};
-use crate::combine::combine;
-use crate::product::{Factors, Places, product};
 use crate::real::Real;
 use crate::sparse::Sparse;
-
-/// The share of codes that are not zero from which on a group multiplies by a whole matrix: about where
-/// the two ways took the same time, at p = 1500 in single precision on a Zen 4 core.
-const DENSE: f64 = 0.3;
 
 /// A group's codes between two layers, `[group, padded p]` each.
 pub(super) struct State<T> {
@@ -67,63 +61,5 @@ pub(super) fn extrapolate<T: Real, S: Simd>(
     {
         *point = T::mul_add(simd, T::minus(simd, *code, *previous), weight, *code);
         *previous = *code;
-    }
-}
-
-/// Rows of codes with their supports.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a, T> {
-    pub codes: &'a [T],
-    /// Numbers from one row to the next.
-    pub stride: usize,
-    /// How many rows.
-    pub count: usize,
-    /// How many of the numbers of a row count.
-    pub atoms: usize,
-    pub support: &'a Sparse<T>,
-    /// Whether so many codes are not zero that they are multiplied as if all were.
-    pub dense: bool,
-}
-
-impl<'a, T: Real> Rows<'a, T> {
-    /// Rows of `stride` numbers, the first `atoms` of which count. Their supports take the place of those
-    /// in `support`.
-    pub fn new(codes: &'a [T], stride: usize, atoms: usize, support: &'a mut Sparse<T>) -> Self {
-        support.clear();
-        // Behind the atoms, numbers that overflowed times the padding's zeros may have left NaN.
-        let rows = codes.chunks_exact(stride);
-        let (count, total) = (rows.len(), rows.map(|row| support.push_support(&row[..atoms])));
-        let dense = total.sum::<usize>() as f64 > DENSE * (count * atoms) as f64;
-        Self { codes, stride, count, atoms, support, dense }
-    }
-
-    /// Writes the sums of the rows of a matrix `[p, width]`, weighted by each code, to `out`,
-    /// `[count, width]`. `index` is memory for a support. `width` is a whole number of vectors.
-    #[inline(always)]
-    pub fn weigh<S: Simd>(
-        &self,
-        simd: S,
-        matrix: &[T],
-        width: usize,
-        out: &mut [T],
-        index: &mut [u32],
-    ) {
-        if self.dense {
-            let factors = Factors {
-                a: self.codes,
-                a_strides: [self.stride, 1],
-                rows: Places::First(self.count),
-                terms: Places::First(self.atoms),
-                b: matrix,
-                b_stride: width,
-                width,
-            };
-            return product(simd, factors, out, width, false);
-        }
-        let rows = self.codes.chunks_exact(self.stride).zip(out.chunks_exact_mut(width));
-        for (i, (code, out)) in rows.enumerate() {
-            let size = self.support.row(i, index);
-            combine(simd, matrix, &index[..size], code, out);
-        }
     }
 }

@@ -26,7 +26,12 @@ impl Problem {
     fn draw(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
         let (dim, atoms) = (draw.count(1..=20), draw.pick(&[1, 5, 33, 70, 260]));
-        let (batch, layers) = (draw.count(1..=14), draw.count(1..=6));
+        let batch = draw.count(1..=14);
+        Self::of_size(&mut draw, dim, atoms, batch)
+    }
+
+    fn of_size(draw: &mut Draw, dim: usize, atoms: usize, batch: usize) -> Self {
+        let layers = draw.count(1..=6);
         let level_shape = [draw.pick(&[1, layers]), draw.pick(&[1, batch]), draw.pick(&[1, atoms])];
         let scale = 1.0 / (dim as f64).sqrt();
         let high = draw.pick(&[0.0, 0.02, 0.05, 0.2, 100.0]);
@@ -181,6 +186,40 @@ fn numbers_that_overflow_are_no_panic() {
                 dense_forward_in(form, *dim, x, problem.encoder(), *unrolling, true);
             let wanted = Wanted { data: true, encoder: true };
             tape.unwrap().backward(output.reconstruction(), Some(output.code()), wanted);
+        }
+    }
+}
+
+/// Everything that a pass with the gradients of its loss returns.
+fn numbers(problem: &Problem, form: DenseForm) -> Vec<Vec<f64>> {
+    let Problem { dim, x, unrolling, target, .. } = problem;
+    let (output, tape) = dense_forward_in(form, *dim, x, problem.encoder(), *unrolling, true);
+    let error: Vec<f64> = output.reconstruction().iter().zip(target).map(|(a, b)| a - b).collect();
+    let wanted = Wanted { data: true, encoder: true };
+    let gradients = tape.unwrap().backward(&error, Some(&problem.weights), wanted);
+    let [data, levels] = [gradients.data, gradients.levels].map(Option::unwrap);
+    vec![output.numbers, gradients.banks.synthesis, data, levels, vec![gradients.step.unwrap()]]
+}
+
+#[test]
+fn many_data_in_both_forms_give_the_same_for_any_number_of_threads() {
+    // More than one group of data, and more than one panel in both directions.
+    let (dim, atoms, batch) = if cfg!(miri) { (9, 11, 13) } else { (70, 300, 70) };
+    for seed in seeds(200..206) {
+        let mut problem = Problem::of_size(&mut Draw::new(seed), dim, atoms, batch);
+        // No code is within rounding of a jump.
+        problem.unrolling.shrinkage = Shrinkage::Soft;
+        let all = FORMS.map(|form| {
+            let run = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| numbers(&problem, form))
+            };
+            let one = run(1);
+            assert!(one == run(2) && one == run(3), "seed {seed}, {form:?}");
+            one
+        });
+        for (k, (gram, residual)) in all[0].iter().zip(&all[1]).enumerate() {
+            assert!(distance(residual, gram) < 1e-10, "seed {seed}, {k}: {:?}", problem.unrolling);
         }
     }
 }

@@ -19,7 +19,7 @@ const CHUNK: usize = 128;
 const BLOCK: usize = 8;
 
 /// What the backward pass of a batch needs.
-pub(in crate::dense) struct GramTape<T> {
+pub(crate) struct GramTape<T> {
     pass: Pass<T, Gram<T>>,
     groups: Vec<Vec<DatumTape<T>>>,
     x: Vec<T>,
@@ -27,7 +27,7 @@ pub(in crate::dense) struct GramTape<T> {
 }
 
 /// [`dense_forward`](crate::dense_forward) in Gram form.
-pub(in crate::dense) fn forward<T: Real>(
+pub(crate) fn forward<T: Real>(
     dim: usize,
     x: &[T],
     encoder: Encoder<'_, T>,

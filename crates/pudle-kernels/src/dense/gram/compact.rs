@@ -17,7 +17,7 @@ use crate::settings::Shrinkage;
 use crate::sparse::Sparse;
 
 /// The most atoms that this is for. A matrix of outer products then has 256 KiB in single precision.
-pub(super) const MAX_ATOMS: usize = 256;
+pub(crate) const MAX_ATOMS: usize = 256;
 
 /// What a block of groups adds to the gradients.
 pub(super) struct BlockGradients<T> {

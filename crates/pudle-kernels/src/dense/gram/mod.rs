@@ -20,3 +20,4 @@ mod matrix;
 mod outer;
 
 pub(super) use batch::{GramTape, forward};
+pub(super) use compact::MAX_ATOMS;

@@ -10,10 +10,13 @@ use crate::dense::residual::gradients::{
     DecoderPanel, ImagePanel, LayerCodes, Listed, OuterPanel, PanelSums,
 };
 use crate::dense::residual::lists::Lists;
-use crate::dense::residual::matrix::{panels_of_task, rows_of_task, transpose, width};
+use crate::dense::residual::matrix::{panels_of_task, transpose, width};
 use crate::dense::residual::panel::Panel;
 use crate::encoder::{Gradients, Wanted};
 use crate::real::Real;
+
+/// How many data a task takes into a layer, or out of it.
+const DATA: usize = 8;
 
 /// How many layers' outer products are added together.
 const LAYERS: usize = 16;
@@ -56,13 +59,11 @@ impl<T: Real> ResidualTape<T> {
     ) -> Vec<Vec<T>> {
         let pass = &self.pass;
         let Pass { dim, atoms, padded, step, arch, .. } = *pass;
-        let at_once = rows_of_task(padded);
         let part = first * dim..(first + tapes.len()) * dim;
         let (error, x) = (&error[part.clone()], &pass.form.x[part]);
         let rows = if wanted.encoder { pass.levels.layers() } else { 0 };
         let mut levels = vec![vec![T::ZERO; rows * padded]; tapes.len()];
-        let mut data: Vec<Adjoint<T>> =
-            (tapes.par_iter().with_min_len(at_once)).map(|_| Adjoint::new(&[], padded)).collect();
+        let mut data: Vec<Adjoint<T>> = tapes.iter().map(|_| Adjoint::new(&[], padded)).collect();
 
         for (datum, tape) in data.iter_mut().zip(tapes) {
             datum.enter_decoder(&tape.code);
@@ -87,7 +88,7 @@ impl<T: Real> ResidualTape<T> {
             });
             for t in segment.clone().rev() {
                 let states = data.par_iter_mut().zip(&mut levels).enumerate();
-                states.with_min_len(at_once).for_each(|(i, (datum, levels))| {
+                states.with_min_len(DATA).for_each(|(i, (datum, levels))| {
                     let codes = recomputed.as_ref().map_or(&tapes[i].segments[k], |all| &all[i]);
                     // Rows of a segment: z_{a−1}, z_a, z_{a+1}, …
                     let row = t + 1 - segment.start;
@@ -105,7 +106,7 @@ impl<T: Real> ResidualTape<T> {
                     arch.dispatch(ImagePanel { panel, codes: &codes, count, sums });
                 });
                 set_images(&mut data, &codes.y.by_atom, sums);
-                data.par_iter_mut().with_min_len(at_once).for_each(|datum| datum.leave(pass, t));
+                data.par_iter_mut().with_min_len(DATA).for_each(|datum| datum.leave(pass, t));
                 layers.push(codes);
                 if layers.len() == LAYERS || t == pass.schedule.first_recorded() {
                     let work = layers.iter().map(|codes| codes.len()).sum();

@@ -9,13 +9,13 @@ use crate::real::Real;
 use crate::settings::Unrolling;
 
 /// What the backward pass of a batch needs.
-pub(in crate::dense) struct ResidualTape<T> {
+pub(crate) struct ResidualTape<T> {
     pub(super) pass: Pass<T, Residual<T>>,
     pub(super) groups: Vec<Vec<DatumTape<T>>>,
 }
 
 /// [`dense_forward`](crate::dense_forward) in residual form.
-pub(in crate::dense) fn forward<T: Real>(
+pub(crate) fn forward<T: Real>(
     dim: usize,
     x: &[T],
     encoder: Encoder<'_, T>,

@@ -96,8 +96,9 @@ mod tests {
         let supports: [&[u32]; 3] = [&[1, BLOCK as u32], &[], &[0, 1, BLOCK as u32]];
         let codes = || supports.into_iter().zip(rows.iter().map(|row| &row[..]));
         let b = BLOCK as u32;
-        let found = |lists: &Lists<f64>| -> Vec<(usize, usize, Vec<(u32, f64)>)> {
-            lists.iter().map(|l| (l.head, l.start, l.entries.to_vec())).collect()
+        let found = |lists: &Lists<f64>| {
+            let lists = lists.iter().map(|list| (list.head, list.start, list.entries.to_vec()));
+            lists.collect::<Vec<_>>()
         };
         assert_eq!(
             found(&Lists::by_datum(BLOCK + 2, codes())),

@@ -49,9 +49,9 @@ pub(super) fn panels_of_task<T: Real>(rows: usize, count: usize) -> usize {
     (TASK / (rows * count * width::<T>()).max(1)).max(1)
 }
 
-/// How many rows of `length` numbers a task takes.
+/// How many rows of `length` numbers a task takes, where a number takes few operations.
 pub(super) fn rows_of_task(length: usize) -> usize {
-    (TASK / (4 * length).max(1)).max(1)
+    (2 * TASK / length.max(1)).max(1)
 }
 
 /// Panels of some columns of a matrix, `[rows, columns]`, padded with zeros.

@@ -10,11 +10,12 @@
 //! ∂L/∂x   = α Σ h_t               ∂L/∂α = Σ ⟨h_t, r_t⟩
 //! ```
 //!
-//! so that every product of the backward pass is over supports. `r_t` is computed again from the codes: this
-//! takes one of five such products, and a tape needs no residuals, in either form.
+//! so that every product of the backward pass is over supports. It computes `r_t` again from the codes: this is
+//! one of five such products, and a tape needs no residuals, whether layers are stored or computed again.
 //!
 //! The matrix is cut into panels: of some atoms for `Dᵀ r`, and of some dimensions for all other products. A
-//! panel fits the cache of a core. All data of a group are worked on while it is there, and panels are worked on side by side.
+//! panel fits the cache of a core, and all data of a group are worked on while it is there. Panels are worked
+//! on side by side. Each holds the gradient of its own dimensions, so that there is one gradient in all.
 
 mod backward;
 mod batch;
