@@ -8,7 +8,8 @@
 //! * [`conv_forward`] runs filters over images, or along signals. It cuts an image into strips of positions,
 //!   which run side by side and exchange their borders once per layer. It reads patches from the image, a
 //!   tile of positions at a time.
-//! * [`dense_forward`] runs a matrix in Gram form: it computes `DᵀD` once, and a layer adds up rows of it.
+//! * [`dense_forward`] runs a matrix in the form with less work. In Gram form, it computes `DᵀD` once, and a layer
+//!   adds up rows of it. In residual form, for few layers, a layer multiplies a residual by `Dᵀ`.
 //! * [`signal_forward`] runs filters along signals at every sample ([`takes_signals`]) in Gram form: a layer adds up correlations
 //!   of atoms at the support of the code, whatever the number of channels, and leaves alone what is far from any support.
 //! * [`conv_shifts`] averages over shifts of the grid of atoms, on one copy of the image. Atoms whose soft threshold is zero in
@@ -68,6 +69,8 @@ mod vector;
 pub use banks::{Banks, Tying};
 pub use conv::{ConvTape, ShiftWindows, conv_forward, conv_shifts};
 pub use dense::{DenseTape, dense_forward};
+#[doc(hidden)]
+pub use dense::{Form as DenseForm, dense_forward_in};
 pub use encoder::{Encoder, Gradients, Output, Wanted};
 pub use geometry::Geometry;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

@@ -1,29 +1,19 @@
 //! A batch of vectors, forward and backward.
 
-use rayon::prelude::*;
-
-use crate::banks::{Banks, Tying};
-use crate::dense::compact::MAX_ATOMS;
-use crate::dense::outer::{Pairs, add_outer, symmetrized};
-use crate::dense::pass::{DatumTape, GROUP, Pass};
+use crate::banks::Tying;
+use crate::dense::form::Form;
+use crate::dense::gram::{self, GramTape};
+use crate::dense::residual::{self, ResidualTape};
 use crate::encoder::{Encoder, Gradients, Output, Wanted};
-use crate::matrix::{Matrix, multiply};
 use crate::real::Real;
 use crate::settings::Unrolling;
-use crate::sparse::Sparse;
-
-/// Groups whose gradients are held in memory at a time.
-const CHUNK: usize = 128;
-
-/// Groups that share a matrix of outer products if atoms are few.
-const BLOCK: usize = 8;
 
 /// What the backward pass of a batch of vectors needs.
-pub struct DenseTape<T> {
-    pass: Pass<T>,
-    groups: Vec<Vec<DatumTape<T>>>,
-    x: Vec<T>,
-    atoms: Vec<T>,
+pub struct DenseTape<T>(Tape<T>);
+
+enum Tape<T> {
+    Gram(GramTape<T>),
+    Residual(ResidualTape<T>),
 }
 
 /// Runs a batch of vectors, `x` of shape `[b, m]`, and returns a tape for the backward pass if `record`
@@ -38,34 +28,32 @@ pub fn dense_forward<T: Real>(
     unrolling: Unrolling,
     record: bool,
 ) -> (Output<T>, Option<DenseTape<T>>) {
-    assert_eq!(encoder.banks.tying(), Tying::Tied, "the Gram form needs one dictionary");
-    let bank = encoder.banks.synthesis;
-    let pass = Pass::new(dim, x, encoder, unrolling);
-    let atoms = pass.atoms;
-    let codes = x.len() / dim * atoms;
-    let mut numbers = vec![T::ZERO; codes + x.len()];
-    let (code, reconstruction) = numbers.split_at_mut(codes);
-    let groups: Vec<Vec<DatumTape<T>>> = code
-        .par_chunks_mut(GROUP * atoms)
-        .enumerate()
-        .map(|(group, code)| pass.forward(group * GROUP, code, record))
-        .collect();
-    let (code, d) = (Matrix::rows(code, atoms), Matrix::rows(bank, atoms));
-    multiply(reconstruction, dim, code, d.transposed(), T::ONE, false, true);
-    let tape = record.then(|| DenseTape { pass, groups, x: x.to_vec(), atoms: bank.to_vec() });
-    (Output { numbers, codes }, tape)
+    let atoms = encoder.banks.synthesis.len() / dim;
+    let form = Form::with_less_work(atoms, x.len() / dim, unrolling.layers);
+    dense_forward_in(form, dim, x, encoder, unrolling, record)
 }
 
-/// Sums over the layers and, but for the codes, over the batch.
-struct LayerSums<T> {
-    /// `Σ u_t` of each datum, `[b, p]`.
-    codes: Vec<T>,
-    /// `P = Σ u_t ⊗ y_t`, `[p, p]`.
-    outer: Vec<T>,
-    /// The gradient of the levels, in their shape.
-    levels: Vec<T>,
-    /// The gradient of the step size.
-    step: f64,
+/// [`dense_forward`] in a given form, for tests.
+#[doc(hidden)]
+pub fn dense_forward_in<T: Real>(
+    form: Form,
+    dim: usize,
+    x: &[T],
+    encoder: Encoder<'_, T>,
+    unrolling: Unrolling,
+    record: bool,
+) -> (Output<T>, Option<DenseTape<T>>) {
+    assert_eq!(encoder.banks.tying(), Tying::Tied, "the Gram form needs one dictionary");
+    match form {
+        Form::Gram => {
+            let (output, tape) = gram::forward(dim, x, encoder, unrolling, record);
+            (output, tape.map(|tape| DenseTape(Tape::Gram(tape))))
+        }
+        Form::Residual => {
+            let (output, tape) = residual::forward(dim, x, encoder, unrolling, record);
+            (output, tape.map(|tape| DenseTape(Tape::Residual(tape))))
+        }
+    }
 }
 
 impl<T: Real> DenseTape<T> {
@@ -75,122 +63,17 @@ impl<T: Real> DenseTape<T> {
     /// # Panics
     /// Panics if a slice is not as long as the shapes say.
     pub fn backward(&self, error: &[T], code_error: Option<&[T]>, wanted: Wanted) -> Gradients<T> {
-        let Pass { dim, atoms, step, .. } = self.pass;
-        let batch = self.x.len() / dim;
-        let d = Matrix::rows(&self.atoms, atoms);
-        let errors = Matrix::rows(error, dim);
-        let mut code = vec![T::ZERO; batch * atoms];
-        for (tape, row) in self.groups.iter().flatten().zip(code.chunks_exact_mut(atoms)) {
-            tape.code.expand(row, atoms);
-        }
-        // The decoder's part.
-        let mut gradient = vec![T::ZERO; dim * atoms];
-        let codes = Matrix::rows(&code, atoms);
-        multiply(&mut gradient, atoms, errors.transposed(), codes, T::ONE, false, true);
-        let mut data = wanted.data.then(|| vec![T::ZERO; batch * dim]);
-        let mut sums = LayerSums {
-            codes: Vec::new(),
-            outer: Vec::new(),
-            levels: vec![T::ZERO; self.pass.levels.len()],
-            step: 0.0,
-        };
-        if self.pass.schedule.recorded > 0 {
-            let mut delta = code_error.map_or_else(|| vec![T::ZERO; batch * atoms], <[T]>::to_vec);
-            multiply(&mut delta, atoms, errors, d, T::ONE, true, true);
-            self.through_layers(&delta, wanted, &mut sums);
-            let outer = symmetrized(&sums.outer, atoms);
-            let codes = Matrix::rows(&sums.codes, atoms);
-            let x = Matrix::rows(&self.x, dim).transposed();
-            multiply(&mut gradient, atoms, d, Matrix::rows(&outer, atoms), -step, true, true);
-            multiply(&mut gradient, atoms, x, codes, step, true, true);
-            if let Some(data) = &mut data {
-                multiply(data, dim, codes, d.transposed(), step, false, true);
-            }
-        }
-        Gradients {
-            banks: Banks::tied(gradient),
-            data,
-            levels: wanted.encoder.then_some(sums.levels),
-            step: wanted.encoder.then(|| T::from_f64(sums.step)),
-        }
-    }
-
-    /// Takes the gradients `delta` in the codes, `[b, p]`, back through the layers.
-    fn through_layers(&self, delta: &[T], wanted: Wanted, sums: &mut LayerSums<T>) {
-        let pass = &self.pass;
-        let atoms = pass.atoms;
-        sums.codes = vec![T::ZERO; delta.len()];
-        sums.outer = vec![T::ZERO; atoms * atoms];
-        for (chunk, groups) in self.groups.chunks(CHUNK).enumerate() {
-            let first = chunk * CHUNK * GROUP;
-            let delta = &delta[first * atoms..];
-            if atoms <= MAX_ATOMS {
-                self.through_few_atoms(first, groups, delta, wanted, sums);
-                continue;
-            }
-            let data: Vec<_> = groups
-                .par_iter()
-                .enumerate()
-                .map(|(group, tapes)| {
-                    let delta = &delta[group * GROUP * atoms..][..tapes.len() * atoms];
-                    pass.backward(first + group * GROUP, tapes, delta, wanted)
-                })
-                .collect();
-            for (i, datum) in data.iter().flatten().enumerate() {
-                sums.add(pass, first + i, &datum.sum, &datum.levels, datum.step);
-            }
-            let pairs: Vec<&Pairs<T>> = data.iter().flatten().map(|datum| &datum.pairs).collect();
-            add_outer(pass.arch, atoms, &pairs, &mut sums.outer);
-        }
-    }
-
-    /// [`through_layers`](Self::through_layers) for a chunk of the data, from number `first` on, if atoms
-    /// are few.
-    fn through_few_atoms(
-        &self,
-        first: usize,
-        groups: &[Vec<DatumTape<T>>],
-        delta: &[T],
-        wanted: Wanted,
-        sums: &mut LayerSums<T>,
-    ) {
-        let pass = &self.pass;
-        let blocks: Vec<_> = groups
-            .par_chunks(BLOCK)
-            .enumerate()
-            .map(|(block, groups)| {
-                let start = block * BLOCK * GROUP;
-                let delta = &delta[start * pass.atoms..];
-                pass.backward_compact(first + start, groups, delta, wanted)
-            })
-            .collect();
-        for (i, datum) in blocks.iter().flat_map(|block| &block.data).enumerate() {
-            sums.add(pass, first + i, &datum.sum, &datum.levels, datum.step);
-        }
-        for block in &blocks {
-            let rows = block.outer.chunks_exact(pass.padded);
-            for (sum, row) in sums.outer.chunks_exact_mut(pass.atoms).zip(rows) {
-                sum.iter_mut().zip(row).for_each(|(sum, part)| *sum += *part);
-            }
+        match &self.0 {
+            Tape::Gram(tape) => tape.backward(error, code_error, wanted),
+            Tape::Residual(tape) => tape.backward(error, code_error, wanted),
         }
     }
 
     /// How many bytes the tape holds.
     pub fn bytes(&self) -> usize {
-        let data = self.groups.iter().flatten();
-        let codes: usize = data
-            .map(|d| d.code.bytes() + d.segments.iter().map(Sparse::bytes).sum::<usize>())
-            .sum();
-        let numbers = self.pass.gram.len() + self.pass.correlations.len();
-        codes + (numbers + self.x.len() + self.atoms.len()) * size_of::<T>()
-    }
-}
-
-impl<T: Real> LayerSums<T> {
-    /// Adds the sums of datum `i`.
-    fn add(&mut self, pass: &Pass<T>, i: usize, codes: &[T], levels: &[T], step: f64) {
-        self.codes[i * pass.atoms..][..pass.atoms].copy_from_slice(&codes[..pass.atoms]);
-        pass.levels.reduce(levels, i, &mut self.levels);
-        self.step += step;
+        match &self.0 {
+            Tape::Gram(tape) => tape.bytes(),
+            Tape::Residual(tape) => tape.bytes(),
+        }
     }
 }

@@ -1,22 +1,17 @@
 //! The pass through a dictionary that is a matrix.
 //!
-//! With the Gram matrix `G = DᵀD` and the correlations `c = Dᵀx`, a layer is
-//! `z_{t+1} = Φ(y_t − α (G y_t − c))`, where `G y_t` is a sum over the support of `y_t` alone. In the
-//! backward pass, with `u_t` the loss's gradient in `z_{t+1}` on its support,
-//!
-//! ```text
-//! ∂L/∂y_t = u_t − α G u_t         needed on the supports of z_t and z_{t−1} alone
-//! ∂L/∂D   = −α (D (P + Pᵀ) − xᵀ Σ u_t),  P = Σ u_t ⊗ y_t
-//! ∂L/∂x   = α D Σ u_t             ∂L/∂α = −Σ ⟨G u_t, y_t⟩ − ⟨u_t, c⟩
-//! ```
-//!
-//! so that the atoms' gradient is a sum of sparse outer products and one large product at the end.
+//! It has two [forms](Form). `gram` multiplies out `DᵀD` and adds up rows of it, so that a layer costs little.
+//! `residual` multiplies by `D` and `Dᵀ`, so that nothing has to be prepared. [`Form::with_less_work`] chooses.
+//! Both share the course of a pass (`forward.rs`), its tape, and the state of a datum in the backward pass.
 
-mod backward;
+mod adjoint;
 mod batch;
-mod compact;
+mod form;
 mod forward;
-mod outer;
+mod gram;
 mod pass;
+mod residual;
+mod state;
 
-pub use batch::{DenseTape, dense_forward};
+pub use batch::{DenseTape, dense_forward, dense_forward_in};
+pub use form::Form;

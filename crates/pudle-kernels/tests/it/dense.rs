@@ -2,8 +2,10 @@
 
 use crate::common::{Draw, assert_differences, cast, distance, seeds, unrolled};
 use pudle_kernels::{
-    Banks, Encoder, Extrapolation, Real, Shrinkage, Unrolling, Wanted, dense_forward,
+    Banks, DenseForm, Encoder, Extrapolation, Real, Shrinkage, Unrolling, Wanted, dense_forward_in,
 };
+
+const FORMS: [DenseForm; 2] = [DenseForm::Gram, DenseForm::Residual];
 
 #[derive(Clone)]
 struct Problem {
@@ -24,7 +26,12 @@ impl Problem {
     fn draw(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
         let (dim, atoms) = (draw.count(1..=20), draw.pick(&[1, 5, 33, 70, 260]));
-        let (batch, layers) = (draw.count(1..=14), draw.count(1..=6));
+        let batch = draw.count(1..=14);
+        Self::of_size(&mut draw, dim, atoms, batch)
+    }
+
+    fn of_size(draw: &mut Draw, dim: usize, atoms: usize, batch: usize) -> Self {
+        let layers = draw.count(1..=6);
         let level_shape = [draw.pick(&[1, layers]), draw.pick(&[1, batch]), draw.pick(&[1, atoms])];
         let scale = 1.0 / (dim as f64).sqrt();
         let high = draw.pick(&[0.0, 0.02, 0.05, 0.2, 100.0]);
@@ -106,9 +113,13 @@ fn forward_is_naive<T: Real>(seed: u64, tolerance: f64) {
         levels: &levels,
         level_shape: problem.level_shape,
     };
-    let (output, _) = dense_forward(problem.dim, &x, encoder, problem.unrolling, false);
-    assert!(distance(output.code(), &cast(&code)) < tolerance, "seed {seed}: code");
-    assert!(distance(output.reconstruction(), &cast(&data)) < tolerance, "seed {seed}: data");
+    for form in FORMS {
+        let unrolling = problem.unrolling;
+        let (output, _) = dense_forward_in(form, problem.dim, &x, encoder, unrolling, false);
+        let what = format!("seed {seed}, {form:?}");
+        assert!(distance(output.code(), &cast(&code)) < tolerance, "{what}: code");
+        assert!(distance(output.reconstruction(), &cast(&data)) < tolerance, "{what}: data");
+    }
 }
 
 #[test]
@@ -125,12 +136,11 @@ fn forward_equals_plain_loops_in_single_precision() {
     }
 }
 
-#[test]
-fn gradients_equal_finite_differences() {
+fn gradients_are_finite_differences(form: DenseForm) {
     for seed in seeds(100..180) {
         let problem = Problem::draw(seed);
-        let (output, tape) =
-            dense_forward(problem.dim, &problem.x, problem.encoder(), problem.unrolling, true);
+        let Problem { dim, x, unrolling, .. } = &problem;
+        let (output, tape) = dense_forward_in(form, *dim, x, problem.encoder(), *unrolling, true);
         let error: Vec<f64> =
             output.reconstruction().iter().zip(&problem.target).map(|(a, b)| a - b).collect();
         let wanted = Wanted { data: true, encoder: true };
@@ -142,7 +152,7 @@ fn gradients_equal_finite_differences() {
                 of(&mut moved)[k] += change;
                 moved.loss(&problem)
             };
-            let what = format!("seed {seed}, {name}, {:?}", problem.unrolling);
+            let what = format!("seed {seed}, {form:?}, {name}, {unrolling:?}");
             assert_differences(&mut draw, given, loss, what);
         };
         check("atoms", &gradients.banks.synthesis, &|p| &mut p.d);
@@ -155,14 +165,61 @@ fn gradients_equal_finite_differences() {
 }
 
 #[test]
+fn gradients_in_gram_form_equal_finite_differences() {
+    gradients_are_finite_differences(DenseForm::Gram);
+}
+
+#[test]
+fn gradients_in_residual_form_equal_finite_differences() {
+    gradients_are_finite_differences(DenseForm::Residual);
+}
+
+#[test]
 fn numbers_that_overflow_are_no_panic() {
     for seed in seeds(0..40) {
         let mut problem = Problem::draw(seed);
         problem.step = 1e200;
         problem.x[0] = [f64::INFINITY, f64::NAN, 1e300][seed as usize % 3];
         let Problem { dim, x, unrolling, .. } = &problem;
-        let (output, tape) = dense_forward(*dim, x, problem.encoder(), *unrolling, true);
-        let wanted = Wanted { data: true, encoder: true };
-        tape.unwrap().backward(output.reconstruction(), Some(output.code()), wanted);
+        for form in FORMS {
+            let (output, tape) =
+                dense_forward_in(form, *dim, x, problem.encoder(), *unrolling, true);
+            let wanted = Wanted { data: true, encoder: true };
+            tape.unwrap().backward(output.reconstruction(), Some(output.code()), wanted);
+        }
+    }
+}
+
+/// Everything that a pass with the gradients of its loss returns.
+fn numbers(problem: &Problem, form: DenseForm) -> Vec<Vec<f64>> {
+    let Problem { dim, x, unrolling, target, .. } = problem;
+    let (output, tape) = dense_forward_in(form, *dim, x, problem.encoder(), *unrolling, true);
+    let error: Vec<f64> = output.reconstruction().iter().zip(target).map(|(a, b)| a - b).collect();
+    let wanted = Wanted { data: true, encoder: true };
+    let gradients = tape.unwrap().backward(&error, Some(&problem.weights), wanted);
+    let [data, levels] = [gradients.data, gradients.levels].map(Option::unwrap);
+    vec![output.numbers, gradients.banks.synthesis, data, levels, vec![gradients.step.unwrap()]]
+}
+
+#[test]
+fn many_data_in_both_forms_give_the_same_for_any_number_of_threads() {
+    // More than one group of data, and more than one panel in both directions.
+    let (dim, atoms, batch) = if cfg!(miri) { (9, 11, 13) } else { (70, 300, 70) };
+    for seed in seeds(200..206) {
+        let mut problem = Problem::of_size(&mut Draw::new(seed), dim, atoms, batch);
+        // No code is within rounding of a jump.
+        problem.unrolling.shrinkage = Shrinkage::Soft;
+        let all = FORMS.map(|form| {
+            let run = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| numbers(&problem, form))
+            };
+            let one = run(1);
+            assert!(one == run(2) && one == run(3), "seed {seed}, {form:?}");
+            one
+        });
+        for (k, (gram, residual)) in all[0].iter().zip(&all[1]).enumerate() {
+            assert!(distance(residual, gram) < 1e-10, "seed {seed}, {k}: {:?}", problem.unrolling);
+        }
     }
 }

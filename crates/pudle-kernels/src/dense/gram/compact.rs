@@ -9,14 +9,15 @@ use pulp::{Simd, WithSimd};
 
 use crate::aligned::{Aligned, zeros};
 use crate::combine::combine;
-use crate::dense::pass::{DatumTape, GROUP, Pass};
+use crate::dense::gram::matrix::{GROUP, Gram};
+use crate::dense::pass::{DatumTape, Pass};
 use crate::encoder::Wanted;
 use crate::real::Real;
 use crate::settings::Shrinkage;
 use crate::sparse::Sparse;
 
 /// The most atoms that this is for. A matrix of outer products then has 256 KiB in single precision.
-pub(super) const MAX_ATOMS: usize = 256;
+pub(crate) const MAX_ATOMS: usize = 256;
 
 /// What a block of groups adds to the gradients.
 pub(super) struct BlockGradients<T> {
@@ -91,7 +92,7 @@ impl<T: Real> Row<T> {
     }
 }
 
-impl<T: Real> Pass<T> {
+impl<T: Real> Pass<T, Gram<T>> {
     /// What a block of groups, from datum `first` on, adds to the gradients, with the gradients `delta`
     /// in their codes.
     pub(super) fn backward_compact(
@@ -118,7 +119,7 @@ impl<T: Real> Pass<T> {
             }));
             for (k, layers) in self.schedule.segments().into_iter().enumerate().rev() {
                 let recomputed = self.schedule.recompute.then(|| {
-                    let forward = forward.get_or_insert_with(|| self.start());
+                    let forward = forward.get_or_insert_with(|| self.start(GROUP));
                     self.recompute(forward, first + done, tapes, k)
                 });
                 for (i, (tape, state)) in tapes.iter().zip(&mut states).enumerate() {
@@ -141,7 +142,7 @@ impl<T: Real> Pass<T> {
 
 /// A segment of layers of a datum backward.
 struct SegmentBackward<'a, T> {
-    pass: &'a Pass<T>,
+    pass: &'a Pass<T, Gram<T>>,
     /// The segment's codes.
     codes: &'a Sparse<T>,
     layers: Range<usize>,
@@ -222,9 +223,9 @@ impl<T: Real> SegmentBackward<'_, T> {
                 *sum = T::mul_add(simd, *y, factor, *sum);
             }
         }
-        combine(simd, &pass.gram, support, u, image);
+        combine(simd, &pass.form.products, support, u, image);
         if wanted.encoder {
-            let correlations = pass.correlations_of(*i);
+            let correlations = pass.form.correlations_of(*i);
             for j in support {
                 sums.step += (u[*j as usize] * correlations[*j as usize]).to_f64();
             }
