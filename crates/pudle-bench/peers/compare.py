@@ -103,6 +103,15 @@ def cell(ours, theirs, key, digits):
     return f"{theirs[key]:.{digits}f} | {ours[key]:.{digits}f} | **{ratio:.1f}**"
 
 
+def build():
+    """The path of a pudle binary that is built from these sources."""
+    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--format-version", "1", "--no-deps"],
+        cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return pathlib.Path(json.loads(metadata)["target_directory"]) / "release" / "pudle"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--threads", type=int, default=2, help="threads of each side (2)")
@@ -110,12 +119,9 @@ def main():
     parser.add_argument("--repetitions", type=int, default=20, help="passes in a turn (20)")
     parser.add_argument("--growth", action="store_true", help="growth with T, pixels, p and batch")
     parser.add_argument("--only", help="cases whose name contains this")
+    parser.add_argument("--pudle", type=pathlib.Path, help="the pudle binary; without it, one is built")
     args = parser.parse_args()
-    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
-    target = json.loads(subprocess.run(
-        ["cargo", "metadata", "--format-version", "1", "--no-deps"],
-        cwd=ROOT, check=True, capture_output=True, text=True).stdout)["target_directory"]
-    pudle = pathlib.Path(target) / "release" / "pudle"
+    pudle = args.pudle or build()
     print(f"{platform.machine()}, {args.threads} threads each, {args.rounds} rounds; PyTorch | Pudle | ratio\n")
     print("| case | active | forward ms | | | step ms | | | memory MiB | | | largest difference |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
