@@ -200,7 +200,7 @@ impl Canvas {
         };
         for y in span(leaf.y, reach, height) {
             let columns = &mut self.columns[y];
-            if columns.is_empty() {
+            if columns.start == columns.end {
                 continue;
             }
             let row = &mut self.open[y * width..][..width];
