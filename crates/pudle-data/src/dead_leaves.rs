@@ -203,12 +203,12 @@ impl Canvas {
             if columns.start == columns.end {
                 continue;
             }
-            let row = &mut self.open[y * width..][..width];
+            let row = y * width;
             let dy = y as f32 - leaf.y;
             let half = (reach * reach - dy * dy).max(0.0).sqrt();
             let reached = span(leaf.x, half, width);
             for x in reached.start.max(columns.start)..reached.end.min(columns.end) {
-                let open = &mut row[x];
+                let open = &mut self.open[row + x];
                 if *open <= OPAQUE {
                     continue;
                 }
@@ -225,10 +225,10 @@ impl Canvas {
                     self.uncovered -= 1;
                 }
             }
-            while columns.start < columns.end && row[columns.start] <= OPAQUE {
+            while columns.start < columns.end && self.open[row + columns.start] <= OPAQUE {
                 columns.start += 1;
             }
-            while columns.start < columns.end && row[columns.end - 1] <= OPAQUE {
+            while columns.start < columns.end && self.open[row + columns.end - 1] <= OPAQUE {
                 columns.end -= 1;
             }
         }
