@@ -7,10 +7,11 @@ use pudle_train::{Checkpoint, ShiftCount};
 
 use crate::failure::Failure;
 
-/// The default denoiser for pictures with this number of channels, and this number of shifts if it is given. One of the grey
-/// denoisers was trained for the mean over all shifts.
+/// The default denoiser for pictures with this number of channels, and this number of shifts if it is given. Two of the
+/// denoisers were trained for the mean over many shifts.
 pub fn default_for(channels: usize, shifts: Option<ShiftCount>) -> &'static str {
     match (channels, shifts) {
+        (3, Some(ShiftCount::All)) => "denoise-color-shifts",
         (3, _) => "denoise-color",
         (_, Some(ShiftCount::All)) => "denoise-gray-shifts",
         _ => "denoise-gray",

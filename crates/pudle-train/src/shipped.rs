@@ -28,7 +28,7 @@ macro_rules! shipped {
     };
 }
 
-const SHIPPED: &[Shipped] = shipped!["denoise-gray-sigma25", "denoise-gray" local, "denoise-gray-shifts" local, "denoise-color" local, "denoise-published"];
+const SHIPPED: &[Shipped] = shipped!["denoise-gray-sigma25", "denoise-gray" local, "denoise-gray-shifts" local, "denoise-color" local, "denoise-color-shifts" local, "denoise-published"];
 
 /// The names of the shipped checkpoints.
 pub fn shipped_names() -> impl Iterator<Item = &'static str> {

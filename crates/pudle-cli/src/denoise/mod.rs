@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Checkpoint directory, run directory, or name of a shipped checkpoint: denoise-gray (default for grey pictures),
-    /// denoise-color (default for colour pictures), denoise-gray-shifts (default for grey ones with --shifts all), denoise-gray-sigma25 or denoise-published.
+    /// denoise-color (default for colour pictures), denoise-gray-shifts and denoise-color-shifts (defaults with --shifts all), denoise-gray-sigma25 or denoise-published.
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
     /// Standard deviation of the noise on the scale 0 … 255, at least 0.01, or auto to estimate it [default: auto]. If

@@ -147,6 +147,7 @@ fn colour_pictures_take_the_colour_model() {
     assert_eq!(chosen(&format!("denoise picture.png {noise}")), "denoise-gray");
     let all = noise.replace("--shifts 1", "--shifts all");
     assert_eq!(chosen(&format!("denoise picture.png {all}")), "denoise-gray-shifts");
+    assert_eq!(chosen(&format!("denoise colour.png {all}")), "denoise-color-shifts");
     let asked = format!("denoise colour.png --checkpoint denoise-gray {noise}");
     assert_eq!(chosen(&asked), "denoise-gray");
     // A grey model's score over colour is that of grey pictures unless it is asked for.
