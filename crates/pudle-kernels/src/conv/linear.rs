@@ -126,9 +126,7 @@ fn squares<T: Real>(
     let mut square = vec![T::ZERO; taps * taps];
     let mut squares = Vec::new();
     let mut end = atoms;
-    for start in
-        curved.iter().take_while(|start| **start < atoms).collect::<Vec<_>>().into_iter().rev()
-    {
+    for start in curved.iter().filter(|start| **start < atoms).rev() {
         let count = end - start;
         let rows =
             &synthesis.rows[start * synthesis.padded_taps..][..count * synthesis.padded_taps];
