@@ -50,8 +50,7 @@ impl Experiment for GradientDynamics {
                 let layers: usize = self.grid().iter().sum();
                 (5 * layers * self.count / 1000) as u64
             }
-            // About as long as so many thousand layers of a datum in a batch.
-            Key::Data { .. } => (self.data * 150) as u64,
+            Key::Data { .. } => self.data as u64 * rates::WORK,
         }
     }
 

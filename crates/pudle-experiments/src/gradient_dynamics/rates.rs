@@ -12,6 +12,8 @@ use crate::problem::{double, model, norm, values};
 use crate::results::Measurements;
 use crate::statistics::slope;
 
+/// A datum takes about as long as so many thousand layers of a datum in a batch.
+pub(crate) const WORK: u64 = 150;
 /// Number of layers to the converged code of one datum.
 const LIMIT: usize = 4000;
 /// Rounding dominates the error of ae-lasso from here on, relative to its first value.
@@ -41,7 +43,7 @@ impl GradientDynamics {
                     measured.curves.insert(format!("datum {i}, {name}"), points);
                 }
             }
-            task.progress.add(1);
+            task.progress.add(WORK);
         }
         Ok(measured)
     }
