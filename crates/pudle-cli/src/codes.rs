@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use burn::tensor::Device;
 use indicatif::{ProgressBar, ProgressStyle};
-use pudle_core::Algorithm;
+use pudle_core::{Algorithm, Backend, Kernels};
 use pudle_data::{DataConfig, Missing};
 use pudle_train::{CodeStats, Coder, DataOptions, RunConfig, TrainError, decode_file, encode_file};
 use serde::Serialize;
 
-use crate::arguments::{BackendArg, Size, parse_patch, parse_size, words};
+use crate::arguments::{BackendArg, DeviceArg, Size, parse_patch, parse_size, words};
 use crate::failure::Failure;
 use crate::shipped::load;
 use crate::terminal::{note, say, say_json};
@@ -87,8 +88,11 @@ pub struct DecodeArgs {
     /// Replace existing files.
     #[arg(long)]
     force: bool,
+    /// Backend that computes. Each backend is a cargo feature; a default build has flex, which runs on the CPU.
+    #[arg(long, value_name = "B", default_value_t, value_parser = words::<Backend>())]
+    backend: Backend,
     #[command(flatten)]
-    backend: BackendArg,
+    device: DeviceArg,
 }
 
 /// The JSON object of `encode --json`.
@@ -104,7 +108,7 @@ struct Report {
 
 pub fn encode(args: &EncodeArgs) -> Result<(), Failure> {
     check_output(&args.output, &args.data, args.force)?;
-    let coder = coder(&args.checkpoint, &args.backend)?;
+    let coder = coder(&args.checkpoint, args.backend.device()?, args.backend.kernels)?;
     warn_of_recordings(&args.checkpoint);
     let mut coder = match args.layers {
         Some(layers) => coder.with_layers(layers)?,
@@ -186,17 +190,16 @@ fn say_stats(stats: &CodeStats, seconds: f64) {
 
 pub fn decode(args: &DecodeArgs) -> Result<(), Failure> {
     check_output(&args.output, &args.codes, args.force)?;
-    let coder = coder(&args.checkpoint, &args.backend)?;
+    let coder = coder(&args.checkpoint, args.device.open(args.backend)?, None)?;
     let size = args.size.as_ref().map(|Size(lengths)| &lengths[..]);
     with_bar("decode", |visit| decode_file(&coder, &args.codes, size, &args.output, visit))?;
     say!("wrote {}", args.output.display());
     Ok(())
 }
 
-fn coder(checkpoint: &Path, backend: &BackendArg) -> Result<Coder, Failure> {
-    let device = backend.device()?;
+fn coder(checkpoint: &Path, device: Device, kernels: Option<Kernels>) -> Result<Coder, Failure> {
     let mut loaded = load(checkpoint, &device)?;
-    if let Some(kernels) = backend.kernels {
+    if let Some(kernels) = kernels {
         loaded.model = loaded.model.with_kernels(kernels)?;
     }
     Ok(Coder::new(loaded, &device)?)
