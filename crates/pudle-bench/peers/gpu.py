@@ -47,9 +47,9 @@ def flag(flags, name, default):
     return flags[flags.index(name) + 1] if name in flags else default
 
 
-def pudle(args, flags, kernels, file=None):
-    """One run of `pudle bench`."""
-    command = [args.pudle, "bench", *flags, "--backend", args.backend, "--kernels", kernels, "--json"]
+def pudle(args, flags, kind, file=None):
+    """One run of `pudle bench`, with `--kernels auto` or another kind."""
+    command = [args.pudle, "bench", *flags, "--backend", args.backend, *kind, "--json"]
     command += ["--repetitions", str(args.repetitions)]
     if args.device is not None:
         command += ["--device", str(args.device)]
@@ -140,20 +140,26 @@ def ratio(theirs, ours):
 def compare(args, name, flags):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "bench.safetensors"
-        ours = pudle(args, flags, "auto", path)
+        ours = pudle(args, flags, ["--kernels", "auto"], path)
         file = load_file(path)
-    composed = None if args.no_composed or "--recompute" in flags else pudle(args, flags, "composed")
+    composed = None if args.no_composed or "--recompute" in flags else pudle(args, flags, ["--kernels", "composed"])
     sides = {"eager": pytorch(args, flags, ours["layers"], file, False)}
     if not args.no_compile:
         try:
             sides["compiled"] = pytorch(args, flags, ours["layers"], file, True)
         except Exception as error:  # torch.compile needs a compiler of its own.
             print(f"{name}: torch.compile: {str(error).splitlines()[0]}", file=sys.stderr)
+        # A matrix has no pass with numbers of 16 bits.
+        half = pudle(args, flags, ["--half"], path) if args.half and "dense" not in flags else None
+        if half:
+            off = peer.distance(load_file(path)["reconstruction"], file["reconstruction"])
+            if off > 1e-2:
+                sys.exit(f"{name}: with 16 bits, results differ by {off:.0e}")
     device = ours["device"] or {}
     eager, compiled = sides["eager"], sides.get("compiled", {})
     row = [
         name, cell(eager["forward_ms"]), cell(ours["forward_ms"]),
-        ratio(eager["forward_ms"], ours["forward_ms"]),
+        ratio(eager["forward_ms"], ours["forward_ms"]), cell(half and half["forward_ms"]),
         cell(eager["step_ms"]), cell(compiled.get("step_ms")),
         cell(composed and composed["step_ms"]), cell(ours["step_ms"]),
         ratio(eager["step_ms"], ours["step_ms"]), ratio(compiled.get("step_ms"), ours["step_ms"]),
@@ -183,11 +189,15 @@ def main():
     print(f"{datetime.date.today()}, PyTorch {torch.__version__} on {args.torch_device}", end="")
     print(f" ({torch.cuda.get_device_name()})" if args.torch_device.startswith("cuda") else "")
     print(devices.stdout)
+    known = json.loads(subprocess.run([args.pudle, "devices", "--json"], capture_output=True, text=True, check=True).stdout)
+    known = [device for device in known if device["backend"] == args.backend]
+    chosen = known if args.device is None else known[args.device : args.device + 1]
+    args.half = bool(chosen) and all(16 in device["bits"] for device in chosen)
     print(
-        "| case | forward ms: PyTorch | Pudle | ratio | step ms: PyTorch | compiled | Pudle, composed | Pudle | ratio"
+        "| case | forward ms: PyTorch | Pudle | ratio | Pudle, 16 bits | step ms: PyTorch | compiled | Pudle, composed | Pudle | ratio"
         " | to compiled | launches: PyTorch | Pudle | of a layer | memory MiB: PyTorch | Pudle | largest difference |"
     )
-    print("| " + " | ".join(["---"] * 16) + " |", flush=True)
+    print("| " + " | ".join(["---"] * 17) + " |", flush=True)
     off = max(compare(args, name, flags) for name, flags in (QUICK if args.quick else CASES))
     if off > 1e-3:
         sys.exit(f"results differ by {off:.0e}")

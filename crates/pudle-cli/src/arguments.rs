@@ -19,8 +19,8 @@ pub struct BackendArg {
     #[command(flatten)]
     pub device: DeviceArg,
     /// Implementation of the unrolled network: fused kernels (flex, wgpu, cuda and workers), composed of Burn's operations, or
-    /// auto, which takes the faster one. Results differ only by rounding.
-    #[arg(long, value_name = "K", value_parser = words::<Kernels>())]
+    /// auto, which takes fused kernels if it can. Results differ only by rounding.
+    #[arg(long, value_name = "K", value_parser = implementations())]
     pub kernels: Option<Kernels>,
 }
 
@@ -63,6 +63,25 @@ impl BackendArg {
     }
 }
 
+/// Whether numbers have 16 bits.
+#[derive(clap::Args)]
+pub struct HalfArg {
+    /// Store codes, residuals and atoms with 16 bits between layers: on GPUs that have such numbers, for pictures. `pudle devices`
+    /// lists them. Sums keep 32 bits.
+    #[arg(long, conflicts_with = "kernels")]
+    pub half: bool,
+}
+
+impl HalfArg {
+    /// Applies this argument to a denoiser.
+    pub fn set(&self, denoiser: Denoiser) -> Result<Denoiser, Failure> {
+        if !self.half {
+            return Ok(denoiser);
+        }
+        Ok(denoiser.with_kernels(Kernels::Half).map_err(|error| format!("--half: {error}"))?)
+    }
+}
+
 /// Whether λ is chosen by place.
 #[derive(clap::Args)]
 pub struct LambdaArg {
@@ -85,6 +104,13 @@ where
 {
     PossibleValuesParser::new(T::VARIANTS)
         .map(|word| word.parse().ok().expect("the word is one of those listed"))
+}
+
+/// Parses an implementation of the unrolled network. 16 bits are not one of them: they have [an argument](HalfArg).
+pub fn implementations() -> impl TypedValueParser<Value = Kernels> {
+    let words = Kernels::VARIANTS.iter().filter(|word| word.parse() != Ok(Kernels::Half));
+    PossibleValuesParser::new(words)
+        .map(|word| word.parse().expect("the word is one of those listed"))
 }
 
 /// Parses a gradient estimator.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pudle_bench::{Case, DeviceWork, Measurement, Size, Trained, Workload, measure};
 use pudle_core::{GradientEstimator, Kernels};
 
-use crate::arguments::{BackendArg, parse_gradient, words};
+use crate::arguments::{BackendArg, HalfArg, parse_gradient, words};
 use crate::failure::Failure;
 use crate::shipped;
 use crate::terminal::{say, say_json};
@@ -63,6 +63,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    half: HalfArg,
+    #[command(flatten)]
     backend: BackendArg,
 }
 
@@ -90,7 +92,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         config: checkpoint.config,
     });
     let mut workload = Workload::new(args.case, size, trained, args.seed)?;
-    workload.config.kernels = args.backend.kernels.unwrap_or(Kernels::Auto);
+    workload.config.kernels = match args.half.half {
+        true => Kernels::Half,
+        false => args.backend.kernels.unwrap_or(Kernels::Auto),
+    };
     workload.config.recompute = args.recompute;
     let repetitions = args.repetitions as usize;
     let (measured, results) = measure(&workload, args.gradient, backend, repetitions)?;

@@ -36,6 +36,8 @@ fn line(device: &DeviceInfo) -> String {
     let mut facts: Vec<String> = device.driver.iter().cloned().collect();
     facts.extend(device.memory.map(|bytes| format!("memory {}", mib(bytes))));
     facts.extend(device.largest_buffer.map(|bytes| format!("buffers up to {}", mib(bytes))));
-    let facts = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join("; ")) };
-    format!("{:<8} {} {}{facts}", device.backend.to_string(), device.number, device.name)
+    let bits: Vec<String> = device.bits.iter().map(u32::to_string).collect();
+    facts.push(format!("numbers of {} bits", bits.join(", ")));
+    let (backend, facts) = (device.backend.to_string(), facts.join("; "));
+    format!("{backend:<8} {} {} ({facts})", device.number, device.name)
 }

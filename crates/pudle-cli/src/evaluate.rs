@@ -6,7 +6,7 @@ use pudle_data::Image;
 use pudle_train::{Denoiser, Evaluation, ImageScore, Protocol, Scored, Scoring, ShiftCount};
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::arguments::{BackendArg, LambdaArg, words};
+use crate::arguments::{BackendArg, HalfArg, LambdaArg, words};
 use crate::failure::Failure;
 use crate::terminal::{say, say_json};
 
@@ -62,12 +62,14 @@ pub struct Args {
     #[command(flatten)]
     lambda: LambdaArg,
     #[command(flatten)]
+    half: HalfArg,
+    #[command(flatten)]
     backend: BackendArg,
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let denoiser = Denoiser::load(&args.checkpoint, &args.backend.device()?)?;
-    let denoiser = args.backend.set(denoiser)?.with_shifts(args.shifts)?;
+    let denoiser = args.half.set(args.backend.set(denoiser)?)?.with_shifts(args.shifts)?;
     let denoiser = args.lambda.set(denoiser);
     for &sigma in &args.sigma {
         Scoring::new(sigma).check()?;

@@ -7,7 +7,7 @@ use pudle_train::{
     Interrupter, LearningRateSchedule, Outcome, Preset, RunConfig, RunDir, UpdateRule, train_opened,
 };
 
-use crate::arguments::{DeviceArg, parse_gradient, words};
+use crate::arguments::{DeviceArg, implementations, parse_gradient, words};
 use crate::failure::Failure;
 use crate::matrix::{Given, MatrixArgs, at_end, preset_for};
 use crate::recording::RecordingArgs;
@@ -76,8 +76,8 @@ pub struct Args {
     #[command(flatten)]
     sharing: SharingArgs,
     /// Implementation of the unrolled network: fused kernels (flex, wgpu, cuda and workers), composed of Burn's operations, or
-    /// auto, which takes the faster one. Results differ only by rounding.
-    #[arg(long, value_name = "K", value_parser = words::<Kernels>())]
+    /// auto, which takes fused kernels if it can. Results differ only by rounding.
+    #[arg(long, value_name = "K", value_parser = implementations())]
     kernels: Option<Kernels>,
     /// Recompute the layers in the backward pass instead of storing them: less memory, more time.
     #[arg(long)]

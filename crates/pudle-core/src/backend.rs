@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use strum::IntoEnumIterator;
 use thiserror::Error;
@@ -64,6 +64,8 @@ pub struct DeviceInfo {
     pub memory: Option<u64>,
     /// The largest buffer in bytes, if it has a limit.
     pub largest_buffer: Option<u64>,
+    /// Bits of the floating-point numbers that it computes with, of 16, 32 and 64.
+    pub bits: Vec<u32>,
 }
 
 /// A backend that cannot be used.
@@ -151,6 +153,8 @@ impl Backend {
     pub fn list(self) -> Result<Vec<DeviceInfo>, BackendError> {
         let info = |(number, device)| {
             let adapter = pudle_kernels::adapter(&Tensor::<1>::zeros([1], &device));
+            let floats = [(16, DType::F16), (32, DType::F32), (64, DType::F64)];
+            let known = floats.into_iter().filter(|(_, dtype)| device.supports_dtype(*dtype));
             match adapter {
                 Some(adapter) => DeviceInfo {
                     backend: self,
@@ -159,6 +163,7 @@ impl Backend {
                     driver: Some(adapter.driver),
                     memory: adapter.memory,
                     largest_buffer: Some(adapter.largest_buffer),
+                    bits: known.map(|(bits, _)| bits).collect(),
                 },
                 None => DeviceInfo {
                     backend: self,
@@ -167,6 +172,7 @@ impl Backend {
                     driver: None,
                     memory: None,
                     largest_buffer: None,
+                    bits: vec![32, 64],
                 },
             }
         };

@@ -32,10 +32,10 @@ use crate::tying::WeightTying;
 /// | `baseline` | `false` | whether each channel of a datum has a baseline that is inferred: a number added to `D z` at every sample | |
 /// | `shared` | `false` | whether the code of an atom is one number over a batch where it may be other than zero, see [`Pudle::supported_objective`](crate::Pudle::supported_objective) | |
 /// | `rank_one` | `false` | whether filters are a waveform times a weight for each channel; training projects them | |
-/// | `kernels` | `"auto"` | implementation of the pass | `auto`, `fused`, `composed`: see [`Kernels`] |
+/// | `kernels` | `"auto"` | implementation of the pass | `auto`, `fused`, `half`, `composed`: see [`Kernels`] |
 /// | `recompute` | `false` | recompute the layers in the backward pass instead of storing them | |
 ///
-/// The last two settings affect time and memory, not the result.
+/// The last two settings affect time and memory, not the result; but `half` rounds to 16 bits.
 /// With `recompute`, the fused pass stores about `2√T` layers' codes instead of `T`; the composed pass has no such mode.
 ///
 /// [`validate`](Self::validate) returns an error for anything else, and for combinations that have no gradient: a learned
@@ -363,13 +363,18 @@ impl PudleConfig {
             let range = "false if `model.kernels` is \"composed\"";
             return Err(ConfigError::range("model.recompute", true, range));
         }
-        if self.kernels == Kernels::Fused
+        if self.kernels == Kernels::Half && !matches!(self.dictionary, DictionaryConfig::Conv2d(_))
+        {
+            let range = "auto, fused or composed for a dictionary other than conv2d";
+            return Err(ConfigError::range("model.kernels", self.kernels, range));
+        }
+        if self.kernels.requires_fused()
             && let Some(what) = self.without_kernel()
         {
             let range = format!("auto or composed for {what}, which have no fused pass");
             return Err(ConfigError::range("model.kernels", self.kernels, range));
         }
-        if self.kernels == Kernels::Fused && self.prox.kernel().is_none() {
+        if self.kernels.requires_fused() && self.prox.kernel().is_none() {
             let range = format!("auto or composed for the operator \"{}\"", self.prox);
             return Err(ConfigError::range("model.kernels", self.kernels, range));
         }

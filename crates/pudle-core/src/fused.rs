@@ -5,6 +5,7 @@ use pudle_kernels::{Banks, Extrapolation, Network, ShiftWindows, Shrinkage, Unro
 
 use crate::dictionary::{ConvDictionary2d, Dictionary};
 use crate::encoder::Algorithm;
+use crate::kernels::Kernels;
 use crate::level::Level;
 use crate::model::Pudle;
 use crate::noise::Noise;
@@ -66,6 +67,7 @@ impl<const D: usize, A: Dictionary<D>> Pudle<D, A> {
             },
             recorded,
             recompute: config.recompute,
+            half: config.kernels == Kernels::Half,
         };
         let options = (&x.device(), x.dtype());
         let rows = if config.threshold.varies_over_layers() { config.layers } else { 1 };

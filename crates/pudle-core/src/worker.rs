@@ -62,7 +62,7 @@ pub struct WorkerAddress {
 
 /// The version of the messages. Builds of other versions refuse each other.
 #[cfg(feature = "remote")]
-const MESSAGES: &str = concat!("pudle-", env!("CARGO_PKG_VERSION"), "-1");
+const MESSAGES: &str = concat!("pudle-", env!("CARGO_PKG_VERSION"), "-2");
 
 /// A device that no worker has.
 #[cfg(feature = "remote")]

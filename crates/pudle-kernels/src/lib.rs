@@ -80,7 +80,7 @@ pub use op::FlexTape;
 #[cfg(feature = "burn")]
 pub use op::{
     Adapter, Network, NetworkGradients, TapedBackend, UnrolledBackend, adapter, count_launches,
-    is_flex, supports,
+    is_flex, supports, supports_half,
 };
 #[cfg(feature = "remote")]
 pub use op::{RemoteTape, serve_passes};

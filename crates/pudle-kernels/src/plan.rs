@@ -27,7 +27,8 @@ impl Plan {
                 push(&[kernel[0], kernel[1], stride[0], stride[1]]);
             }
         }
-        let Unrolling { layers, shrinkage, extrapolation, recorded, recompute } = self.unrolling;
+        let Unrolling { layers, shrinkage, extrapolation, recorded, recompute, half } =
+            self.unrolling;
         let shrinkage = match shrinkage {
             Shrinkage::Soft => 0,
             Shrinkage::Relu => 1,
@@ -43,7 +44,8 @@ impl Plan {
             Tying::Decoder => 1,
             Tying::Untied => 2,
         };
-        push(&[layers, shrinkage, extrapolation, recorded, usize::from(recompute), tying]);
+        push(&[layers, shrinkage, extrapolation, recorded]);
+        push(&[usize::from(recompute), usize::from(half), tying]);
         scalars
     }
 
@@ -80,11 +82,8 @@ impl Plan {
                 _ => return None,
             },
             recorded: next()?,
-            recompute: match next()? {
-                0 => false,
-                1 => true,
-                _ => return None,
-            },
+            recompute: flag(next()?)?,
+            half: flag(next()?)?,
         };
         let tying = match next()? {
             0 => Tying::Tied,
@@ -93,5 +92,13 @@ impl Plan {
             _ => return None,
         };
         scalars.next().is_none().then_some(Self { problem, unrolling, tying })
+    }
+}
+
+fn flag(scalar: usize) -> Option<bool> {
+    match scalar {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
     }
 }

@@ -17,7 +17,8 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     pub fn new(unrolling: Unrolling) -> Self {
-        let Unrolling { layers, shrinkage, extrapolation, recorded, recompute } = unrolling;
+        let Unrolling { layers, shrinkage, extrapolation, recorded, recompute, half: _ } =
+            unrolling;
         Self { layers, shrinkage, recorded, recompute, weights: extrapolation.weights(layers) }
     }
 

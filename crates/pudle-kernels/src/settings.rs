@@ -76,6 +76,9 @@ pub struct Unrolling {
     /// Whether the backward pass computes the recorded layers again, from every `√T`-th code. Otherwise
     /// the forward pass stores what the backward pass needs of each layer.
     pub recompute: bool,
+    /// Whether codes, residuals and atoms are stored with 16 bits between layers. Sums have 32 bits. Only passes of filters on GPUs
+    /// know it, and only where no gradient is wanted: a pass that leaves a tape stores 32 bits.
+    pub half: bool,
 }
 
 impl Unrolling {
@@ -87,6 +90,7 @@ impl Unrolling {
             extrapolation: Extrapolation::None,
             recorded: layers,
             recompute: false,
+            half: false,
         }
     }
 }

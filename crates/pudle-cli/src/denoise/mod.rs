@@ -14,7 +14,7 @@ use pudle_data::{Image, Photo, PhotoOptions, Raster, add_gaussian, scene};
 use pudle_train::{Denoiser, ShiftCount};
 use serde::Serialize;
 
-use crate::arguments::{BackendArg, LambdaArg};
+use crate::arguments::{BackendArg, HalfArg, LambdaArg};
 use crate::failure::{Failure, message};
 use crate::shipped;
 use crate::terminal::{note, say, say_json};
@@ -93,6 +93,8 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     lambda: LambdaArg,
+    #[command(flatten)]
+    half: HalfArg,
     #[command(flatten)]
     backend: BackendArg,
 }
@@ -192,7 +194,7 @@ impl Session {
             return Ok((name, denoiser.clone()));
         }
         let denoiser = self.args.backend.set(Denoiser::load(&name, &self.device)?)?;
-        let denoiser = self.args.lambda.set(denoiser);
+        let denoiser = self.args.half.set(self.args.lambda.set(denoiser))?;
         let shifts = match self.args.shifts {
             Some(shifts) => shifts,
             None => ShiftCount::Count(SHIFTS.min(denoiser.most_shifts())),

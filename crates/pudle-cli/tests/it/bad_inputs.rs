@@ -71,6 +71,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "train --data sound.wav --length 20 --target-active 5%",
             "train --data sound.wav --length 20 --update online",
             "train --preset signals --data nan.npy --length 4",
+            "train --preset denoise --config half.toml",
             "train --preset signals --data flat.npy --length 4",
             "train --preset signals --data two.safetensors --length 4",
             "train --preset signals --data rows.npy --length 2ms",
@@ -121,6 +122,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
         "Pictures",
         &[
             "denoise missing.png",
+            "denoise picture.png --half",
             "denoise empty.png",
             "denoise text.png",
             "denoise page.jpg",
@@ -330,6 +332,7 @@ fn folder(dir: &Path) {
     write("late.csv", b"sample\n3995\n");
     write("zeros.csv", b"0,0\n0,0\n0,0\n0,0\n");
     write("unknown.toml", b"[model]\nlayrs = 3\n");
+    write("half.toml", b"[model]\nkernels = \"half\"\n");
     write("range.toml", b"[model]\nlayers = 0\n");
     write("digits/train-images-idx3-ubyte", b"\0\0\x08\x03\0\0\0\x05\0\0\0\x1c\0\0\0\x1c short");
     write("digits/train-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x05\x01\x02\x03\x04\x05");

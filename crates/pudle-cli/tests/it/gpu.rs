@@ -39,19 +39,22 @@ fn pictures_are_denoised_alike() {
     let dir = folder();
     let dir = dir.path();
     for shifts in [1, 4] {
-        let read = |backend: &str| {
+        let read = |backend: &str, kernels: &str| {
+            let name = format!("{backend}{kernels}-{shifts}.png");
             let line = format!(
                 "denoise picture.png --checkpoint model --sigma 25 --shifts {shifts} \
-                 --backend {backend} -o {backend}-{shifts}.png"
+                 --backend {backend} {kernels} -o {name}"
             );
             words(dir, &line).success();
-            image::open(dir.join(format!("{backend}-{shifts}.png"))).unwrap().to_luma8()
+            image::open(dir.join(name)).unwrap().to_luma8()
         };
-        let (expected, found) = (read("flex"), read("wgpu"));
+        let (expected, found, half) = (read("flex", ""), read("wgpu", ""), read("wgpu", "--half"));
         assert_ne!(expected, image::open(dir.join("picture.png")).unwrap().to_luma8());
-        assert_eq!(found.dimensions(), expected.dimensions());
-        for (found, expected) in found.pixels().zip(expected.pixels()) {
-            assert!(found.0[0].abs_diff(expected.0[0]) <= 1, "{shifts} shifts");
+        for found in [found, half] {
+            assert_eq!(found.dimensions(), expected.dimensions());
+            for (found, expected) in found.pixels().zip(expected.pixels()) {
+                assert!(found.0[0].abs_diff(expected.0[0]) <= 1, "{shifts} shifts");
+            }
         }
     }
 }

@@ -33,8 +33,13 @@ fn unknown_keys_are_refused() {
 
 #[test]
 fn each_error_names_field_value_and_range() {
-    let cases: [(PudleConfig, &str, &str); 13] = [
+    let cases: [(PudleConfig, &str, &str); 14] = [
         (config().with_kernels(Kernels::Composed).with_recompute(true), "model.recompute", "true"),
+        (
+            PudleConfig::dense(DenseConfig { dim: 3, atoms: 4 }).with_kernels(Kernels::Half),
+            "model.kernels",
+            "half",
+        ),
         (config().with_layers(0), "model.layers", "0"),
         (config().with_step(0.0), "model.step", "0"),
         (config().with_step(f64::NAN), "model.step", "NaN"),

@@ -302,8 +302,8 @@ fn passes_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn names_of_implementations_round_trip() {
     assert!("fast".parse::<Kernels>().is_err());
-    assert_eq!(Kernels::VARIANTS, ["auto", "fused", "composed"]);
-    for kernels in [Kernels::Auto, Kernels::Fused, Kernels::Composed] {
+    assert_eq!(Kernels::VARIANTS, ["auto", "fused", "half", "composed"]);
+    for kernels in [Kernels::Auto, Kernels::Fused, Kernels::Half, Kernels::Composed] {
         assert_eq!(kernels.to_string().parse(), Ok(kernels));
     }
 }

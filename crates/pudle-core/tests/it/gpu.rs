@@ -34,9 +34,22 @@ fn agree<const D: usize, A: Configured<D>>(
     extent: [usize; D],
     noise: &Noise,
 ) -> BTreeMap<String, usize> {
+    agree_in::<D, A>(DType::F32, 1e-4, name, config, extent, noise)
+}
+
+/// [`agree`] for numbers of a type, up to relative errors of `most`.
+fn agree_in<const D: usize, A: Configured<D>>(
+    dtype: DType,
+    most: f64,
+    name: &str,
+    config: PudleConfig,
+    extent: [usize; D],
+    noise: &Noise,
+) -> BTreeMap<String, usize> {
     let config = config.with_kernels(Kernels::Fused);
-    let expected = results::<D, A>(&config, &Device::flex(), extent, noise);
-    let (found, launches) = count_launches(|| results::<D, A>(&config, &gpu(), extent, noise));
+    let expected = results::<D, A>(&config, &Device::flex(), extent, noise, dtype);
+    let found = || results::<D, A>(&config, &gpu(), extent, noise, dtype);
+    let (found, launches) = count_launches(found);
     assert!(expected[1].1.iter().any(|code| *code != 0.0), "{name}: all codes are zero");
     for ((what, found), (_, expected)) in found.iter().zip(&expected) {
         if found.is_empty() || expected.is_empty() {
@@ -45,7 +58,7 @@ fn agree<const D: usize, A: Configured<D>>(
             continue;
         }
         let off = relative_error(found, expected);
-        assert!(off < 1e-4, "{name}, {what}: {off:e}");
+        assert!(off < most, "{name}, {what}: {off:e}");
     }
     launches
 }
@@ -220,4 +233,84 @@ fn other_passes_are_composed() {
     let fused = run(&config.clone().with_kernels(Kernels::Fused), &device);
     let composed = run(&config.with_kernels(Kernels::Composed), &device);
     assert!(relative_error(&fused, &composed) < 1e-4);
+}
+
+/// Where the adapter has double precision, the fused pass has it, too.
+#[test]
+fn double_precision_agrees() {
+    let _turn = alone();
+    if !gpu().supports_dtype(DType::F64) {
+        println!("no double precision on this adapter");
+        return;
+    }
+    let double = |name: &str| (DType::F64, 1e-11, name.to_owned());
+    for prox in [Proximal::Soft, Proximal::Relu, Proximal::Hard] {
+        let (dtype, most, name) = double(&prox.to_string());
+        let config = images(5).with_prox(prox).with_algorithm(Algorithm::Fista);
+        let config = config.with_learned_step(0.1).with_tying(WeightTying::Decoder);
+        let launches =
+            agree_in::<4, ConvDictionary2d>(dtype, most, &name, config, IMAGES, &Noise::Unknown);
+        assert!(launches.contains_key("Update"), "{launches:?}");
+    }
+    for (dim, atoms, batch) in [(21, 12, 8), (12, 40, 3)] {
+        let (dtype, most, name) = double(&format!("{dim}×{atoms}"));
+        let config = network(dense(dim, atoms), 7)
+            .with_threshold(learned(true, None))
+            .with_algorithm(Algorithm::Fista);
+        let launches = agree_in::<2, DenseDictionary>(
+            dtype,
+            most,
+            &name,
+            config,
+            [batch, dim],
+            &Noise::Unknown,
+        );
+        assert!(launches.contains_key("Descend"), "{launches:?}");
+    }
+}
+
+/// With 16 bits between layers, codes and pictures are near those of 32 bits, and no layer takes another launch. Gradients
+/// are those of 32 bits.
+#[test]
+fn half_precision_is_near() {
+    let _turn = alone();
+    if !gpu().supports_dtype(DType::F16) {
+        println!("no numbers of 16 bits on this adapter");
+        return;
+    }
+    for (prox, algorithm, tying) in [
+        (Proximal::Soft, Algorithm::Ista, WeightTying::Decoder),
+        (Proximal::Relu, Algorithm::Fista, WeightTying::Gain),
+        (Proximal::Soft, Algorithm::Fista, WeightTying::Tied),
+    ] {
+        // A step size at which the layers converge: numbers of 16 bits end at 65,504.
+        let config = PudleConfig { step: Step::default(), ..images(15) };
+        let config = config.with_prox(prox).with_algorithm(algorithm).with_tying(tying);
+        let run = |kernels| {
+            let config = config.clone().with_kernels(kernels);
+            let atoms = normal(&config.dictionary.shape(), 3).convert_dtype(DType::F32);
+            let model = Pudle::<4, ConvDictionary2d>::from_data(&config, atoms, &gpu()).unwrap();
+            let model = model.project();
+            let x = normal(&IMAGES, 1).convert_dtype(DType::F32);
+            let x = Tensor::<4>::from_data(x, (&gpu(), DType::F32));
+            count_launches(|| values(model.reconstruct(x, &Noise::Unknown)))
+        };
+        let ((full, launches), (half, half_launches)) = (run(Kernels::Fused), run(Kernels::Half));
+        let off = relative_error(&half, &full);
+        assert!(off > 1e-6 && off < 2e-3, "{prox}, {algorithm}, {tying}: {off:e}");
+        for kernel in ["Residual", "Update"] {
+            assert_eq!(half_launches[kernel], launches[kernel], "{kernel}");
+        }
+    }
+    let none = &Noise::Unknown;
+    let config = images(5);
+    let results = |kernels| {
+        let config = config.clone().with_kernels(kernels);
+        results::<4, ConvDictionary2d>(&config, &gpu(), IMAGES, none, DType::F32)
+    };
+    let gradients = |found: Vec<(String, Vec<f64>)>| found.into_iter().skip(4).collect::<Vec<_>>();
+    let (half, full) = (gradients(results(Kernels::Half)), gradients(results(Kernels::Fused)));
+    for ((name, half), (_, full)) in half.iter().zip(&full) {
+        assert!(relative_error(half, full) < 1e-6, "{name}");
+    }
 }

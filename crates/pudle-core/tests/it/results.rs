@@ -14,12 +14,13 @@ pub fn results<const D: usize, A: Configured<D>>(
     device: &Device,
     extent: [usize; D],
     noise: &Noise,
+    dtype: DType,
 ) -> Vec<(String, Vec<f64>)> {
     let device = device.clone().autodiff();
-    let single = |shape: &[usize], seed| normal(shape, seed).convert_dtype(DType::F32);
-    let atoms = single(&config.dictionary.shape(), 3);
+    let typed = |shape: &[usize], seed| normal(shape, seed).convert_dtype(dtype);
+    let atoms = typed(&config.dictionary.shape(), 3);
     let model = Pudle::<D, A>::from_data(config, atoms, &device).unwrap().project();
-    let data = |seed| Tensor::<D>::from_data(single(&extent, seed), (&device, DType::F32));
+    let data = |seed| Tensor::<D>::from_data(typed(&extent, seed), (&device, dtype));
     let x = data(1).require_grad();
     let objective = model.objective(x.clone(), data(2), noise);
     let mut found = vec![

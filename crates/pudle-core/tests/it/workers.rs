@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use burn::server::{RemoteServer, WebSocketTransport};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use pudle_core::{
     Algorithm, Backend, Configured, ConvDictionary1d, ConvDictionary2d, DenseDictionary,
     GradientEstimator, Kernels, Noise, Proximal, PudleConfig, WeightTying, WorkerAddress,
@@ -39,8 +39,8 @@ fn agree<const D: usize, A: Configured<D>>(
     noise: &Noise,
 ) {
     let config = config.with_kernels(Kernels::Fused);
-    let expected = results::<D, A>(&config, &Device::flex(), extent, noise);
-    let found = results::<D, A>(&config, device, extent, noise);
+    let expected = results::<D, A>(&config, &Device::flex(), extent, noise, DType::F32);
+    let found = results::<D, A>(&config, device, extent, noise, DType::F32);
     for ((what, found), (_, expected)) in found.iter().zip(&expected) {
         assert_eq!(found.len(), expected.len(), "{name}, {what}");
         let off = if expected.is_empty() { 0.0 } else { relative_error(found, expected) };

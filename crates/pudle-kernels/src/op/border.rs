@@ -81,20 +81,33 @@ pub struct NetworkGradients<B: Backend> {
 
 /// Whether there is a fused pass for a tensor: by its backend and its dtype.
 pub fn supports<const D: usize>(tensor: &Tensor<D>) -> bool {
-    fn has_pass(kind: &DispatchTensorKind, dtype: DType) -> bool {
+    fn has_pass(kind: &DispatchTensorKind, dtype: DType, double: impl Fn() -> bool) -> bool {
         match kind {
             #[cfg(feature = "flex")]
             DispatchTensorKind::Flex(_) => matches!(dtype, DType::F32 | DType::F64),
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
-            DispatchTensorKind::Cube(_) => dtype == DType::F32,
+            DispatchTensorKind::Cube(_) => dtype == DType::F32 || (dtype == DType::F64 && double()),
             #[cfg(feature = "remote")]
             DispatchTensorKind::Remote(_) => dtype == DType::F32,
-            DispatchTensorKind::Autodiff(inner) => has_pass(inner, dtype),
+            DispatchTensorKind::Autodiff(inner) => has_pass(inner, dtype, double),
             #[allow(unreachable_patterns, reason = "other backends are features of Cargo")]
             _ => false,
         }
     }
-    has_pass(&tensor.clone().into_dispatch().kind, tensor.dtype())
+    let double = || tensor.device().supports_dtype(DType::F64);
+    has_pass(&tensor.clone().into_dispatch().kind, tensor.dtype(), double)
+}
+
+/// Whether the fused pass of filters can store 16 bits between layers for a tensor: see [`Unrolling::half`](crate::Unrolling::half).
+pub fn supports_half<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32
+        && tensor.device().supports_dtype(DType::F16)
+        && is_on(tensor, |kind| match kind {
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            DispatchTensorKind::Cube(_) => true,
+            #[allow(unreachable_patterns, reason = "other backends are features of Cargo")]
+            _ => false,
+        })
 }
 
 /// Whether a tensor is on Burn's CPU backend.

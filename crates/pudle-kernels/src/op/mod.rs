@@ -18,7 +18,9 @@ mod remote;
 mod shifted;
 
 pub use adapter::{Adapter, adapter};
-pub use border::{NetworkGradients, TapedBackend, UnrolledBackend, is_flex, supports};
+pub use border::{
+    NetworkGradients, TapedBackend, UnrolledBackend, is_flex, supports, supports_half,
+};
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub use cube::CubeTape;
 #[cfg(feature = "flex")]

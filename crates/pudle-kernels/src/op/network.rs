@@ -4,7 +4,7 @@ use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
 use crate::banks::{Banks, Tying};
-use crate::op::border::{UnrolledBackend, supports};
+use crate::op::border::{UnrolledBackend, supports, supports_half};
 use crate::plan::Plan;
 use crate::settings::{Problem, Unrolling};
 
@@ -25,7 +25,7 @@ pub struct Network<const D: usize> {
 
 impl<const D: usize> Network<D> {
     /// The codes of the data `x`, of shape `code`, and the reconstructions, in the shape of the data.
-    /// Returns `None` if there is no fused pass: on a backend or for a dtype that [`supports`] denies,
+    /// Returns `None` if there is no fused pass: on a backend or for a dtype that [`supports`] or [`supports_half`] denies,
     /// for tensors of different dtypes, or for a matrix with an analysis or a decoder of its own.
     ///
     /// Gradients reach the data, the banks, the step size and the levels, through the last
@@ -69,6 +69,7 @@ impl<const D: usize> Network<D> {
     pub(super) fn is_fused(&self, x: &Tensor<D>) -> bool {
         let dtype = x.dtype();
         supports(x)
+            && (!self.unrolling.half || supports_half(x))
             && self.banks.iter().all(|bank| supports(bank) && bank.dtype() == dtype)
             && self.step.dtype() == dtype
             && self.levels.dtype() == dtype

@@ -50,6 +50,7 @@ impl Problem {
                 extrapolation: draw.pick(&[Extrapolation::None, Extrapolation::Fista]),
                 recorded: draw.count(0..=layers),
                 recompute: draw.pick(&[false, true]),
+                half: false,
             },
             target: draw.numbers(batch * dim, -1.0, 1.0),
             weights: draw.numbers(batch * atoms, -1.0, 1.0),

@@ -23,6 +23,7 @@ fn plan(draw: &mut Draw) -> Plan {
             extrapolation: draw.pick(&[Extrapolation::None, Extrapolation::Fista]),
             recorded,
             recompute: draw.pick(&[false, true]),
+            half: draw.pick(&[false, true]),
         },
         tying: draw.pick(&[Tying::Tied, Tying::Decoder, Tying::Untied]),
     }
@@ -56,9 +57,9 @@ fn scalars_of_no_plan_are_refused() {
             assert_eq!(Plan::from_scalars(&scalars[..length]), None, "{length} of {scalars:?}");
         }
         assert_eq!(Plan::from_scalars(&[&scalars[..], &[0]].concat()), None);
-        // The kind of dictionary, the operator, the extrapolation, recomputation and tying are choices.
+        // The kind of dictionary, the operator, the extrapolation, recomputation, 16 bits and tying are choices.
         let end = scalars.len();
-        for choice in [0, end - 5, end - 4, end - 2, end - 1] {
+        for choice in [0, end - 6, end - 5, end - 3, end - 2, end - 1] {
             for unknown in [4, 5, u64::MAX] {
                 let mut scalars = scalars.clone();
                 scalars[choice] = unknown;

@@ -53,6 +53,7 @@ impl Problem {
                 extrapolation: draw.pick(&[Extrapolation::None, Extrapolation::Fista]),
                 recorded: draw.count(0..=layers),
                 recompute: false,
+                half: false,
             },
             error: draw.numbers(batch * geometry.pixels(), -1.0, 1.0),
             code_error: draw.numbers(codes, -1.0, 1.0),

@@ -29,6 +29,7 @@ impl RunConfig {
         self.validate_update()?;
         self.validate_fixed()?;
         self.validate_missing()?;
+        self.validate_half()?;
         self.validate_signals()?;
         let perturbed = matches!(self.training.initialization, Initialization::Perturbed { .. });
         if perturbed && !self.data.has_dictionary() {
@@ -47,6 +48,15 @@ impl RunConfig {
         if fixed > atoms {
             let range = format!("at most {atoms}, the number of atoms");
             return Err(TrainError::range("training.fixed_atoms", fixed, range));
+        }
+        Ok(())
+    }
+
+    /// A training step has gradients, and they have no numbers of 16 bits.
+    fn validate_half(&self) -> Result<()> {
+        if self.model.kernels == Kernels::Half {
+            let range = "auto, fused or composed in a training: numbers of 16 bits are for passes without gradients";
+            return Err(TrainError::range("model.kernels", self.model.kernels, range));
         }
         Ok(())
     }

@@ -1,4 +1,6 @@
 //! Kernels that correlate images with atoms, `Dᵀ r`: a few positions and a vector of atoms a unit.
+//!
+//! A kernel computes with numbers `F`, those of the tensors of a pass, and stores numbers `S` between layers.
 
 use cubecl::prelude::*;
 
@@ -23,10 +25,10 @@ fn inside(extent: &Extent, k: usize) -> usize {
 /// `Dᵀ r` at the positions of a unit, for vector `v` of the atoms, in `sums`. `weights` are `[taps, padded atoms]`, and the images
 /// start behind the first `offset` numbers of `image`.
 #[cube]
-fn analyze<C: Size>(
-    image: &[f32],
-    weights: &[Vector<f32, C>],
-    sums: &mut Array<Vector<f32, C>>,
+fn analyze<F: Float, S: Float, C: Size>(
+    image: &[S],
+    weights: &[Vector<S, C>],
+    sums: &mut Array<Vector<F, C>>,
     extent: &Extent,
     v: usize,
     offset: usize,
@@ -43,17 +45,18 @@ fn analyze<C: Size>(
         let top = place / extent.columns % extent.rows * comptime!(filters.stride[0]);
         let left = place % extent.columns * comptime!(filters.stride[1]);
         corners[k] = offset + (datum * channels * extent.height + top) * extent.width + left;
-        sums[k] = Vector::<f32, C>::zeroed();
+        sums[k] = Vector::<F, C>::zeroed();
     }
     for channel in 0..channels {
         for y in 0..high {
             let row = (channel * extent.height + y) * extent.width;
             let tap = (channel * high + y) * wide;
             for x in 0..wide {
-                let weight = weights[(tap + x) * extent.vectors + v];
+                let weight = Vector::<F, C>::cast_from(weights[(tap + x) * extent.vectors + v]);
                 #[unroll]
                 for k in 0..TILE {
-                    sums[k] = fma(Vector::new(image[corners[k] + row + x]), weight, sums[k]);
+                    let pixel = F::cast_from(image[corners[k] + row + x]);
+                    sums[k] = fma(Vector::new(pixel), weight, sums[k]);
                 }
             }
         }
@@ -62,18 +65,18 @@ fn analyze<C: Size>(
 
 /// `Φ(v)` at the levels of a vector of atoms.
 #[cube]
-pub(super) fn shrink<C: Size>(
-    v: Vector<f32, C>,
-    level: Vector<f32, C>,
+pub(super) fn shrink<F: Float, C: Size>(
+    v: Vector<F, C>,
+    level: Vector<F, C>,
     #[comptime] shrinkage: Shrinkage,
-) -> Vector<f32, C> {
-    let zero = Vector::<f32, C>::zeroed();
+) -> Vector<F, C> {
+    let zero = Vector::<F, C>::zeroed();
     let mut code = zero;
     if comptime!(matches!(shrinkage, Shrinkage::Hard)) {
         #[unroll]
         for i in 0..C::value() {
             let one = v.extract(i);
-            code.insert(i, select(one.abs() > level.extract(i), one, 0.0));
+            code.insert(i, select(one.abs() > level.extract(i), one, F::new(0.0)));
         }
     } else {
         code = max(v - level, zero);
@@ -84,45 +87,48 @@ pub(super) fn shrink<C: Size>(
     code
 }
 
-/// `z ← Φ(y − α Aᵀ r)` with `y = z + m (z − z₋)`. `weights` are `−α A`. `sign` multiplies the image: it is `−1` in layer 0,
-/// whose residual is `−x`. There, `y` is zero, and `code` is not read.
+/// `z ← Φ(y − α Aᵀ r)` with `y = z + m (z − z₋)`. `weights` are `A`. In layer 0, the image is `x` and the residual `−x`. There, `y` is
+/// zero, and `code` is not read.
 #[cube(launch_unchecked)]
-pub(super) fn update<C: Size>(
-    image: &[f32],
-    weights: &[Vector<f32, C>],
-    code: &[Vector<f32, C>],
-    previous: &[Vector<f32, C>],
-    levels: &[Vector<f32, C>],
-    next: &mut [Vector<f32, C>],
+pub(super) fn update<F: Float, S: Float, C: Size>(
+    image: &[S],
+    weights: &[Vector<S, C>],
+    code: &[Vector<S, C>],
+    previous: &[Vector<S, C>],
+    levels: &[Vector<F, C>],
+    step: &[F],
+    next: &mut [Vector<S, C>],
     extent: Extent,
-    sign: f32,
-    momentum: f32,
+    momentum: InputScalar,
     level_row: usize,
     level_stride: usize,
     #[comptime] filters: Filters,
     #[comptime] shrinkage: Shrinkage,
     #[comptime] origin: bool,
     #[comptime] extrapolates: bool,
+    #[define(F, S)] _types: [ElemType; 2],
 ) {
     let places = extent.rows * extent.columns;
     let v = CUBE_POS_Y as usize;
-    let mut sums = Array::<Vector<f32, C>>::new(TILE);
-    analyze::<C>(image, weights, &mut sums, &extent, v, 0, filters);
+    let mut sums = Array::<Vector<F, C>>::new(TILE);
+    analyze::<F, S, C>(image, weights, &mut sums, &extent, v, 0, filters);
     #[unroll]
     for k in 0..TILE {
         let (place, there) = position(&extent, k);
         if there {
             let i = place * extent.vectors + v;
-            let mut point = sums[k] * Vector::new(sign);
+            let mut point = sums[k] * Vector::new(step[0]);
             if comptime!(!origin) {
-                let z = code[i];
-                point += z;
+                let z = Vector::<F, C>::cast_from(code[i]);
+                point = z - point;
                 if comptime!(extrapolates) {
-                    point = fma(z - previous[i], Vector::new(momentum), point);
+                    let change = z - Vector::cast_from(previous[i]);
+                    point = fma(change, Vector::new(momentum.get::<F>()), point);
                 }
             }
             let row = level_row + place / places * level_stride;
-            next[i] = shrink::<C>(point, levels[row * extent.vectors + v], shrinkage);
+            let z = shrink::<F, C>(point, levels[row * extent.vectors + v], shrinkage);
+            next[i] = Vector::cast_from(z);
         }
     }
 }
@@ -130,20 +136,21 @@ pub(super) fn update<C: Size>(
 /// `u = g + Dᵀ e` on the support of the last code, from the gradient `[codes, images]` of the output: `g` is
 /// `[b, p, positions]`, and `e` follows it.
 #[cube(launch_unchecked)]
-pub(super) fn start_back<C: Size>(
-    gradient: &[f32],
-    weights: &[Vector<f32, C>],
-    code: &[Vector<f32, C>],
-    u: &mut [Vector<f32, C>],
+pub(super) fn start_back<F: Float, C: Size>(
+    gradient: &[F],
+    weights: &[Vector<F, C>],
+    code: &[Vector<F, C>],
+    u: &mut [Vector<F, C>],
     extent: Extent,
     atoms: usize,
     offset: usize,
     #[comptime] filters: Filters,
+    #[define(F)] _number: ElemType,
 ) {
     let places = extent.rows * extent.columns;
     let v = CUBE_POS_Y as usize;
-    let mut sums = Array::<Vector<f32, C>>::new(TILE);
-    analyze::<C>(gradient, weights, &mut sums, &extent, v, offset, filters);
+    let mut sums = Array::<Vector<F, C>>::new(TILE);
+    analyze::<F, F, C>(gradient, weights, &mut sums, &extent, v, offset, filters);
     #[unroll]
     for k in 0..TILE {
         let (place, there) = position(&extent, k);
@@ -160,40 +167,43 @@ pub(super) fn start_back<C: Size>(
                 }
             }
             let i = place * extent.vectors + v;
-            u[i] = on_support::<C>(code[i], sum);
+            u[i] = on_support::<F, C>(code[i], sum);
         }
     }
 }
 
 /// From the gradient `u` in `z_{t+1}` to that in `z_t`, on its support, in place: with `d = u − α Dᵀ w`, it is `c + (1 + m) d`,
-/// and `−m d` is carried to `z_{t−1}` in `c`. `weights` are `−α D`.
+/// and `−m d` is carried to `z_{t−1}` in `c`. `weights` are `D`.
 #[cube(launch_unchecked)]
-pub(super) fn step_back<C: Size>(
-    response: &[f32],
-    weights: &[Vector<f32, C>],
-    code: &[Vector<f32, C>],
-    u: &mut [Vector<f32, C>],
-    carried: &mut [Vector<f32, C>],
+pub(super) fn step_back<F: Float, C: Size>(
+    response: &[F],
+    weights: &[Vector<F, C>],
+    code: &[Vector<F, C>],
+    step: &[F],
+    u: &mut [Vector<F, C>],
+    carried: &mut [Vector<F, C>],
     extent: Extent,
-    momentum: f32,
+    momentum: InputScalar,
     #[comptime] filters: Filters,
     #[comptime] extrapolates: bool,
+    #[define(F)] _number: ElemType,
 ) {
     let v = CUBE_POS_Y as usize;
-    let mut sums = Array::<Vector<f32, C>>::new(TILE);
-    analyze::<C>(response, weights, &mut sums, &extent, v, 0, filters);
+    let mut sums = Array::<Vector<F, C>>::new(TILE);
+    analyze::<F, F, C>(response, weights, &mut sums, &extent, v, 0, filters);
     #[unroll]
     for k in 0..TILE {
         let (place, there) = position(&extent, k);
         if there {
             let i = place * extent.vectors + v;
-            let slope = u[i] + sums[k];
+            let slope = u[i] - sums[k] * Vector::new(step[0]);
             let mut gradient = slope;
             if comptime!(extrapolates) {
-                gradient = fma(slope, Vector::new(momentum), slope + carried[i]);
-                carried[i] = slope * Vector::new(0.0 - momentum);
+                let weight = momentum.get::<F>();
+                gradient = fma(slope, Vector::new(weight), slope + carried[i]);
+                carried[i] = slope * Vector::new(F::new(0.0) - weight);
             }
-            u[i] = on_support::<C>(code[i], gradient);
+            u[i] = on_support::<F, C>(code[i], gradient);
         }
     }
 }

@@ -9,7 +9,7 @@
 use std::mem::replace;
 
 use burn::backend::TensorMetadata;
-use burn::tensor::{DType, Shape};
+use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::zeros_client;
@@ -83,9 +83,9 @@ impl Tape {
         if pass.schedule.recorded == 0 {
             return pass.gradients(None, &decoder, tying, wanted);
         }
-        // −α D, for the gradients in the codes. A tied bank has it for the analysis.
+        // D, for the gradients in the codes. A tied bank has it for the analysis.
         let weights = match &pass.inputs.banks.analysis {
-            Some(_) => pass.by_taps(&pass.inputs.banks.synthesis, true),
+            Some(_) => pass.by_taps(&pass.inputs.banks.synthesis),
             None => pass.analysis.clone(),
         };
         // A, for the responses.
@@ -176,11 +176,12 @@ impl Pass {
                 argument(&out),
                 self.extent(),
                 1.0,
-                0.0,
+                self.numbers.scalar(0.0),
                 gradient.shape().num_elements() - self.layout.pixels(),
                 rows,
                 self.layout.filters,
                 products,
+                self.numbers.arithmetic(),
             );
         }
         out
@@ -190,6 +191,11 @@ impl Pass {
     fn work(&self, gradient: &CubeTensor, code: &CubeTensor, wanted: Wanted) -> Work {
         let layout = &self.layout;
         let u = self.empty_codes();
+        let decoder = match self.inputs.banks.iter().count() {
+            // One bank for all.
+            1 => self.analysis.clone(),
+            _ => self.by_taps(self.inputs.banks.for_decoder()),
+        };
         let (cubes, dim) = self.grid_of_codes();
         // SAFETY: indices stay in range, as `mod.rs` says.
         unsafe {
@@ -199,13 +205,14 @@ impl Pass {
                 dim,
                 layout.code_width,
                 argument(gradient),
-                argument(&self.by_taps(self.inputs.banks.for_decoder(), false)),
+                argument(&decoder),
                 argument(code),
                 argument(&u),
                 self.extent(),
                 layout.atoms,
                 gradient.shape().num_elements() - layout.pixels(),
                 layout.filters,
+                self.numbers.arithmetic(),
             );
         }
         let [parts, _] = self.parts();
@@ -240,7 +247,7 @@ impl Pass {
     /// A tensor of zeros.
     pub fn zeros(&self, shape: Shape) -> CubeTensor {
         let device = self.inputs.x.device.clone();
-        zeros_client(self.client().clone(), device, shape, DType::F32)
+        zeros_client(self.client().clone(), device, shape, self.numbers.tensors)
     }
 
     /// Takes a layer back.
@@ -285,6 +292,7 @@ impl Pass {
                 self.layout.filters,
                 data,
                 fresh,
+                self.numbers.arithmetic(),
             );
         }
         out
@@ -327,11 +335,12 @@ impl Pass {
                 argument(&work.layers),
                 self.extent(),
                 sign,
-                momentum,
+                self.numbers.scalar(momentum),
                 0,
                 rows,
                 self.layout.filters,
                 products,
+                self.numbers.arithmetic(),
             );
         }
     }
@@ -351,6 +360,7 @@ impl Pass {
             self.extent(),
             t.min(layers - 1),
             CHUNK,
+            self.numbers.arithmetic(),
         );
     }
 
@@ -375,12 +385,14 @@ impl Pass {
                 argument(w),
                 argument(weights),
                 argument(code),
+                argument(&self.inputs.step),
                 argument(&work.u),
                 argument(&work.carried),
                 self.extent(),
-                self.schedule.weight(t) as f32,
+                self.numbers.scalar(self.schedule.weight(t)),
                 self.layout.filters,
                 self.schedule.extrapolates(),
+                self.numbers.arithmetic(),
             );
         }
     }

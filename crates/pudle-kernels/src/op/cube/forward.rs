@@ -48,9 +48,9 @@ impl Pass {
     }
 
     /// `m_t`, and `z_{t−1}` if `m_t` is not zero. Otherwise this is any tensor of codes.
-    pub fn momentum<'a>(&self, state: &'a State, t: usize) -> (f32, &'a CubeTensor) {
+    pub fn momentum<'a>(&self, state: &'a State, t: usize) -> (f64, &'a CubeTensor) {
         let code = state.code.as_ref().expect("layers after the first one have a code");
-        match (self.schedule.weight(t) as f32, &state.previous) {
+        match (self.schedule.weight(t), &state.previous) {
             (weight, Some(previous)) if weight != 0.0 => (weight, previous),
             _ => (0.0, code),
         }
@@ -76,9 +76,10 @@ impl Pass {
                 argument(&self.inputs.x),
                 argument(&out),
                 self.extent(),
-                momentum,
+                self.numbers.scalar(momentum),
                 self.layout.filters,
                 momentum != 0.0,
+                self.numbers.types(),
             );
         }
         Some(out)
@@ -86,10 +87,6 @@ impl Pass {
 
     /// `z_{t+1}`.
     fn update(&self, state: &State, residual: Option<&CubeTensor>, t: usize) -> CubeTensor {
-        let (image, sign) = match residual {
-            Some(residual) => (residual, 1.0),
-            None => (&self.inputs.x, -1.0),
-        };
         let (momentum, code, previous) = match &state.code {
             Some(code) => {
                 let (momentum, previous) = self.momentum(state, t);
@@ -107,21 +104,22 @@ impl Pass {
                 cubes,
                 dim,
                 self.layout.code_width,
-                argument(image),
+                argument(residual.unwrap_or(&self.image)),
                 argument(&self.analysis),
                 argument(code),
                 argument(previous),
                 argument(&self.levels),
+                argument(&self.inputs.step),
                 argument(&out),
                 self.extent(),
-                sign,
-                momentum,
+                self.numbers.scalar(momentum),
                 t.min(layers - 1) * data,
                 usize::from(data > 1),
                 self.layout.filters,
                 self.schedule.shrinkage,
                 state.code.is_none(),
                 momentum != 0.0,
+                self.numbers.types(),
             );
         }
         out

@@ -76,6 +76,7 @@ impl Pass {
             layout.filters.taps(),
             self.parts()[0],
             sums,
+            self.numbers.arithmetic(),
         );
         reshaped(out, shape)
     }

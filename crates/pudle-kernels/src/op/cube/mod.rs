@@ -5,7 +5,8 @@
 //! the banks, and `step_back` moves the gradient to the code before. Levels with a gradient take one more, `level_sums`.
 //! Nothing is read back to the host.
 //!
-//! Kernels compute in `f32`. A matrix has a pass of its own, `matrix`, with the products of Burn.
+//! Kernels compute in `f32` or `f64`, as the tensors of the pass say. A pass of filters without a tape can store codes, residuals and banks
+//! between launches as `f16`. A matrix has a pass of its own, `matrix`, with the products of Burn.
 
 // The hot kernels run without checks of their indices, which would cost more than their arithmetic. Their indices are in range for
 // any input: a unit whose place is not in the batch, or whose tap or pixel there is not, does nothing; what is read of an image
@@ -17,6 +18,7 @@ mod forward;
 mod gradients;
 mod layout;
 mod matrix;
+mod numbers;
 mod outer;
 mod pack;
 mod pass;
@@ -54,7 +56,7 @@ fn run(inputs: Inputs, plan: Plan, record: bool) -> (CubeTensor, Option<CubeTape
             (output, tape.map(|tape| CubeTape(Kind::Matrix(Box::new(tape)))))
         }
         Problem::Conv(geometry) => {
-            let (output, tape) = Pass::new(inputs, geometry, plan).forward(record);
+            let (output, tape) = Pass::new(inputs, geometry, plan, record).forward(record);
             (output, tape.map(|tape| CubeTape(Kind::Filters(Box::new(tape)))))
         }
     }

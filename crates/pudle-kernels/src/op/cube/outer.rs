@@ -26,20 +26,21 @@ pub(super) struct Products {
 /// `partial` is `[parts, 1 or 2, taps, padded atoms]`. The first product is `sign · image ⊗ u`, with the images behind
 /// the first `offset` numbers of `image`; the second is `response ⊗ y`. The products of a part are two cubes of the grid.
 #[cube(launch_unchecked)]
-pub(super) fn outer<C: Size>(
-    image: &[f32],
-    u: &[Vector<f32, C>],
-    response: &[f32],
-    code: &[Vector<f32, C>],
-    previous: &[Vector<f32, C>],
-    partial: &mut [Vector<f32, C>],
+pub(super) fn outer<F: Float, C: Size>(
+    image: &[F],
+    u: &[Vector<F, C>],
+    response: &[F],
+    code: &[Vector<F, C>],
+    previous: &[Vector<F, C>],
+    partial: &mut [Vector<F, C>],
     extent: Extent,
     sign: f32,
-    momentum: f32,
+    momentum: InputScalar,
     offset: usize,
     rows: usize,
     #[comptime] filters: Filters,
     #[comptime] products: Products,
+    #[define(F)] _number: ElemType,
 ) {
     let taps = comptime!(filters.taps());
     let count = comptime!(if products.second { 2usize } else { 1usize });
@@ -48,11 +49,11 @@ pub(super) fn outer<C: Size>(
     let second = comptime!(products.second) && CUBE_POS_Z as usize % count == 1;
     let from = part * rows;
     let to = min(from + rows, extent.batch * extent.rows * extent.columns);
-    let mut sums = Array::<Vector<f32, C>>::new(TILE);
+    let mut sums = Array::<Vector<F, C>>::new(TILE);
     let mut corners = Array::<usize>::new(TILE);
     #[unroll]
     for k in 0..TILE {
-        sums[k] = Vector::<f32, C>::zeroed();
+        sums[k] = Vector::<F, C>::zeroed();
         corners[k] = corner(&extent, min(tap(k), taps - 1), filters);
     }
     if second {
@@ -62,7 +63,7 @@ pub(super) fn outer<C: Size>(
                 let i = place * extent.vectors + v;
                 let mut y = code[i];
                 if comptime!(products.extrapolates) {
-                    y = fma(y - previous[i], Vector::new(momentum), y);
+                    y = fma(y - previous[i], Vector::new(momentum.get::<F>()), y);
                 }
                 #[unroll]
                 for k in 0..TILE {
@@ -81,7 +82,7 @@ pub(super) fn outer<C: Size>(
         }
         #[unroll]
         for k in 0..TILE {
-            sums[k] *= Vector::new(sign);
+            sums[k] *= Vector::new(F::cast_from(sign));
         }
     }
     #[unroll]
@@ -136,16 +137,17 @@ pub(super) struct Sums {
 
 /// The gradient of a bank, in the order of the bank, from the parts of `outer`: those of the layers count negatively.
 #[cube(launch)]
-pub(super) fn gather(
-    layers: &[f32],
-    decoder: &[f32],
-    step: &[f32],
-    out: &mut [f32],
+pub(super) fn gather<F: Float>(
+    layers: &[F],
+    decoder: &[F],
+    step: &[F],
+    out: &mut [F],
     atoms: usize,
     padded: usize,
     taps: usize,
     parts: usize,
     #[comptime] sums: Sums,
+    #[define(F)] _number: ElemType,
 ) {
     let i = unit();
     if i < out.len() {
@@ -153,7 +155,7 @@ pub(super) fn gather(
         let atom = i % atoms;
         let number = tap * padded + atom;
         let size = taps * padded;
-        let mut sum = 0.0f32;
+        let mut sum = F::new(0.0);
         for part in 0..parts {
             if comptime!(sums.analysis) {
                 sum += layers[2 * part * size + number];
@@ -162,7 +164,7 @@ pub(super) fn gather(
                 sum += layers[(2 * part + 1) * size + number];
             }
         }
-        sum = 0.0 - sum;
+        sum = F::new(0.0) - sum;
         if comptime!(sums.scaled) {
             sum *= step[0];
         }
@@ -178,13 +180,14 @@ pub(super) fn gather(
 /// `−Σ u sign(z)` over `chunk` positions of a datum a unit: the gradient of a layer's levels, added to row `layer` of `out`,
 /// `[T or 1, b, chunks, padded atoms]`.
 #[cube(launch)]
-pub(super) fn level_sums<C: Size>(
-    u: &[Vector<f32, C>],
-    code: &[Vector<f32, C>],
-    out: &mut [Vector<f32, C>],
+pub(super) fn level_sums<F: Float, C: Size>(
+    u: &[Vector<F, C>],
+    code: &[Vector<F, C>],
+    out: &mut [Vector<F, C>],
     extent: Extent,
     layer: usize,
     chunk: usize,
+    #[define(F)] _number: ElemType,
 ) {
     let i = unit();
     let v = CUBE_POS_Y as usize;
@@ -194,7 +197,7 @@ pub(super) fn level_sums<C: Size>(
         let from = i % chunks * chunk;
         let to = min(from + chunk, places);
         let first = i / chunks * places;
-        let mut sum = Vector::<f32, C>::zeroed();
+        let mut sum = Vector::<F, C>::zeroed();
         for place in from..to {
             let at = (first + place) * extent.vectors + v;
             let slopes = u[at];
@@ -203,7 +206,7 @@ pub(super) fn level_sums<C: Size>(
             #[unroll]
             for k in 0..C::value() {
                 let slope = slopes.extract(k);
-                let signed = select(z.extract(k) > 0.0, 0.0 - slope, slope);
+                let signed = select(z.extract(k) > F::new(0.0), F::new(0.0) - slope, slope);
                 sum.insert(k, sum.extract(k) + signed);
             }
         }

@@ -5,41 +5,38 @@ use cubecl::prelude::*;
 use crate::op::cube::layout::Filters;
 use crate::op::cube::shape::unit;
 
-/// A bank by taps, `[taps, padded atoms]`, for an analysis. If `scaled`, it is multiplied by `−α`.
+/// A bank by taps, `[taps, padded atoms]`, for an analysis.
 #[cube(launch)]
-pub(super) fn pack_taps(
-    bank: &[f32],
-    step: &[f32],
-    out: &mut [f32],
+pub(super) fn pack_taps<F: Float, S: Float>(
+    bank: &[F],
+    out: &mut [S],
     atoms: usize,
     padded: usize,
-    #[comptime] scaled: bool,
+    #[define(F, S)] _types: [ElemType; 2],
 ) {
     let i = unit();
     if i < out.len() {
         let tap = i / padded;
         let atom = i % padded;
-        let mut value = 0.0f32;
+        let mut value = F::new(0.0);
         if atom < atoms {
             value = bank[atom * (out.len() / padded) + tap];
         }
-        if comptime!(scaled) {
-            value *= -step[0];
-        }
-        out[i] = value;
+        out[i] = S::cast_from(value);
     }
 }
 
 /// A bank by the pixels of a block, `[reach down, reach across, padded atoms, padded block]`, for a synthesis. A pixel
 /// that a filter does not reach from a position has the weight 0.
 #[cube(launch)]
-pub(super) fn pack_blocks(
-    bank: &[f32],
-    out: &mut [f32],
+pub(super) fn pack_blocks<F: Float, S: Float>(
+    bank: &[F],
+    out: &mut [S],
     atoms: usize,
     padded: usize,
     padded_block: usize,
     #[comptime] filters: Filters,
+    #[define(F, S)] _types: [ElemType; 2],
 ) {
     let i = unit();
     if i < out.len() {
@@ -54,29 +51,30 @@ pub(super) fn pack_blocks(
         let channel = pixel / (down * across);
         let row = shift / reach * down + pixel / across % down;
         let column = shift % reach * across + pixel % across;
-        let mut value = 0.0f32;
+        let mut value = F::new(0.0);
         if atom < atoms && channel < comptime!(filters.channels) && row < height && column < width {
             value =
                 bank[atom * comptime!(filters.taps()) + (channel * height + row) * width + column];
         }
-        out[i] = value;
+        out[i] = S::cast_from(value);
     }
 }
 
 /// Levels by atoms, `[T or 1, b or 1, padded atoms]`, from levels `[T or 1, b or 1, given]`, where `given` is `p` or 1.
 #[cube(launch)]
-pub(super) fn pack_levels(
-    levels: &[f32],
-    out: &mut [f32],
+pub(super) fn pack_levels<F: Float>(
+    levels: &[F],
+    out: &mut [F],
     atoms: usize,
     padded: usize,
     given: usize,
+    #[define(F)] _number: ElemType,
 ) {
     let i = unit();
     if i < out.len() {
         let row = i / padded;
         let atom = i % padded;
-        let mut value = 0.0f32;
+        let mut value = F::new(0.0);
         if atom < atoms {
             value = levels[row * given + atom % given];
         }
@@ -86,19 +84,20 @@ pub(super) fn pack_levels(
 
 /// Writes codes `[b, positions, padded atoms]` as `[b, p, positions]` to the start of `out`.
 #[cube(launch)]
-pub(super) fn export_codes(
-    code: &[f32],
-    out: &mut [f32],
+pub(super) fn export_codes<F: Float, S: Float>(
+    code: &[S],
+    out: &mut [F],
     count: usize,
     atoms: usize,
     padded: usize,
     places: usize,
+    #[define(F, S)] _types: [ElemType; 2],
 ) {
     let i = unit();
     if i < count {
         let place = i % places;
         let atom = i / places % atoms;
         let datum = i / places / atoms;
-        out[i] = code[(datum * places + place) * padded + atom];
+        out[i] = F::cast_from(code[(datum * places + place) * padded + atom]);
     }
 }

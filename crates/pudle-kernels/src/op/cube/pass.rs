@@ -3,17 +3,19 @@
 #![expect(unsafe_code, reason = "launches without checks of indices")]
 
 use burn::backend::TensorMetadata;
-use burn::tensor::{DType, Shape};
-use burn_cubecl::CubeDevice;
+use burn::backend::ops::FloatTensorOps;
+use burn::tensor::{DType, FloatDType, Shape};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
+use burn_cubecl::{CubeBackend, CubeDevice};
 use cubecl::client::Client;
 use cubecl::prelude::*;
 
 use crate::banks::Banks;
 use crate::geometry::Geometry;
 use crate::op::cube::layout::{Layout, WIDEST};
+use crate::op::cube::numbers::Numbers;
 use crate::op::cube::pack::{export_codes, pack_blocks, pack_levels, pack_taps};
 use crate::op::cube::shape::{ExtentLaunch, TILE};
 use crate::op::cube::synthesis::decode;
@@ -43,7 +45,7 @@ pub(super) struct Pass {
     pub layout: Layout,
     pub schedule: Schedule,
     pub inputs: Inputs,
-    /// `−α A`, by taps.
+    /// `A`, by taps.
     pub analysis: CubeTensor,
     /// `D`, by blocks.
     pub synthesis: CubeTensor,
@@ -53,6 +55,9 @@ pub(super) struct Pass {
     pub levels: CubeTensor,
     /// A vector of numbers, for arguments that a kernel does not use.
     pub spare: CubeTensor,
+    /// The data as the kernels store images.
+    pub image: CubeTensor,
+    pub numbers: Numbers,
     device: CubeDevice,
 }
 
@@ -74,10 +79,16 @@ impl Inputs {
 }
 
 impl Pass {
-    pub fn new(inputs: Inputs, geometry: Geometry, plan: Plan) -> Self {
+    /// A pass, and whether it will be recorded.
+    pub fn new(inputs: Inputs, geometry: Geometry, plan: Plan, record: bool) -> Self {
         let layout = Layout::new(geometry, inputs.x.shape()[0]);
         let device = inputs.x.device.clone();
-        let spare = empty(&device, WIDEST);
+        let numbers = Numbers::new(inputs.x.dtype, plan.unrolling.half && !record);
+        let spare = empty(&device, WIDEST, numbers.stored);
+        let image = match numbers.stored == numbers.tensors {
+            true => inputs.x.clone(),
+            false => CubeBackend::float_cast(inputs.x.clone(), FloatDType::F16),
+        };
         let mut pass = Self {
             layout,
             schedule: Schedule::new(plan.unrolling),
@@ -86,10 +97,12 @@ impl Pass {
             decoder: spare.clone(),
             levels: spare.clone(),
             spare,
+            image: into_contiguous(image),
+            numbers,
             inputs,
             device,
         };
-        pass.analysis = pass.by_taps(pass.inputs.banks.for_analysis(), true);
+        pass.analysis = pass.by_taps(pass.inputs.banks.for_analysis());
         pass.synthesis = pass.by_blocks(&pass.inputs.banks.synthesis);
         pass.decoder = match &pass.inputs.banks.decoder {
             Some(decoder) => pass.by_blocks(decoder),
@@ -103,19 +116,24 @@ impl Pass {
         &self.inputs.x.client
     }
 
-    /// Memory for `count` numbers, not set to anything.
+    /// Memory for `count` numbers of the arithmetic, not set to anything.
     pub fn empty(&self, count: usize) -> CubeTensor {
-        empty(&self.device, count)
+        empty(&self.device, count, self.numbers.tensors)
+    }
+
+    /// Memory for `count` numbers between launches, not set to anything.
+    fn empty_stored(&self, count: usize) -> CubeTensor {
+        empty(&self.device, count, self.numbers.stored)
     }
 
     /// Memory for the codes of the batch.
     pub fn empty_codes(&self) -> CubeTensor {
-        self.empty(self.layout.codes())
+        self.empty_stored(self.layout.codes())
     }
 
     /// Memory for images of the batch.
     pub fn empty_images(&self) -> CubeTensor {
-        self.empty(self.layout.pixels())
+        self.empty_stored(self.layout.pixels())
     }
 
     /// Sizes of the arrays of a kernel.
@@ -143,22 +161,21 @@ impl Pass {
         self.inputs.levels.shape().dims()
     }
 
-    /// A bank by taps, for an analysis, multiplied by `−α` if `scaled`.
-    pub fn by_taps(&self, bank: &CubeTensor, scaled: bool) -> CubeTensor {
+    /// A bank by taps, for an analysis.
+    pub fn by_taps(&self, bank: &CubeTensor) -> CubeTensor {
         let layout = &self.layout;
         let (padded, taps) = (layout.padded_atoms(), layout.filters.taps());
-        let out = self.empty(taps * padded);
+        let out = self.empty_stored(taps * padded);
         let (cubes, dim) = grid(taps * padded, 1);
         pack_taps::launch(
             self.client(),
             cubes,
             dim,
             argument(bank),
-            argument(&self.inputs.step),
             argument(&out),
             layout.atoms,
             padded,
-            scaled,
+            self.numbers.types(),
         );
         out
     }
@@ -168,7 +185,7 @@ impl Pass {
         let layout = &self.layout;
         let [high, wide] = layout.filters.reach();
         let count = high * wide * layout.padded_atoms() * layout.padded_block();
-        let out = self.empty(count);
+        let out = self.empty_stored(count);
         let (cubes, dim) = grid(count, 1);
         pack_blocks::launch(
             self.client(),
@@ -180,6 +197,7 @@ impl Pass {
             layout.padded_atoms(),
             layout.padded_block(),
             layout.filters,
+            self.numbers.types(),
         );
         out
     }
@@ -200,6 +218,7 @@ impl Pass {
             layout.atoms,
             layout.padded_atoms(),
             layout.places(),
+            self.numbers.types(),
         );
         let (cubes, dim) = self.grid_of_blocks();
         // SAFETY: indices stay in range, as `mod.rs` says.
@@ -216,6 +235,7 @@ impl Pass {
                 self.extent(),
                 codes,
                 layout.filters,
+                self.numbers.types(),
             );
         }
         out
@@ -225,7 +245,8 @@ impl Pass {
 /// The levels by atoms, `[T or 1, b or 1, padded atoms]`.
 pub(super) fn packed_levels(inputs: &Inputs, atoms: usize, padded: usize) -> CubeTensor {
     let [layers, data, given] = inputs.levels.shape().dims();
-    let out = empty(&inputs.x.device, layers * data * padded);
+    let numbers = Numbers::new(inputs.x.dtype, false);
+    let out = empty(&inputs.x.device, layers * data * padded, numbers.tensors);
     let (cubes, dim) = grid(layers * data * padded, 1);
     pack_levels::launch(
         &inputs.x.client,
@@ -236,6 +257,7 @@ pub(super) fn packed_levels(inputs: &Inputs, atoms: usize, padded: usize) -> Cub
         atoms,
         padded,
         given,
+        numbers.arithmetic(),
     );
     out
 }
@@ -255,7 +277,7 @@ pub(super) fn grid(count: usize, vectors: usize) -> (CubeCount, CubeDim) {
 }
 
 /// Memory for `count` numbers, not set to anything.
-pub(super) fn empty(device: &CubeDevice, count: usize) -> CubeTensor {
+pub(super) fn empty(device: &CubeDevice, count: usize, dtype: DType) -> CubeTensor {
     let shape = Shape::new([count]);
-    empty_device_contiguous_dtype(device.client(), device.clone(), shape, DType::F32)
+    empty_device_contiguous_dtype(device.client(), device.clone(), shape, dtype)
 }

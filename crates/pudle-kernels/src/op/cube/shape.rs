@@ -39,11 +39,14 @@ pub(super) fn unit() -> usize {
 
 /// `value` where `code` is not zero, 0 elsewhere.
 #[cube]
-pub(super) fn on_support<N: Size>(code: Vector<f32, N>, value: Vector<f32, N>) -> Vector<f32, N> {
-    let mut kept = Vector::<f32, N>::zeroed();
+pub(super) fn on_support<F: Float, N: Size>(
+    code: Vector<F, N>,
+    value: Vector<F, N>,
+) -> Vector<F, N> {
+    let mut kept = Vector::<F, N>::zeroed();
     #[unroll]
     for i in 0..N::value() {
-        kept.insert(i, select(code.extract(i) != 0.0, value.extract(i), 0.0));
+        kept.insert(i, select(code.extract(i) != F::new(0.0), value.extract(i), F::new(0.0)));
     }
     kept
 }

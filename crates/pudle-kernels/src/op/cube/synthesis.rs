@@ -1,4 +1,6 @@
 //! Kernels that add up atoms: `D z`, a few blocks of pixels a unit.
+//!
+//! A kernel computes with numbers `F`, those of the tensors of a pass, and reads numbers `S` that are stored between layers.
 
 use cubecl::prelude::*;
 
@@ -59,13 +61,13 @@ fn pixel(
 
 /// `D y` in a vector of each block of a unit, in `sums`, with `y = z + m (z − z₋)`.
 #[cube]
-fn synthesize<C: Size, N: Size>(
-    code: &[Vector<f32, C>],
-    previous: &[Vector<f32, C>],
-    weights: &[Vector<f32, N>],
-    sums: &mut Array<Vector<f32, N>>,
+fn synthesize<F: Float, S: Float, C: Size, N: Size>(
+    code: &[Vector<S, C>],
+    previous: &[Vector<S, C>],
+    weights: &[Vector<S, N>],
+    sums: &mut Array<Vector<F, N>>,
     extent: &Extent,
-    momentum: f32,
+    momentum: F,
     #[comptime] filters: Filters,
     #[comptime] extrapolates: bool,
 ) {
@@ -73,10 +75,10 @@ fn synthesize<C: Size, N: Size>(
     let wide = comptime!(filters.reach()[1]);
     let vector = CUBE_POS_Y as usize;
     let vectors = CUBE_COUNT_Y as usize;
-    let mut points = Array::<Vector<f32, C>>::new(TILE);
+    let mut points = Array::<Vector<F, C>>::new(TILE);
     #[unroll]
     for k in 0..TILE {
-        sums[k] = Vector::<f32, N>::zeroed();
+        sums[k] = Vector::<F, N>::zeroed();
     }
     for down in 0..high {
         for across in 0..wide {
@@ -88,12 +90,12 @@ fn synthesize<C: Size, N: Size>(
                     // Above the first row or before the first column, the difference wraps around.
                     let row = block.row - down;
                     let column = block.column - across;
-                    let mut y = Vector::<f32, C>::zeroed();
+                    let mut y = Vector::<F, C>::zeroed();
                     if block.there && row < extent.rows && column < extent.columns {
                         let place = (block.datum * extent.rows + row) * extent.columns + column;
-                        y = code[place * extent.vectors + v];
+                        y = Vector::cast_from(code[place * extent.vectors + v]);
                         if comptime!(extrapolates) {
-                            let before = previous[place * extent.vectors + v];
+                            let before = Vector::cast_from(previous[place * extent.vectors + v]);
                             y = fma(y - before, Vector::new(momentum), y);
                         }
                     }
@@ -102,7 +104,7 @@ fn synthesize<C: Size, N: Size>(
                 let first = (shift * extent.vectors + v) * C::value();
                 #[unroll]
                 for i in 0..C::value() {
-                    let weight = weights[(first + i) * vectors + vector];
+                    let weight = Vector::<F, N>::cast_from(weights[(first + i) * vectors + vector]);
                     #[unroll]
                     for k in 0..TILE {
                         sums[k] = fma(Vector::new(points[k].extract(i)), weight, sums[k]);
@@ -115,25 +117,26 @@ fn synthesize<C: Size, N: Size>(
 
 /// `r = D y − x`.
 #[cube(launch_unchecked)]
-pub(super) fn residual<C: Size, N: Size>(
-    code: &[Vector<f32, C>],
-    previous: &[Vector<f32, C>],
-    weights: &[Vector<f32, N>],
-    x: &[f32],
-    out: &mut [f32],
+pub(super) fn residual<F: Float, S: Float, C: Size, N: Size>(
+    code: &[Vector<S, C>],
+    previous: &[Vector<S, C>],
+    weights: &[Vector<S, N>],
+    x: &[F],
+    out: &mut [S],
     extent: Extent,
-    momentum: f32,
+    momentum: InputScalar,
     #[comptime] filters: Filters,
     #[comptime] extrapolates: bool,
+    #[define(F, S)] _types: [ElemType; 2],
 ) {
-    let mut sums = Array::<Vector<f32, N>>::new(TILE);
-    synthesize::<C, N>(
+    let mut sums = Array::<Vector<F, N>>::new(TILE);
+    synthesize::<F, S, C, N>(
         code,
         previous,
         weights,
         &mut sums,
         &extent,
-        momentum,
+        momentum.get::<F>(),
         filters,
         extrapolates,
     );
@@ -144,7 +147,7 @@ pub(super) fn residual<C: Size, N: Size>(
         for i in 0..N::value() {
             let place = pixel(&extent, &block, i, x.len(), filters, N::value());
             if place < x.len() {
-                out[place] = sums[k].extract(i) - x[place];
+                out[place] = S::cast_from(sums[k].extract(i) - x[place]);
             }
         }
     }
@@ -152,16 +155,17 @@ pub(super) fn residual<C: Size, N: Size>(
 
 /// `D z`, written behind the first `offset` numbers of `out`.
 #[cube(launch_unchecked)]
-pub(super) fn decode<C: Size, N: Size>(
-    code: &[Vector<f32, C>],
-    weights: &[Vector<f32, N>],
-    out: &mut [f32],
+pub(super) fn decode<F: Float, S: Float, C: Size, N: Size>(
+    code: &[Vector<S, C>],
+    weights: &[Vector<S, N>],
+    out: &mut [F],
     extent: Extent,
     offset: usize,
     #[comptime] filters: Filters,
+    #[define(F, S)] _types: [ElemType; 2],
 ) {
-    let mut sums = Array::<Vector<f32, N>>::new(TILE);
-    synthesize::<C, N>(code, code, weights, &mut sums, &extent, 0.0, filters, false);
+    let mut sums = Array::<Vector<F, N>>::new(TILE);
+    synthesize::<F, S, C, N>(code, code, weights, &mut sums, &extent, F::new(0.0), filters, false);
     let pixels = out.len() - offset;
     #[unroll]
     for k in 0..TILE {
@@ -178,19 +182,20 @@ pub(super) fn decode<C: Size, N: Size>(
 
 /// `w = A u`. If `data`, `α w` is added to the gradient `total` of the data, or starts it if `fresh`.
 #[cube(launch_unchecked)]
-pub(super) fn response<C: Size, N: Size>(
-    u: &[Vector<f32, C>],
-    weights: &[Vector<f32, N>],
-    step: &[f32],
-    out: &mut [f32],
-    total: &mut [f32],
+pub(super) fn response<F: Float, C: Size, N: Size>(
+    u: &[Vector<F, C>],
+    weights: &[Vector<F, N>],
+    step: &[F],
+    out: &mut [F],
+    total: &mut [F],
     extent: Extent,
     #[comptime] filters: Filters,
     #[comptime] data: bool,
     #[comptime] fresh: bool,
+    #[define(F)] _number: ElemType,
 ) {
-    let mut sums = Array::<Vector<f32, N>>::new(TILE);
-    synthesize::<C, N>(u, u, weights, &mut sums, &extent, 0.0, filters, false);
+    let mut sums = Array::<Vector<F, N>>::new(TILE);
+    synthesize::<F, F, C, N>(u, u, weights, &mut sums, &extent, F::new(0.0), filters, false);
     #[unroll]
     for k in 0..TILE {
         let block = block(&extent, k, filters);

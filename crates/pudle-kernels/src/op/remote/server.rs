@@ -63,6 +63,7 @@ fn check<B: TapedBackend>(tensors: &[FloatTensor<B>; 6], plan: Plan) {
     let shape = x.shape();
     let layers = plan.unrolling.layers;
     assert!(layers > 0 && plan.unrolling.recorded <= layers, "{layers} layers");
+    assert!(!plan.unrolling.half, "numbers of 16 bits");
     let atoms = match plan.problem {
         Problem::Dense { dim } => {
             assert_eq!((shape.num_dims(), shape[1]), (2, dim), "data of a matrix");

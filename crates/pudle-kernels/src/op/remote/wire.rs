@@ -6,8 +6,8 @@ use crate::banks::Banks;
 use crate::settings::Problem;
 
 /// Names of the two operations. Their version is that of the meaning of their integers and tensors.
-pub const FORWARD: &str = "pudle::forward/1";
-pub const BACKWARD: &str = "pudle::backward/1";
+pub const FORWARD: &str = "pudle::forward/2";
+pub const BACKWARD: &str = "pudle::backward/2";
 
 /// How many numbers the codes of data of shape `x` are.
 pub fn codes(x: &Shape, bank: &Shape, problem: Problem) -> usize {

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use burn::backend::TensorMetadata;
 use burn::backend::ops::FloatTensorOps;
-use burn::tensor::{DType, Shape, Slice};
+use burn::tensor::{Shape, Slice};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::zeros_client;
@@ -84,7 +84,7 @@ impl MatrixPass {
     fn zeros<const D: usize>(&self, shape: [usize; D]) -> CubeTensor {
         let device = self.inputs.x.device.clone();
         let flat = Shape::new([shape.iter().product()]);
-        reshaped(zeros_client(self.client().clone(), device, flat, DType::F32), shape)
+        reshaped(zeros_client(self.client().clone(), device, flat, self.numbers.tensors), shape)
     }
 
     /// Whether the gradient of the levels is added up: that of a hard threshold is zero.
@@ -173,9 +173,10 @@ impl MatrixPass {
                 argument(&self.inputs.step),
                 argument(&work.carried),
                 argument(&u),
-                momentum as f32,
+                self.numbers.scalar(momentum),
                 work.products.is_none(),
                 self.schedule.extrapolates(),
+                self.numbers.arithmetic(),
             );
         }
         u
@@ -217,10 +218,11 @@ impl MatrixPass {
                 argument(all[1]),
                 argument(&work.total),
                 argument(work.levels.as_ref().unwrap_or(&self.spare)),
-                momentum as f32,
+                self.numbers.scalar(momentum),
                 k * self.vectors(),
                 t.min(layers - 1) * self.vectors(),
                 stored,
+                self.numbers.arithmetic(),
             );
         }
     }

@@ -95,12 +95,13 @@ impl MatrixPass {
                 argument(&next),
                 argument(next_point.as_ref().unwrap_or(&self.spare)),
                 self.atoms / self.width,
-                momentum as f32,
+                self.numbers.scalar(momentum),
                 level_row,
                 level_stride,
                 self.schedule.shrinkage,
                 point.is_none(),
                 momentum != 0.0,
+                self.numbers.arithmetic(),
             );
         }
         (next, next_point)

@@ -9,22 +9,23 @@ use crate::settings::Shrinkage;
 /// `z ← Φ(y − α (s − c))` with `s = y DᵀD`, and the point that the next layer starts from, `z_{t+1} + m (z_{t+1} − z_t)`, if it
 /// extrapolates. In layer 0, `y` is zero, and neither it nor `s` is read.
 #[cube(launch_unchecked)]
-pub(super) fn descend<C: Size>(
-    products: &[Vector<f32, C>],
-    correlations: &[Vector<f32, C>],
-    point: &[Vector<f32, C>],
-    code: &[Vector<f32, C>],
-    levels: &[Vector<f32, C>],
-    step: &[f32],
-    next: &mut [Vector<f32, C>],
-    next_point: &mut [Vector<f32, C>],
+pub(super) fn descend<F: Float, C: Size>(
+    products: &[Vector<F, C>],
+    correlations: &[Vector<F, C>],
+    point: &[Vector<F, C>],
+    code: &[Vector<F, C>],
+    levels: &[Vector<F, C>],
+    step: &[F],
+    next: &mut [Vector<F, C>],
+    next_point: &mut [Vector<F, C>],
     vectors: usize,
-    momentum: f32,
+    momentum: InputScalar,
     level_row: usize,
     level_stride: usize,
     #[comptime] shrinkage: Shrinkage,
     #[comptime] origin: bool,
     #[comptime] extrapolates: bool,
+    #[define(F)] _number: ElemType,
 ) {
     let i = unit();
     if i < next.len() {
@@ -34,14 +35,14 @@ pub(super) fn descend<C: Size>(
             v += point[i] - products[i] * alpha;
         }
         let row = level_row + i / vectors * level_stride;
-        let z = shrink::<C>(v, levels[row * vectors + i % vectors], shrinkage);
+        let z = shrink::<F, C>(v, levels[row * vectors + i % vectors], shrinkage);
         next[i] = z;
         if comptime!(extrapolates) {
             let mut change = z;
             if comptime!(!origin) {
                 change -= code[i];
             }
-            next_point[i] = fma(change, Vector::new(momentum), z);
+            next_point[i] = fma(change, Vector::new(momentum.get::<F>()), z);
         }
     }
 }
@@ -49,16 +50,17 @@ pub(super) fn descend<C: Size>(
 /// `u_t`: the gradient in `z_{t+1}` on its support. Behind the last layer, the gradient is `from`. Elsewhere, `from` is
 /// `u_{t+1}`, and with `d = u_{t+1} − α u_{t+1} DᵀD` the gradient is `c + (1 + m) d`; `−m d` is carried to the layer before in `c`.
 #[cube(launch_unchecked)]
-pub(super) fn ascend<C: Size>(
-    from: &[Vector<f32, C>],
-    products: &[Vector<f32, C>],
-    code: &[Vector<f32, C>],
-    step: &[f32],
-    carried: &mut [Vector<f32, C>],
-    u: &mut [Vector<f32, C>],
-    momentum: f32,
+pub(super) fn ascend<F: Float, C: Size>(
+    from: &[Vector<F, C>],
+    products: &[Vector<F, C>],
+    code: &[Vector<F, C>],
+    step: &[F],
+    carried: &mut [Vector<F, C>],
+    u: &mut [Vector<F, C>],
+    momentum: InputScalar,
     #[comptime] last: bool,
     #[comptime] extrapolates: bool,
+    #[define(F)] _number: ElemType,
 ) {
     let i = unit();
     if i < u.len() {
@@ -67,11 +69,12 @@ pub(super) fn ascend<C: Size>(
             gradient -= products[i] * Vector::new(step[0]);
             if comptime!(extrapolates) {
                 let slope = gradient;
-                gradient = fma(slope, Vector::new(momentum), slope + carried[i]);
-                carried[i] = slope * Vector::new(0.0 - momentum);
+                let weight = momentum.get::<F>();
+                gradient = fma(slope, Vector::new(weight), slope + carried[i]);
+                carried[i] = slope * Vector::new(F::new(0.0) - weight);
             }
         }
-        u[i] = on_support::<C>(code[i], gradient);
+        u[i] = on_support::<F, C>(code[i], gradient);
     }
 }
 
@@ -89,30 +92,31 @@ pub(super) struct Stored {
 /// Stores `u_t` and `y_t` in two tall matrices, from vector `place` on, and adds `u_t` to `total` and, from vector `level_place`
 /// on, `−u_t sign(z_{t+1})` to `levels`.
 #[cube(launch_unchecked)]
-pub(super) fn store<C: Size>(
-    u: &[Vector<f32, C>],
-    next: &[Vector<f32, C>],
-    code: &[Vector<f32, C>],
-    previous: &[Vector<f32, C>],
-    all_u: &mut [Vector<f32, C>],
-    all_y: &mut [Vector<f32, C>],
-    total: &mut [Vector<f32, C>],
-    levels: &mut [Vector<f32, C>],
-    momentum: f32,
+pub(super) fn store<F: Float, C: Size>(
+    u: &[Vector<F, C>],
+    next: &[Vector<F, C>],
+    code: &[Vector<F, C>],
+    previous: &[Vector<F, C>],
+    all_u: &mut [Vector<F, C>],
+    all_y: &mut [Vector<F, C>],
+    total: &mut [Vector<F, C>],
+    levels: &mut [Vector<F, C>],
+    momentum: InputScalar,
     place: usize,
     level_place: usize,
     #[comptime] stored: Stored,
+    #[define(F)] _number: ElemType,
 ) {
     let i = unit();
     if i < u.len() {
         let slope = u[i];
         total[i] += slope;
         all_u[place + i] = slope;
-        let mut y = Vector::<f32, C>::zeroed();
+        let mut y = Vector::<F, C>::zeroed();
         if comptime!(!stored.origin) {
             y = code[i];
             if comptime!(stored.extrapolates) {
-                y = fma(y - previous[i], Vector::new(momentum), y);
+                y = fma(y - previous[i], Vector::new(momentum.get::<F>()), y);
             }
         }
         all_y[place + i] = y;
@@ -123,7 +127,7 @@ pub(super) fn store<C: Size>(
             #[unroll]
             for k in 0..C::value() {
                 let one = slope.extract(k);
-                let signed = select(z.extract(k) > 0.0, 0.0 - one, one);
+                let signed = select(z.extract(k) > F::new(0.0), F::new(0.0) - one, one);
                 sum.insert(k, sum.extract(k) + signed);
             }
             levels[level_place + i] = sum;

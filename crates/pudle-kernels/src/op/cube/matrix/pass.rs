@@ -8,6 +8,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
+use crate::op::cube::numbers::Numbers;
 use crate::op::cube::pass::{Inputs, empty, grid, packed_levels};
 use crate::plan::Plan;
 use crate::schedule::Schedule;
@@ -33,6 +34,7 @@ pub struct MatrixPass {
     pub levels: CubeTensor,
     /// Numbers for arguments that a kernel does not use.
     pub spare: CubeTensor,
+    pub numbers: Numbers,
 }
 
 impl MatrixPass {
@@ -46,7 +48,8 @@ impl MatrixPass {
         let d = inputs.banks.synthesis.clone();
         let gram = gram_is_less(batch * schedule.layers, dim, atoms, record)
             .then(|| multiply(transposed(d.clone()), d.clone()));
-        let spare = empty(&inputs.x.device, WIDEST);
+        let numbers = Numbers::new(inputs.x.dtype, false);
+        let spare = empty(&inputs.x.device, WIDEST, numbers.tensors);
         Self {
             batch,
             dim,
@@ -57,6 +60,7 @@ impl MatrixPass {
             gram,
             levels: packed_levels(&inputs, atoms, atoms),
             spare,
+            numbers,
             inputs,
         }
     }
@@ -72,7 +76,8 @@ impl MatrixPass {
 
     /// Memory of shape `[rows, p]`, not set to anything.
     pub fn rows(&self, rows: usize) -> CubeTensor {
-        reshaped(empty(&self.inputs.x.device, rows * self.atoms), [rows, self.atoms])
+        let numbers = empty(&self.inputs.x.device, rows * self.atoms, self.numbers.tensors);
+        reshaped(numbers, [rows, self.atoms])
     }
 
     /// A grid with a unit for each vector of the codes.
