@@ -66,8 +66,8 @@ impl BackendArg {
 /// Whether numbers have 16 bits.
 #[derive(clap::Args)]
 pub struct HalfArg {
-    /// Store codes, residuals and atoms with 16 bits between layers: on GPUs that have such numbers, for pictures. `pudle devices`
-    /// lists them. Sums keep 32 bits.
+    /// Store codes, residuals and atoms with 16 bits between layers, for pictures and GPUs that have such numbers: `pudle devices`
+    /// says which. Sums keep 32 bits, and so does a pass with gradients.
     #[arg(long, conflicts_with = "kernels")]
     pub half: bool,
 }

@@ -98,7 +98,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     workload.config.recompute = args.recompute;
     let repetitions = args.repetitions as usize;
-    let (measured, results) = measure(&workload, args.gradient, backend, repetitions)?;
+    let measured = measure(&workload, args.gradient, backend, repetitions);
+    let (measured, results) = match measured {
+        Err(error) if args.half.half => return Err(format!("--half: {error}").into()),
+        other => other?,
+    };
     if let Some(path) = &args.save {
         workload.save(path, &results)?;
     }

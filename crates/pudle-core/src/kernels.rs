@@ -29,7 +29,7 @@ pub enum Kernels {
     Fused,
     /// The fused pass of filters over pictures on a GPU, with codes, residuals and atoms of 16 bits between layers. Sums have 32 bits, and a pass
     /// with gradients stores 32 bits, too. A layer reads and writes about half the bytes. Numbers beyond 65,504 do not fit, and those
-    /// below 6e-8 become zero: it is for pictures on the scale 0 … 1.
+    /// below 6e-5 lose digits or become zero: it is for pictures on the scale 0 … 1.
     Half,
     /// Operations of Burn, on any backend: the specification of the fused pass.
     Composed,

@@ -27,7 +27,7 @@
 //!
 //! With the feature `burn`, `Network` is the pass as an operation of Burn with its backward pass, in `f32`
 //! and `f64`, on the backends that have one. With the feature `flex`, this is the `flex` backend. With `wgpu` and `cuda`,
-//! these are GPUs, in `f32` alone.
+//! these are GPUs, in `f64` where they have it.
 //!
 //! ```
 //! use pudle_kernels::{Banks, Encoder, Shrinkage, Unrolling, Wanted, dense_forward};

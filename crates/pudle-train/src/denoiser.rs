@@ -15,6 +15,9 @@ use crate::shipped::shipped_local_lambda;
 use crate::sigma::check_sigma;
 use crate::stability::step_above_bound;
 
+/// Largest value of a picture for numbers of 16 bits. They end at 65,504, so that codes may be 64 times as large.
+const MOST_HALF: f32 = 1024.0;
+
 /// An estimate that is larger than its picture by more than this factor comes from layers that diverge.
 const MOST_GROWTH: f32 = 50.0;
 
@@ -209,6 +212,7 @@ impl Denoiser {
             }
         };
         let shape = [batch, model_channels, height, width];
+        self.check_half(&data, ratio)?;
         let x = Tensor::<4>::from_data(TensorData::new(data, shape), &self.device);
         let estimate = match ratio {
             // Without scaling there is no rounding.
@@ -227,6 +231,17 @@ impl Denoiser {
         let data = estimate.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted");
         self.check_estimate(noisy, &data)?;
         Ok(Image::new(channels, height, width, data)?)
+    }
+
+    /// Returns an error if numbers of 16 bits are asked for and may not hold the codes of a picture that is scaled by `ratio`.
+    fn check_half(&self, data: &[f32], ratio: f32) -> Result<()> {
+        let largest = ratio * data.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        if self.model.config().kernels == Kernels::Half && largest > MOST_HALF {
+            return Err(TrainError::Unsuitable(format!(
+                "numbers of 16 bits are for pictures with values up to {MOST_HALF}, but at this noise level the network sees values up to {largest:.0}"
+            )));
+        }
+        Ok(())
     }
 
     /// Returns an error if an estimate is not finite, or is much larger than the picture: the layers then diverge.

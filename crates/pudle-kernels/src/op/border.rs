@@ -79,7 +79,7 @@ pub struct NetworkGradients<B: Backend> {
     pub levels: Option<FloatTensor<B>>,
 }
 
-/// Whether there is a fused pass for a tensor: by its backend and its dtype.
+/// Whether there is a fused pass for a tensor: by its backend, its dtype, and on a GPU whether the device has the dtype.
 pub fn supports<const D: usize>(tensor: &Tensor<D>) -> bool {
     fn has_pass(kind: &DispatchTensorKind, dtype: DType, double: impl Fn() -> bool) -> bool {
         match kind {
