@@ -81,21 +81,22 @@ pub struct NetworkGradients<B: Backend> {
 
 /// Whether there is a fused pass for a tensor: by its backend, its dtype, and on a GPU whether the device has the dtype.
 pub fn supports<const D: usize>(tensor: &Tensor<D>) -> bool {
-    fn has_pass(kind: &DispatchTensorKind, dtype: DType, double: impl Fn() -> bool) -> bool {
+    fn has_pass(kind: &DispatchTensorKind, dtype: DType) -> bool {
         match kind {
             #[cfg(feature = "flex")]
             DispatchTensorKind::Flex(_) => matches!(dtype, DType::F32 | DType::F64),
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
-            DispatchTensorKind::Cube(_) => dtype == DType::F32 || (dtype == DType::F64 && double()),
+            DispatchTensorKind::Cube(_) => matches!(dtype, DType::F32 | DType::F64),
             #[cfg(feature = "remote")]
             DispatchTensorKind::Remote(_) => dtype == DType::F32,
-            DispatchTensorKind::Autodiff(inner) => has_pass(inner, dtype, double),
+            DispatchTensorKind::Autodiff(inner) => has_pass(inner, dtype),
             #[allow(unreachable_patterns, reason = "other backends are features of Cargo")]
             _ => false,
         }
     }
-    let double = || tensor.device().supports_dtype(DType::F64);
-    has_pass(&tensor.clone().into_dispatch().kind, tensor.dtype(), double)
+    let dtype = tensor.dtype();
+    has_pass(&tensor.clone().into_dispatch().kind, dtype)
+        && (dtype != DType::F64 || tensor.device().supports_dtype(dtype))
 }
 
 /// Whether the fused pass of filters can store 16 bits between layers for a tensor: see [`Unrolling::half`](crate::Unrolling::half).
