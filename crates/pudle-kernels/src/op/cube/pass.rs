@@ -57,6 +57,7 @@ pub(super) struct Pass {
     pub spare: CubeTensor,
     /// The data as the kernels store images.
     pub image: CubeTensor,
+    /// The numbers that kernels compute with and store.
     pub numbers: Numbers,
     device: CubeDevice,
 }
@@ -79,7 +80,7 @@ impl Inputs {
 }
 
 impl Pass {
-    /// A pass, and whether it will be recorded.
+    /// A pass. `record` says whether it leaves a tape, which has no numbers of 16 bits.
     pub fn new(inputs: Inputs, geometry: Geometry, plan: Plan, record: bool) -> Self {
         let layout = Layout::new(geometry, inputs.x.shape()[0]);
         let device = inputs.x.device.clone();
